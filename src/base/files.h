@@ -1,0 +1,56 @@
+// The one seam through which our files are read and written, so that a test can make any single call fail.
+//
+// HDF5 does its own file access (src/data/hdf5.h): shards are written to a temporary name by it and
+// put in place by commit_file().
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace isnet {
+
+/// The system calls of a durable write, in the order in which write_file_atomically makes them.
+enum class FileCall { open, write, flush, close, rename, flush_folder, read };
+
+/// Called before each system call with the path it is for; returns 0, or the errno with which it shall fail.
+using FileFault = std::function<int(FileCall, const std::filesystem::path&)>;
+
+/// Installs a fault for the lifetime of this object. For tests; not thread-safe against itself.
+class ScopedFileFault {
+ public:
+  explicit ScopedFileFault(FileFault fault);
+  ~ScopedFileFault();
+  ScopedFileFault(const ScopedFileFault&) = delete;
+  ScopedFileFault& operator=(const ScopedFileFault&) = delete;
+};
+
+/// The whole file as bytes. Errors: runtime (file and cause).
+std::string read_file(const std::filesystem::path& path);
+
+/// Writes `parts` one after the other so that `path` holds either its old content or all of the new one,
+/// whatever happens: temporary file beside it, fsync, rename, fsync of the folder. The temporary file is
+/// removed on failure. Errors: runtime (file, step, cause); the old file is untouched then.
+void write_file_atomically(const std::filesystem::path& path, const std::vector<std::string_view>& parts);
+void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+
+/// Makes a finished temporary file durable and gives it its name (flush, rename, flush folder). Errors: runtime.
+void commit_file(const std::filesystem::path& temporary, const std::filesystem::path& path);
+
+/// A name beside `path` for its unfinished content, different for each process.
+std::filesystem::path temporary_name(const std::filesystem::path& path);
+
+/// Creates the folder and its parents. Errors: runtime (folder, cause).
+void create_folders(const std::filesystem::path& path);
+
+/// SHA-256 of bytes, as 64 hexadecimal digits (what sha256sum prints).
+std::string sha256(std::string_view bytes);
+std::string sha256(const std::vector<std::string_view>& parts);
+
+/// SHA-256 of a file, read in pieces. Errors: runtime.
+std::string sha256_of_file(const std::filesystem::path& path);
+
+}  // namespace isnet

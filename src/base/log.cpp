@@ -1,0 +1,93 @@
+#include "base/log.h"
+
+#include <spdlog/logger.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include <memory>
+#include <mutex>
+
+#include "base/error.h"
+
+namespace isnet::log {
+namespace {
+
+// One logger for the process; spdlog's sinks lock for themselves.
+struct State {
+  std::mutex mutex;
+  std::shared_ptr<spdlog::sinks::stderr_sink_mt> terminal = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  std::shared_ptr<spdlog::sinks::basic_file_sink_mt> file;
+  std::shared_ptr<spdlog::logger> logger;
+  Settings settings;
+
+  State() { rebuild(); }
+
+  void rebuild() {
+    terminal->set_pattern(settings.prefix.empty() ? "isnet: %^%v%$" : "isnet: " + settings.prefix + "%v");
+    terminal->set_level(spdlog_level(settings.threshold));
+    spdlog::sinks_init_list with_file{terminal, file};
+    spdlog::sinks_init_list without_file{terminal};
+    logger = std::make_shared<spdlog::logger>("isnet", file ? with_file : without_file);
+    logger->set_level(spdlog::level::debug);
+    logger->flush_on(spdlog::level::debug);
+  }
+
+  static spdlog::level::level_enum spdlog_level(Level level) {
+    switch (level) {
+      case Level::debug: return spdlog::level::debug;
+      case Level::info: return spdlog::level::info;
+      case Level::warning: return spdlog::level::warn;
+      case Level::error: return spdlog::level::err;
+    }
+    return spdlog::level::info;
+  }
+};
+
+State& state() {
+  static State instance;
+  return instance;
+}
+
+void write(Level level, const std::string& message) {
+  std::shared_ptr<spdlog::logger> logger;
+  {
+    std::lock_guard lock(state().mutex);
+    logger = state().logger;
+  }
+  const std::string text = level == Level::warning ? "warning: " + message
+                           : level == Level::error ? "error: " + message
+                                                   : message;
+  logger->log(State::spdlog_level(level), spdlog::string_view_t(text.data(), text.size()));
+}
+
+}  // namespace
+
+void configure(const Settings& settings) {
+  std::lock_guard lock(state().mutex);
+  state().settings = settings;
+  state().rebuild();
+}
+
+void to_file(const std::filesystem::path& path) {
+  std::lock_guard lock(state().mutex);
+  try {
+    state().file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string());
+  } catch (const spdlog::spdlog_ex& e) {
+    fail(ErrorKind::runtime, path.string(), ": cannot write the log: ", e.what());
+  }
+  state().file->set_pattern("%Y-%m-%d %H:%M:%S.%e %v");
+  state().rebuild();
+}
+
+void close_file() {
+  std::lock_guard lock(state().mutex);
+  state().file.reset();
+  state().rebuild();
+}
+
+void debug(const std::string& message) { write(Level::debug, message); }
+void info(const std::string& message) { write(Level::info, message); }
+void warning(const std::string& message) { write(Level::warning, message); }
+void error(const std::string& message) { write(Level::error, message); }
+
+}  // namespace isnet::log

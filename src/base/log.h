@@ -1,0 +1,27 @@
+// Messages to people: to stderr and, once a run folder is known, to its log.txt. Thread-safe.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace isnet::log {
+
+enum class Level { debug, info, warning, error };
+
+/// How messages are shown. Set once, early, by main (and again by the trainer when the rank is known).
+struct Settings {
+  Level threshold = Level::info;  ///< what goes to stderr; the file gets everything
+  std::string prefix;             ///< put before each message, e.g. "rank 2: "
+};
+void configure(const Settings& settings);
+
+/// From now on messages also go to this file (appended, flushed line by line). Errors: runtime.
+void to_file(const std::filesystem::path& path);
+void close_file();
+
+void debug(const std::string& message);
+void info(const std::string& message);
+void warning(const std::string& message);
+void error(const std::string& message);
+
+}  // namespace isnet::log

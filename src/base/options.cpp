@@ -1,0 +1,201 @@
+#include "base/options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+
+#include "base/error.h"
+
+namespace isnet {
+namespace {
+
+template <typename Number>
+std::optional<Number> parsed(const std::string& text) {
+  Number value{};
+  const char* end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, value);
+  if (result.ec != std::errc() || result.ptr != end) return std::nullopt;
+  return value;
+}
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> parts;
+  std::string part;
+  for (const char c : text) {
+    if (c == ',') {
+      parts.push_back(part);
+      part.clear();
+    } else {
+      part += c;
+    }
+  }
+  if (!text.empty()) parts.push_back(part);
+  return parts;
+}
+
+std::string range_text(const char* what, const std::string& min, const std::string& max, bool exclusive_min) {
+  return cat(what, exclusive_min ? " above " : " from ", min, max.empty() ? " on" : (exclusive_min ? " up to " : " to "), max);
+}
+
+}  // namespace
+
+OptionSpec text_option(std::string name, std::string default_value, std::string value_name, std::string help) {
+  return {std::move(name), std::move(default_value), std::move(value_name), std::move(help), nullptr};
+}
+
+OptionSpec flag_option(std::string name, std::string help) {
+  OptionSpec spec = switch_option(std::move(name), false, std::move(help));
+  spec.value_name.clear();
+  return spec;
+}
+
+OptionSpec switch_option(std::string name, bool default_value, std::string help) {
+  return choice_option(std::move(name), default_value ? "1" : "0", std::move(help), {"0", "1"});
+}
+
+OptionSpec integer_option(std::string name, std::string default_value, std::string help, std::int64_t min,
+                          std::int64_t max) {
+  const bool bounded = max != std::numeric_limits<std::int64_t>::max();
+  const std::string allowed = range_text("a whole number", cat(min), bounded ? cat(max) : "", false);
+  return {std::move(name), std::move(default_value), "N", std::move(help), [=](const std::string& text) {
+            const auto value = parsed<std::int64_t>(text);
+            return value && *value >= min && *value <= max ? std::string() : allowed;
+          }};
+}
+
+OptionSpec real_option(std::string name, std::string default_value, std::string help, double min, double max,
+                       bool exclusive_min) {
+  const std::string allowed =
+      range_text("a number", cat(min), std::isinf(max) ? "" : cat(max), exclusive_min);
+  return {std::move(name), std::move(default_value), "X", std::move(help), [=](const std::string& text) {
+            const auto value = parsed<double>(text);
+            const bool inside = value && std::isfinite(*value) && *value <= max &&
+                                (exclusive_min ? *value > min : *value >= min);
+            return inside ? std::string() : allowed;
+          }};
+}
+
+OptionSpec choice_option(std::string name, std::string default_value, std::string help,
+                         std::vector<std::string> choices) {
+  std::string joined;
+  for (const auto& choice : choices) joined += (joined.empty() ? "" : "|") + choice;
+  return {std::move(name), std::move(default_value), joined, std::move(help), [=](const std::string& text) {
+            return std::find(choices.begin(), choices.end(), text) != choices.end() ? std::string() : joined;
+          }};
+}
+
+OptionSpec integers_option(std::string name, std::string default_value, std::string help, std::int64_t min) {
+  const std::string allowed = cat("whole numbers from ", min, " on, separated by commas");
+  return {std::move(name), std::move(default_value), "N,N", std::move(help), [=](const std::string& text) {
+            for (const auto& part : split(text)) {
+              const auto value = parsed<std::int64_t>(part);
+              if (!value || *value < min) return allowed;
+            }
+            return text.empty() ? allowed : std::string();
+          }};
+}
+
+OptionValues::OptionValues(std::vector<OptionSpec> specs) : specs_(std::move(specs)) {}
+
+const OptionSpec& OptionValues::spec(const std::string& name) const {
+  for (const auto& spec : specs_)
+    if (spec.name == name) return spec;
+  fail(ErrorKind::internal, "option --", name, " is asked for, but not declared");
+}
+
+void OptionValues::set(const std::string& name, const std::string& text) {
+  if (!known(name)) {
+    std::vector<std::string> names;
+    for (const auto& one : specs_) names.push_back(one.name);
+    const std::string near = nearest_name(name, names);
+    fail(ErrorKind::usage, "unknown option --", name,
+         near.empty() ? std::string(" (see --help)") : cat(" (did you mean --", near, "?)"));
+  }
+  const auto& one = spec(name);
+  const std::string value = one.value_name.empty() && text.empty() ? "1" : text;
+  if (one.refusal)
+    if (const std::string allowed = one.refusal(value); !allowed.empty())
+      fail(ErrorKind::usage, "--", name, ": '", value, "' is not allowed; allowed: ", allowed);
+  values_[name] = value;
+}
+
+bool OptionValues::known(const std::string& name) const {
+  return std::any_of(specs_.begin(), specs_.end(), [&](const auto& one) { return one.name == name; });
+}
+
+bool OptionValues::given(const std::string& name) const { return values_.count(name) > 0; }
+
+const std::string& OptionValues::text(const std::string& name) const {
+  const auto found = values_.find(name);
+  return found != values_.end() ? found->second : spec(name).default_value;
+}
+
+bool OptionValues::flag(const std::string& name) const { return text(name) == "1"; }
+
+std::int64_t OptionValues::integer(const std::string& name) const {
+  const auto value = parsed<std::int64_t>(text(name));
+  if (!value) fail(ErrorKind::usage, "--", name, ": '", text(name), "' is not a whole number");
+  return *value;
+}
+
+double OptionValues::real(const std::string& name) const {
+  const auto value = parsed<double>(text(name));
+  if (!value) fail(ErrorKind::usage, "--", name, ": '", text(name), "' is not a number");
+  return *value;
+}
+
+std::vector<std::string> OptionValues::list(const std::string& name) const { return split(text(name)); }
+
+std::vector<std::int64_t> OptionValues::integers(const std::string& name) const {
+  std::vector<std::int64_t> values;
+  for (const auto& part : list(name)) {
+    const auto value = parsed<std::int64_t>(part);
+    if (!value) fail(ErrorKind::usage, "--", name, ": '", part, "' is not a whole number");
+    values.push_back(*value);
+  }
+  return values;
+}
+
+std::vector<double> OptionValues::reals(const std::string& name) const {
+  std::vector<double> values;
+  for (const auto& part : list(name)) {
+    const auto value = parsed<double>(part);
+    if (!value) fail(ErrorKind::usage, "--", name, ": '", part, "' is not a number");
+    values.push_back(*value);
+  }
+  return values;
+}
+
+std::string OptionValues::ini() const {
+  std::string lines;
+  for (const auto& one : specs_)
+    if (has(one.name)) lines += one.name + " = " + text(one.name) + "\n";
+  return lines;
+}
+
+std::string nearest_name(const std::string& name, const std::vector<std::string>& known) {
+  std::string best;
+  size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
+  for (const auto& candidate : known) {
+    // Levenshtein distance, one row at a time.
+    std::vector<size_t> row(candidate.size() + 1);
+    for (size_t j = 0; j < row.size(); ++j) row[j] = j;
+    for (size_t i = 1; i <= name.size(); ++i) {
+      size_t diagonal = row[0];
+      row[0] = i;
+      for (size_t j = 1; j < row.size(); ++j) {
+        const size_t replaced = diagonal + (name[i - 1] != candidate[j - 1]);
+        diagonal = row[j];
+        row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+      }
+    }
+    if (row.back() < best_distance) {
+      best_distance = row.back();
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+}  // namespace isnet
