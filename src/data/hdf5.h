@@ -1,0 +1,154 @@
+// RAII over the HDF5 C API: every call checked, HDF5's error stack folded into our errors.
+//
+// Debian's serial HDF5 is thread-safe by one global lock: objects of different threads may be used at the
+// same time, the calls run one after the other. One object must not be written by two threads at once.
+// Files are opened for reading without file locking, which Lustre and NFS often refuse.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+
+namespace isnet::hdf5 {
+
+using Id = std::int64_t;  ///< hid_t, without its header
+using Shape = std::vector<std::int64_t>;
+
+/// Product of the extents; 1 for a scalar.
+std::int64_t element_count(const Shape& shape);
+/// "2×3×4"; "scalar".
+std::string shape_text(const Shape& shape);
+
+/// Values in row-major order, with their shape.
+template <typename T>
+struct Array {
+  std::vector<T> values;
+  Shape shape;
+};
+
+/// How elements are stored in a file. `other`: compound, reference, 16-bit float, …
+enum class ElementType {
+  int8, uint8, int16, uint16, int32, uint32, int64, uint64, float32, float64, string, other
+};
+/// "uint8", "float32", …
+const char* element_type_name(ElementType type);
+bool is_integer(ElementType type);
+/// Bytes of one element; 0 for string and other.
+std::int64_t element_bytes(ElementType type);
+
+namespace detail {
+struct OpenFile;  // the file's handle, its name, and the kind of its errors
+class Handle;     // one hid_t, closed on destruction
+}  // namespace detail
+
+/// What can carry attributes: a group or a dataset. A value: copies mean the same object of the file, which
+/// stays open as long as one of its objects lives. T below is double, float, int64, int32, uint8, uint16 or
+/// std::string; numbers are converted from what is stored (booleans and enumerations of h5py too).
+/// Errors: data for files that were opened, runtime for files that are being written.
+class Object {
+ public:
+  const std::string& path() const { return path_; }      ///< inside the file: "/group/name"
+  std::string where() const;                             ///< "FILE: /group/name", for messages
+  bool has_attribute(const std::string& name) const;
+  std::vector<std::string> attribute_names() const;      ///< sorted
+  template <typename T>
+  T attribute(const std::string& name) const;            ///< one value
+  template <typename T>
+  std::vector<T> attribute_values(const std::string& name) const;  ///< all values, row-major
+  template <typename T>
+  void set_attribute(const std::string& name, const T& value);
+
+ protected:
+  Object(std::shared_ptr<const detail::OpenFile> file, std::shared_ptr<const detail::Handle> handle,
+         std::string path);
+  Id id() const;
+  [[noreturn]] void fail_here(const std::string& what) const;
+
+  std::shared_ptr<const detail::OpenFile> file_;  // before handle_: closed after it
+  std::shared_ptr<const detail::Handle> handle_;
+  std::string path_;
+};
+
+/// A dataset of any rank. "Rows" are slices along the first dimension.
+class Dataset : public Object {
+ public:
+  const Shape& shape() const { return shape_; }
+  ElementType type() const { return type_; }
+  std::int64_t rows() const;  ///< first extent; 1 for a scalar
+  std::int64_t row_elements() const;
+
+  /// Everything, converted to T.
+  template <typename T>
+  Array<T> read() const;
+  /// Rows first … first + count − 1 to `out`, which has room for count × row_elements(). Not for strings.
+  template <typename T>
+  void read_rows(std::int64_t first, std::int64_t count, T* out) const;
+  /// Likewise, to the file.
+  template <typename T>
+  void write_rows(std::int64_t first, std::int64_t count, const T* values);
+
+ private:
+  friend class Group;
+  Dataset(std::shared_ptr<const detail::OpenFile> file, std::shared_ptr<const detail::Handle> handle,
+          std::string path);
+
+  Shape shape_;
+  ElementType type_ = ElementType::other;
+};
+
+class Group : public Object {
+ public:
+  /// Names of groups and datasets in here, sorted; or only of one of the two.
+  std::vector<std::string> names() const;
+  std::vector<std::string> group_names() const;
+  std::vector<std::string> dataset_names() const;
+
+  // Paths below are relative to here ("a/b"), or absolute ("/a/b").
+  bool exists(const std::string& path) const;
+  bool is_dataset(const std::string& path) const;  ///< exists, and is a dataset
+  Group group(const std::string& path) const;
+  Dataset dataset(const std::string& path) const;
+  template <typename T>
+  Array<T> read(const std::string& path) const {
+    return dataset(path).read<T>();
+  }
+
+  /// Missing groups on the way are made.
+  Group create_group(const std::string& path);
+  /// Contiguous, uninitialised, stored as T; missing groups on the way are made.
+  template <typename T>
+  Dataset create_dataset(const std::string& path, const Shape& shape);
+  template <typename T>
+  Dataset write(const std::string& path, const std::vector<T>& values, const Shape& shape);
+  template <typename T>
+  Dataset write(const std::string& path, const Array<T>& array) {
+    return write(path, array.values, array.shape);
+  }
+
+ protected:
+  using Object::Object;
+
+ private:
+  std::vector<std::string> names_of(bool groups, bool datasets) const;
+};
+
+/// A file, which is its root group.
+class File : public Group {
+ public:
+  /// Errors: data (missing, not HDF5, cut short, …).
+  static File open(const std::filesystem::path& path);
+  /// Replaces a file of this name. Bytes depend on what is written only, not on the time. Errors: runtime.
+  static File create(const std::filesystem::path& path);
+  /// Writes everything out; the file's objects are unusable afterwards. Errors: runtime (disk full). Without
+  /// it the file is closed with its last object, and errors are lost: call it after writing.
+  void close();
+
+ private:
+  using Group::Group;
+};
+
+}  // namespace isnet::hdf5

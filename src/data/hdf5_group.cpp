@@ -1,0 +1,211 @@
+// Groups and files of data/hdf5.h.
+#include <algorithm>
+
+#include "data/hdf5.h"
+#include "data/hdf5_handles.h"
+
+namespace isnet::hdf5 {
+
+using detail::checked;
+using detail::Handle;
+using detail::native_type;
+using detail::new_space;
+using detail::OpenFile;
+
+namespace {
+
+std::string joined_path(const std::string& base, const std::string& path) {
+  if (!path.empty() && path.front() == '/') return path;
+  return base == "/" ? base + path : path.empty() ? base : base + "/" + path;
+}
+
+}  // namespace
+
+std::vector<std::string> Group::names_of(bool groups, bool datasets) const {
+  std::vector<std::string> all;
+  const auto add = [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
+    static_cast<std::vector<std::string>*>(out)->emplace_back(name);
+    return 0;
+  };
+  hsize_t start = 0;
+  checked(file_->kind, where(), "list",
+          [&] { return H5Literate(id(), H5_INDEX_NAME, H5_ITER_INC, &start, add, &all); });
+  std::erase_if(all, [&](const std::string& name) { return is_dataset(name) ? !datasets : !groups; });
+  return all;
+}
+
+std::vector<std::string> Group::names() const { return names_of(true, true); }
+std::vector<std::string> Group::group_names() const { return names_of(true, false); }
+std::vector<std::string> Group::dataset_names() const { return names_of(false, true); }
+
+bool Group::exists(const std::string& path) const {
+  const std::string full = joined_path(path_, path);
+  for (size_t end = 1; end < full.size(); ++end) {
+    end = std::min(full.find('/', end), full.size());
+    const std::string part = full.substr(0, end);
+    const htri_t found = checked(file_->kind, where(), "look for an object",
+                                 [&] { return H5Lexists(file_->handle->id(), part.c_str(), H5P_DEFAULT); });
+    if (found == 0) return false;
+  }
+  return true;
+}
+
+bool Group::is_dataset(const std::string& path) const {
+  if (!exists(path)) return false;
+  const std::string full = joined_path(path_, path);
+  const Handle object(checked(file_->kind, where(), "open an object",
+                              [&] { return H5Oopen(file_->handle->id(), full.c_str(), H5P_DEFAULT); }),
+                      H5Oclose);
+  return H5Iget_type(object.id()) == H5I_DATASET;
+}
+
+Group Group::group(const std::string& path) const {
+  const std::string full = joined_path(path_, path);
+  if (!exists(path) || is_dataset(path)) fail_here(cat("there is no group '", full, "'"));
+  auto handle = std::make_shared<Handle>(
+      checked(file_->kind, where(), "open a group",
+              [&] { return H5Gopen2(file_->handle->id(), full.c_str(), H5P_DEFAULT); }),
+      H5Gclose);
+  return Group(file_, std::move(handle), full);
+}
+
+Dataset Group::dataset(const std::string& path) const {
+  const std::string full = joined_path(path_, path);
+  if (!is_dataset(path)) fail_here(cat("there is no dataset '", full, "'"));
+  auto handle = std::make_shared<Handle>(
+      checked(file_->kind, where(), "open a dataset",
+              [&] { return H5Dopen2(file_->handle->id(), full.c_str(), H5P_DEFAULT); }),
+      H5Dclose);
+  return Dataset(file_, std::move(handle), full);
+}
+
+namespace {
+
+Handle link_properties() {
+  detail::silence_this_thread();
+  Handle properties(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
+  H5Pset_create_intermediate_group(properties.id(), 1);
+  return properties;
+}
+
+// Time stamps would make the bytes of equal content differ.
+Handle dataset_properties() {
+  detail::silence_this_thread();
+  Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  H5Pset_obj_track_times(properties.id(), false);
+  return properties;
+}
+
+Handle new_dataset(const OpenFile& file, const std::string& path, hid_t type, const Shape& shape) {
+  const Handle space = new_space(shape);
+  const Handle links = link_properties();
+  const Handle creation = dataset_properties();
+  return {checked(file.kind, cat(file.path.string(), ": ", path), "create",
+                  [&] {
+                    return H5Dcreate2(file.handle->id(), path.c_str(), type, space.id(), links.id(), creation.id(),
+                                      H5P_DEFAULT);
+                  }),
+          H5Dclose};
+}
+
+template <typename T>
+hid_t stored_type(const Handle& text) {
+  if constexpr (std::is_same_v<T, std::string>)
+    return text.id();
+  else
+    return native_type<T>();
+}
+
+}  // namespace
+
+Group Group::create_group(const std::string& path) {
+  const std::string full = joined_path(path_, path);
+  const Handle links = link_properties();
+  auto handle = std::make_shared<Handle>(
+      checked(file_->kind, where(), "create a group",
+              [&] { return H5Gcreate2(file_->handle->id(), full.c_str(), links.id(), H5P_DEFAULT, H5P_DEFAULT); }),
+      H5Gclose);
+  return Group(file_, std::move(handle), full);
+}
+
+template <typename T>
+Dataset Group::create_dataset(const std::string& path, const Shape& shape) {
+  const std::string full = joined_path(path_, path);
+  const Handle text = detail::text_type();
+  auto handle = std::make_shared<Handle>(new_dataset(*file_, full, stored_type<T>(text), shape));
+  return Dataset(file_, std::move(handle), full);
+}
+
+template <typename T>
+Dataset Group::write(const std::string& path, const std::vector<T>& values, const Shape& shape) {
+  if (element_count(shape) != static_cast<std::int64_t>(values.size()))
+    fail(ErrorKind::internal, where(), ": ", values.size(), " values for '", path, "' of shape ", shape_text(shape));
+  Dataset dataset = create_dataset<T>(path, shape);
+  const auto write_all = [&](hid_t type, const void* data) {
+    checked(file_->kind, dataset.where(), "write",
+            [&] { return H5Dwrite(dataset.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data); });
+  };
+  if constexpr (std::is_same_v<T, std::string>) {
+    std::vector<const char*> pointers;
+    for (const auto& text : values) pointers.push_back(text.c_str());
+    write_all(detail::text_type().id(), pointers.data());
+  } else {
+    write_all(native_type<T>(), values.data());
+  }
+  return dataset;
+}
+
+File File::open(const std::filesystem::path& path) {
+  const std::string where = path.string();
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) fail(ErrorKind::data, where, ": there is no such file");
+  detail::silence_this_thread();
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_file_locking(access.id(), false, true);
+  H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG);
+  auto handle = std::make_shared<Handle>(
+      checked(ErrorKind::data, where, "open as HDF5",
+              [&] { return H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()); }),
+      H5Fclose);
+  const hid_t id = handle->id();
+  auto root = std::make_shared<Handle>(
+      checked(ErrorKind::data, where, "open the root group", [&] { return H5Gopen2(id, "/", H5P_DEFAULT); }), H5Gclose);
+  return File(std::make_shared<OpenFile>(OpenFile{path, ErrorKind::data, std::move(handle)}), std::move(root), "/");
+}
+
+File File::create(const std::filesystem::path& path) {
+  const std::string where = path.string();
+  detail::silence_this_thread();
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_file_locking(access.id(), false, true);
+  H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG);
+  auto handle = std::make_shared<Handle>(
+      checked(ErrorKind::runtime, where, "create",
+              [&] { return H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()); }),
+      H5Fclose);
+  const hid_t id = handle->id();
+  auto root = std::make_shared<Handle>(
+      checked(ErrorKind::runtime, where, "open the root group", [&] { return H5Gopen2(id, "/", H5P_DEFAULT); }),
+      H5Gclose);
+  return File(std::make_shared<OpenFile>(OpenFile{path, ErrorKind::runtime, std::move(handle)}), std::move(root), "/");
+}
+
+void File::close() {
+  checked(file_->kind, file_->path.string(), "write everything out",
+          [&] { return H5Fflush(file_->handle->id(), H5F_SCOPE_LOCAL); });
+  checked(file_->kind, file_->path.string(), "close", [&] { return file_->handle->release(); });
+}
+
+#define ISNET_HDF5_INSTANTIATE(T)                                                 \
+  template Dataset Group::create_dataset<T>(const std::string&, const Shape&);   \
+  template Dataset Group::write<T>(const std::string&, const std::vector<T>&, const Shape&);
+
+ISNET_HDF5_INSTANTIATE(double)
+ISNET_HDF5_INSTANTIATE(float)
+ISNET_HDF5_INSTANTIATE(std::int64_t)
+ISNET_HDF5_INSTANTIATE(std::int32_t)
+ISNET_HDF5_INSTANTIATE(std::uint8_t)
+ISNET_HDF5_INSTANTIATE(std::uint16_t)
+ISNET_HDF5_INSTANTIATE(std::string)
+
+}  // namespace isnet::hdf5

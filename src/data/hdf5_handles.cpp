@@ -1,0 +1,75 @@
+#include "data/hdf5_handles.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace isnet::hdf5::detail {
+
+herr_t Handle::release() {
+  if (id_ < 0) return 0;
+  silence_this_thread();
+  const herr_t result = close_(id_);
+  id_ = -1;
+  return result;
+}
+
+void silence_this_thread() {
+  thread_local const bool silenced = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
+  static_cast<void>(silenced);
+}
+
+std::string error_stack() {
+  std::vector<std::string> texts;
+  const auto add = [](unsigned, const H5E_error2_t* error, void* out) -> herr_t {
+    auto& list = *static_cast<std::vector<std::string>*>(out);
+    const std::string text = error->desc ? error->desc : "";
+    if (!text.empty() && std::find(list.begin(), list.end(), text) == list.end()) list.push_back(text);
+    return 0;
+  };
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, add, &texts);
+  if (texts.empty()) return "HDF5 gives no reason";
+  std::string joined;
+  for (const auto& text : texts) joined += (joined.empty() ? "" : "; ") + text;
+  return joined;
+}
+
+template <> hid_t native_type<double>() { return H5T_NATIVE_DOUBLE; }
+template <> hid_t native_type<float>() { return H5T_NATIVE_FLOAT; }
+template <> hid_t native_type<std::int64_t>() { return H5T_NATIVE_INT64; }
+template <> hid_t native_type<std::int32_t>() { return H5T_NATIVE_INT32; }
+template <> hid_t native_type<std::uint8_t>() { return H5T_NATIVE_UINT8; }
+template <> hid_t native_type<std::uint16_t>() { return H5T_NATIVE_UINT16; }
+
+Handle new_space(const Shape& shape) {
+  silence_this_thread();
+  if (shape.empty()) return {H5Screate(H5S_SCALAR), H5Sclose};
+  const std::vector<hsize_t> extents(shape.begin(), shape.end());
+  return {H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr), H5Sclose};
+}
+
+Handle text_type() {
+  silence_this_thread();
+  Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type.id(), H5T_VARIABLE);
+  H5Tset_cset(type.id(), H5T_CSET_UTF8);
+  return type;
+}
+
+ElementType element_type_of(hid_t type) {
+  const H5T_class_t kind = H5Tget_class(type);
+  if (kind == H5T_STRING) return ElementType::string;
+  const size_t size = H5Tget_size(type);
+  if (kind == H5T_FLOAT)
+    return size == 4 ? ElementType::float32 : size == 8 ? ElementType::float64 : ElementType::other;
+  if (kind != H5T_INTEGER) return ElementType::other;
+  const bool is_signed = H5Tget_sign(type) == H5T_SGN_2;
+  switch (size) {
+    case 1: return is_signed ? ElementType::int8 : ElementType::uint8;
+    case 2: return is_signed ? ElementType::int16 : ElementType::uint16;
+    case 4: return is_signed ? ElementType::int32 : ElementType::uint32;
+    case 8: return is_signed ? ElementType::int64 : ElementType::uint64;
+    default: return ElementType::other;
+  }
+}
+
+}  // namespace isnet::hdf5::detail
