@@ -1,0 +1,51 @@
+// Checkpoints: everything that a run needs to go on, in one safetensors file (docs/formats.md, "Checkpoints").
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+namespace isnet {
+
+/// Tensors: `model.<torchvision name>` for parameters and buffers, `optimizer.<parameter>.<state>`, anything else
+/// by a prefix of its own. State: loop and data position, metrics, options, whatever is not a tensor. (JSON has no
+/// NaN or infinity: they are read back as null.)
+struct Checkpoint {
+  std::map<std::string, at::Tensor> tensors;
+  nlohmann::json state = nlohmann::json::object();
+};
+
+/// What bitwise equality depends on besides the checkpoint itself; stored in it.
+struct Environment {
+  std::string isnet, torch;  ///< versions
+  std::string cpu;           ///< kind: vector instructions in use and model name
+  int threads = 1;
+};
+Environment current_environment();
+
+/// A checkpoint read from a file, and where it was written.
+struct StoredCheckpoint : Checkpoint {
+  Environment environment;
+};
+
+/// Writes atomically: `path` holds its old content or all of the new one. Tensors may be on any device.
+/// Errors: runtime (file, step, cause).
+void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
+
+/// Reads and verifies every byte. Tensors are on the CPU. Errors: checkpoint (file, place, what is wrong),
+/// runtime (reading).
+StoredCheckpoint load_checkpoint(const std::filesystem::path& path);
+
+/// What differs between an environment and this one, as text for a warning; "" when bitwise equal results may be
+/// expected.
+std::string environment_difference(const Environment& stored);
+
+/// The most recently written `*.ckpt` of a folder that is valid; broken ones are warned of, and kept aside as
+/// `<name>.broken`. Nothing when there is none. For rank 0 alone. Errors: runtime (folder unreadable).
+std::optional<std::filesystem::path> newest_valid_checkpoint(const std::filesystem::path& folder);
+
+}  // namespace isnet

@@ -1,0 +1,60 @@
+// Process-group backends, chosen by name: what carries tensors between the ranks.
+#pragma once
+
+#include <c10/core/DeviceType.h>
+#include <c10/util/intrusive_ptr.h>
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "base/registry.h"
+#include "trainer/distributed/bootstrap.h"
+
+namespace c10d {
+class Backend;
+class ProcessGroup;
+class Store;
+}  // namespace c10d
+
+namespace isnet {
+
+struct ProcessGroupOptions {
+  /// "gloo" (CPU, and CUDA by way of host memory), "nccl" (CUDA), or "auto": nccl for CUDA where it is compiled
+  /// in, else gloo.
+  std::string backend = "auto";
+  c10::DeviceType device = c10::DeviceType::CPU;  ///< where the parameters are
+  std::chrono::milliseconds timeout = std::chrono::minutes(10);  ///< of one collective
+};
+
+/// What a backend needs to connect the ranks.
+struct BackendPlace {
+  c10::intrusive_ptr<c10d::Store> store;
+  int rank = 0;
+  int world_size = 1;
+  int local_rank = 0;     ///< the CUDA device of this rank
+  std::string interface;  ///< network interface of this rank
+  std::chrono::milliseconds timeout{};
+};
+
+/// Connects the ranks. Collective. Errors: anything that derives from std::exception.
+using BackendFactory = std::function<c10::intrusive_ptr<c10d::Backend>(const BackendPlace&)>;
+
+/// The registered backends; "nccl" is among them when the torch wheel has CUDA.
+Registry<BackendFactory>& process_group_backends();
+
+/// The name that "auto" stands for with this device; other names are checked. Errors: usage (unknown name, or a
+/// backend that cannot carry this device's tensors).
+std::string resolve_backend(const ProcessGroupOptions& options);
+
+/// The process group of all ranks: CPU tensors go through Gloo, CUDA tensors through the backend asked for.
+/// nullptr in a world of one. Collective. Errors: usage (backend), communication (ranks that did not come, by
+/// number; connections that failed).
+c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(World& world, const ProcessGroupOptions& options);
+
+/// --backend, --master-port, --distributed-timeout.
+std::vector<OptionSpec> distributed_options();
+WorldOptions world_options(const OptionValues& options);
+ProcessGroupOptions process_group_options(const OptionValues& options, c10::DeviceType device);
+
+}  // namespace isnet

@@ -1,0 +1,32 @@
+// Gradient clipping, by norm or by value.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "base/options.h"
+
+namespace isnet {
+
+enum class ClipAlgorithm { norm, value };
+
+struct GradientClipping {
+  double limit = 0;  ///< 0: none
+  ClipAlgorithm algorithm = ClipAlgorithm::norm;
+};
+
+/// --gradient-clip-val (none by default) and --gradient-clip-algorithm norm|value.
+std::vector<OptionSpec> gradient_clipping_options();
+GradientClipping gradient_clipping(const OptionValues& options);
+
+/// Clips in place and returns the 2-norm of all gradients together before that. By norm: all of them times
+/// min(1, limit / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_ does; a norm that is not finite makes all
+/// gradients NaN or 0, and is returned. By value: each element into [-limit, limit]. Parameters without a gradient
+/// are passed over.
+double clip_gradients(const std::vector<at::Tensor>& parameters, const GradientClipping& clipping);
+
+/// The 2-norm of all gradients together.
+double gradient_norm(const std::vector<at::Tensor>& parameters);
+
+}  // namespace isnet
