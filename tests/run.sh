@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Sets up, builds and runs the tests: all that somebody has to know to check a change.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$here"
+
+usage() {
+  cat <<'EOF_USAGE'
+Usage: tests/run.sh [--preset NAME] [--no-setup] [--jobs N] [-L LABEL] [CTEST OPTION...]
+
+Runs ./setup.sh --with-tests, configures and builds the preset, runs CTest, and prints a summary that ends with
+"N passed, N failed, N skipped". Status 0 when every test that ran passed and at least one ran.
+
+  --preset NAME  dev (default), asan, tsan, coverage, cuda
+  --no-setup     everything is installed: do not look
+  --jobs N       compile and test N at a time (default: by cores; compiling also by memory)
+  -L LABEL       only tests with this label: fast, ranks, cluster, sanitize
+  -R REGEX ...   other options go to ctest as they are
+
+Tests of label soak run only by command: ctest --test-dir build/dev -L soak
+With CI=true nothing is asked, and a test that is skipped for want of rights, programs or anything else but a GPU
+(it prints "SKIPPED FOR WANT OF A GPU") counts as a failure.
+EOF_USAGE
+}
+
+say() { echo "tests: $*"; }
+die() { echo "tests: $*" >&2; exit 1; }
+usage_error() { echo "tests: $* (see tests/run.sh --help)" >&2; exit 2; }
+
+preset=dev setup=true jobs='' ctest_options=()
+while (($#)); do
+  case $1 in
+    --preset)
+      [[ -n ${2:-} ]] || usage_error "--preset wants a name"
+      preset=$2; shift ;;
+    --no-setup) setup=false ;;
+    --jobs)
+      [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || usage_error "--jobs wants a number, got '${2:-}'"
+      jobs=$2; shift ;;
+    --help | -h) usage; exit 0 ;;
+    *) ctest_options+=("$1") ;;
+  esac
+  shift
+done
+
+cores=$(nproc)
+# A file that includes torch takes up to 3 GB to compile.
+by_memory=$(awk '/^MemAvailable/ {n = int($2 / 3 / 1024 / 1024); print n < 1 ? 1 : n}' /proc/meminfo)
+compile_jobs=${jobs:-$((cores < by_memory ? cores : by_memory))}
+
+if $setup; then
+  yes=()
+  if ((EUID == 0)) || [[ ${CI:-} == true ]]; then yes=(--yes); fi
+  ./setup.sh --with-tests "${yes[@]}"
+fi
+
+say "configuring preset $preset"
+cmake --preset "$preset" ${ISNET_VENV:+"-DISNET_VENV=$ISNET_VENV"} || die "cmake could not configure (above: why)"
+
+say "building, $compile_jobs at a time"
+started=$SECONDS
+cmake --build --preset "$preset" -j "$compile_jobs" || die "the build failed (above: where)"
+say "built in $((SECONDS - started)) s"
+
+# Counts what CTest wrote, and says which tests were skipped and why. Prints "passed failed skipped unexcused".
+read_report() {
+  python3 - "$1" <<'EOF_PYTHON'
+import sys
+import xml.etree.ElementTree as tree
+passed = failed = skipped = unexcused = 0
+for test in tree.parse(sys.argv[1]).iter("testcase"):
+    status = test.get("status")
+    if status == "run":
+        passed += 1
+    elif status in ("notrun", "disabled"):
+        skipped += 1
+        output = test.findtext("system-out") or ""
+        reasons = [line for line in output.splitlines() if "SKIPPED FOR WANT OF" in line]
+        reason = reasons[-1].strip() if reasons else "no reason given"
+        excused = "SKIPPED FOR WANT OF A GPU" in reason
+        unexcused += not excused
+        print(f"tests: skipped {test.get('name')}: {reason}", file=sys.stderr)
+    else:
+        failed += 1
+        print(f"tests: failed {test.get('name')}", file=sys.stderr)
+print(passed, failed, skipped, unexcused)
+EOF_PYTHON
+}
+
+report=$here/build/$preset/tests.xml
+rm -f "$report"
+status=0
+started=$SECONDS
+ctest --preset "$preset" --no-tests=error --output-junit "$report" -j "${jobs:-$cores}" \
+  "${ctest_options[@]}" </dev/null || status=$?
+[[ -s $report ]] || die "ctest ended with status $status and wrote no report: no test ran"
+read -r passed failed skipped unexcused < <(read_report "$report")
+say "ran in $((SECONDS - started)) s; report: ${report#"$here"/}"
+
+if ((passed + failed == 0)); then
+  echo "tests: no test ran" >&2
+  status=1
+fi
+if ((failed > 0 && status == 0)); then status=1; fi
+if ((unexcused > 0)) && [[ ${CI:-} == true ]]; then
+  echo "tests: $unexcused of the skipped tests have to run in CI" >&2
+  status=1
+  failed=$((failed + unexcused)) skipped=$((skipped - unexcused))
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+exit "$status"
