@@ -1,0 +1,88 @@
+// Subcommands: what one is, and how it gets into the program.
+//
+// Each lives in its own file src/cli/<name>.cpp, which registers it:
+//
+//     Command train_command() { … }
+//     const CommandRegistration registration(train_command);
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/options.h"
+#include "base/registry.h"
+
+namespace isnet::cli {
+
+/// An argument without a name. Those that must be given come first.
+struct PositionalSpec {
+  std::string name;  ///< for --help and errors: "FILE"
+  std::string help;  ///< one sentence
+  bool required = true;
+  bool repeated = false;  ///< takes all that follow; only the last one
+};
+
+/// Options that belong together in --help.
+struct OptionGroup {
+  std::string title;
+  std::vector<OptionSpec> options;
+  /// Strategies that can be chosen here: name and description.
+  std::vector<std::pair<std::string, std::string>> known;
+};
+
+/// What a command was called with.
+struct Invocation {
+  std::string command;
+  OptionValues options;  ///< validated one by one; what depends on several is the command's to check
+  std::vector<std::string> positionals;
+  /// Set by a command once it is one of several ranks: called after the message of an uncaught error was
+  /// written, with the exit status of the error. It must end the other ranks too (MPI_Abort). If it returns,
+  /// the process leaves at once, without static destructors.
+  std::function<void(int status)> on_failure;
+};
+
+struct Command {
+  std::string name;
+  std::string summary;  ///< one line, without a full stop
+  std::string usage;    ///< "isnet inspect [options] PATH"
+  std::vector<PositionalSpec> positionals;
+  /// Made when the command is called, after plug-ins were loaded: registries are complete then. A name that
+  /// comes twice (strategies of two kinds may share an option) is one option; its first declaration counts.
+  std::function<std::vector<OptionGroup>()> options;
+  /// Returns the exit status (docs/errors.md). Errors are thrown; main catches them.
+  std::function<int(Invocation&)> run;
+  int place = 100;  ///< where --help lists it, smallest first
+};
+
+/// Adds a command to the program; a namespace-scope object in the command's file.
+struct CommandRegistration {
+  explicit CommandRegistration(Command (*make)());
+};
+
+/// All registered commands in the order of --help.
+std::vector<Command> commands();
+
+/// Errors: usage, with the nearest name and the known ones.
+Command find_command(const std::string& name);
+
+/// A group for the strategies of a registry: the option that chooses one, then the options of all of them.
+/// `extra`: options that concern every strategy of the group.
+template <typename Factory>
+OptionGroup strategy_group(std::string title, const Registry<Factory>& registry, const std::string& option,
+                           std::string default_value, std::string help, std::vector<OptionSpec> extra = {}) {
+  OptionGroup group{std::move(title), {}, {}};
+  OptionSpec chooser = choice_option(option, std::move(default_value), std::move(help), registry.names());
+  chooser.value_name = "NAME";
+  group.options.push_back(std::move(chooser));
+  for (auto& one : extra) group.options.push_back(std::move(one));
+  for (auto& one : registry.options()) group.options.push_back(std::move(one));
+  for (const auto& name : registry.names()) group.known.emplace_back(name, registry.at(name).description);
+  return group;
+}
+
+/// Options of every command: plugin, quiet. (help and config are taken by the program and are no values.)
+OptionGroup common_options();
+
+}  // namespace isnet::cli

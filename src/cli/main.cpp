@@ -1,0 +1,50 @@
+// The program: the one place where errors become messages and exit statuses (docs/errors.md).
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/program.h"
+
+namespace {
+
+/// Says what failed and returns the status to leave with.
+int reported(const std::exception& error) {
+  if (const auto* ours = dynamic_cast<const isnet::Error*>(&error)) {
+    isnet::log::error(error.what());
+    return isnet::exit_status(ours->kind());
+  }
+  if (dynamic_cast<const std::bad_alloc*>(&error)) {
+    isnet::log::error("out of memory: try a smaller --batch-size, or fewer workers");
+  } else {
+    // Libraries put a stack trace after the first line; it helps nobody who did not build them.
+    const std::string text = error.what();
+    isnet::log::error(text.substr(0, text.find('\n')));
+  }
+  return isnet::exit_status(isnet::ErrorKind::runtime);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // A reader of our output that leaves must not end a training: writing fails instead (finish_output).
+  std::signal(SIGPIPE, SIG_IGN);
+  std::function<void(int)> on_failure;
+  try {
+    const int status = isnet::cli::run_program({argv + 1, argv + argc}, on_failure);
+    isnet::cli::finish_output();
+    return status;
+  } catch (const std::exception& error) {
+    const int status = reported(error);
+    if (on_failure) {
+      on_failure(status);
+      std::_Exit(status);
+    }
+    return status;
+  }
+}

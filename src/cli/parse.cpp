@@ -1,0 +1,179 @@
+#include "cli/parse.h"
+
+#include <algorithm>
+#include <boost/program_options/errors.hpp>
+#include <boost/program_options/options_description.hpp>
+#include <boost/program_options/parsers.hpp>
+#include <boost/program_options/value_semantic.hpp>
+#include <fstream>
+
+#include "base/error.h"
+
+namespace po = boost::program_options;
+
+namespace isnet::cli {
+namespace {
+
+/// Taken by the program itself: never an option value, so that options.ini does not name its own source.
+OptionGroup program_options() {
+  return {"", {flag_option("help", "Show this help"),
+               text_option("config", "", "FILE", "Read options from this INI file (name = value)")}, {}};
+}
+
+std::vector<OptionSpec> specs_of(const std::vector<OptionGroup>& groups) {
+  std::vector<OptionSpec> specs;
+  for (const auto& group : groups)
+    for (const auto& option : group.options)
+      if (std::none_of(specs.begin(), specs.end(), [&](const auto& one) { return one.name == option.name; }))
+        specs.push_back(option);
+  return specs;
+}
+
+/// Values stay text here: all validation is that of OptionValues::set.
+po::options_description description_of(const std::vector<OptionSpec>& specs) {
+  po::options_description description;
+  for (const auto& spec : specs) {
+    auto* value = po::value<std::string>();
+    if (spec.value_name.empty()) value->implicit_value("1");
+    description.add_options()(spec.name.c_str(), value, "");
+  }
+  return description;
+}
+
+po::basic_parsed_options<char> parsed_words(const std::vector<std::string>& words,
+                                            const po::options_description& description) {
+  using namespace po::command_line_style;
+  po::command_line_parser parser(words);
+  // Without allow_guessing: an abbreviation would change its meaning when an option is added.
+  return parser.options(description).style(allow_long | long_allow_adjacent | long_allow_next).run();
+}
+
+/// Words as options and positionals, with errors in our words.
+po::basic_parsed_options<char> checked_words(const std::vector<std::string>& words,
+                                             const std::vector<OptionSpec>& specs) {
+  try {
+    return parsed_words(words, description_of(specs));
+  } catch (const po::unknown_option& e) {
+    const std::string name = e.get_option_name();
+    OptionValues(specs).set(name.substr(std::min(name.find_first_not_of('-'), name.size())), "");
+    throw;  // not reached: set() refuses what the parser does not know
+  } catch (const po::invalid_command_line_syntax& e) {
+    std::string name = e.get_option_name();
+    name = name.substr(std::min(name.find_first_not_of('-'), name.size()));
+    std::string value = "VALUE";
+    for (const auto& spec : specs)
+      if (spec.name == name) value = spec.value_name;
+    fail(ErrorKind::usage, "--", name, " needs a value: --", name, " ", value);
+  } catch (const po::error& e) {
+    fail(ErrorKind::usage, e.what());
+  }
+}
+
+/// Lines of an INI file in their order, unknown names included.
+std::vector<std::pair<std::string, std::string>> ini_lines(const std::string& file) {
+  std::ifstream stream(file);
+  if (!stream) fail(ErrorKind::usage, "--config: cannot read '", file, "'");
+  std::vector<std::pair<std::string, std::string>> lines;
+  try {
+    for (const auto& option : po::parse_config_file(stream, po::options_description(), true).options)
+      lines.emplace_back(option.string_key, option.value.empty() ? "" : option.value.front());
+  } catch (const po::error& e) {
+    fail(ErrorKind::usage, file, ": ", e.what(), " (expected lines like: max-epochs = 10)");
+  }
+  return lines;
+}
+
+void add_once(std::vector<std::string>& list, const std::string& texts) {
+  std::string text;
+  std::istringstream stream(texts);
+  while (std::getline(stream, text, ','))
+    if (!text.empty() && std::find(list.begin(), list.end(), text) == list.end()) list.push_back(text);
+}
+
+std::string joined(const std::vector<std::string>& list) {
+  std::string text;
+  for (const auto& one : list) text += (text.empty() ? "" : ",") + one;
+  return text;
+}
+
+void read_config(const std::string& file, OptionValues& values) {
+  std::vector<std::string> names;
+  for (const auto& spec : values.specs()) names.push_back(spec.name);
+  for (const auto& [name, text] : ini_lines(file)) {
+    if (!values.known(name)) {
+      const std::string near = nearest_name(name, names);
+      fail(ErrorKind::usage, file, ": unknown option '", name, "'",
+           near.empty() ? std::string(" (see --help)") : cat(" (did you mean '", near, "'?)"));
+    }
+    try {
+      values.set(name, text);
+    } catch (const Error& e) {
+      throw Error(e.kind(), cat(file, ": ", e.what()));
+    }
+  }
+}
+
+void check_positionals(const Command& command, const std::vector<std::string>& given) {
+  const bool any_number = !command.positionals.empty() && command.positionals.back().repeated;
+  if (!any_number && given.size() > command.positionals.size())
+    fail(ErrorKind::usage, "unexpected argument '", given[command.positionals.size()], "'; usage: ", command.usage);
+  for (size_t i = given.size(); i < command.positionals.size(); ++i)
+    if (command.positionals[i].required)
+      fail(ErrorKind::usage, command.positionals[i].name, " is missing; usage: ", command.usage);
+}
+
+}  // namespace
+
+std::vector<OptionGroup> option_groups(const Command& command) {
+  OptionGroup common = common_options();
+  const auto own = program_options().options;
+  common.options.insert(common.options.begin(), own.begin(), own.end());
+  std::vector<OptionGroup> groups{std::move(common)};
+  if (command.options)
+    for (auto& group : command.options()) groups.push_back(std::move(group));
+  return groups;
+}
+
+EarlyOptions early_options(const std::vector<std::string>& words) {
+  EarlyOptions early;
+  std::vector<std::string> from_words;
+  for (size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+    const auto value_of = [&](const std::string& option) -> std::string {
+      if (words[i].rfind(option + "=", 0) == 0) return words[i].substr(option.size() + 1);
+      return words[i] == option && i + 1 < words.size() ? words[i + 1] : "";
+    };
+    if (words[i] == "--help") early.help = true;
+    if (const auto file = value_of("--config"); !file.empty()) early.config = file;
+    add_once(from_words, value_of("--plugin"));
+  }
+  if (!early.config.empty())
+    for (const auto& [name, text] : ini_lines(early.config))
+      if (name == "plugin") add_once(early.plugins, text);
+  add_once(early.plugins, joined(from_words));
+  return early;
+}
+
+Invocation parse_command_line(const Command& command, const std::vector<std::string>& words,
+                              const EarlyOptions& early) {
+  const auto all = specs_of(option_groups(command));
+  const auto own = program_options().options;
+  auto specs = all;
+  specs.erase(specs.begin(), specs.begin() + static_cast<std::ptrdiff_t>(own.size()));
+  Invocation invocation{command.name, OptionValues(specs), {}, nullptr};
+
+  const auto parsed = checked_words(words, all);
+  if (!early.config.empty()) read_config(early.config, invocation.options);
+  for (const auto& option : parsed.options) {
+    const std::string value = option.value.empty() ? "" : option.value.front();
+    if (option.position_key >= 0 || option.string_key.empty()) {
+      invocation.positionals.push_back(value);
+    } else if (std::none_of(own.begin(), own.end(), [&](const auto& one) { return one.name == option.string_key; })) {
+      invocation.options.set(option.string_key, value);
+    }
+  }
+  if (!early.plugins.empty()) invocation.options.set("plugin", joined(early.plugins));
+  check_positionals(command, invocation.positionals);
+  return invocation;
+}
+
+}  // namespace isnet::cli

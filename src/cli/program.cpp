@@ -1,0 +1,78 @@
+#include "cli/program.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/help.h"
+#include "cli/parse.h"
+#include "cli/plugin_loader.h"
+#include "cli/terminal.h"
+
+namespace isnet::cli {
+namespace {
+
+/// Hands the hook over when a command ends, however it ends.
+class HookKeeper {
+ public:
+  HookKeeper(Invocation& invocation, std::function<void(int)>& into) : invocation_(invocation), into_(into) {}
+  ~HookKeeper() { into_ = std::move(invocation_.on_failure); }
+  HookKeeper(const HookKeeper&) = delete;
+  HookKeeper& operator=(const HookKeeper&) = delete;
+
+ private:
+  Invocation& invocation_;
+  std::function<void(int)>& into_;
+};
+
+int run_command(const Command& command, const std::vector<std::string>& words,
+                std::function<void(int)>& on_failure) {
+  const EarlyOptions early = early_options(words);
+  for (const auto& file : early.plugins) load_plugin(file);
+  if (early.help) {
+    std::cout << command_help(command, terminal_width());
+    return 0;
+  }
+  Invocation invocation = parse_command_line(command, words, early);
+  if (invocation.options.flag("quiet")) log::configure({log::Level::warning, ""});
+  HookKeeper keeper(invocation, on_failure);
+  return command.run(invocation);
+}
+
+bool reader_left() {
+  pollfd output{STDOUT_FILENO, POLLOUT, 0};
+  return ::poll(&output, 1, 0) == 1 && (output.revents & POLLERR);
+}
+
+}  // namespace
+
+int run_program(const std::vector<std::string>& words, std::function<void(int)>& on_failure) {
+  if (words.empty()) {
+    std::cerr << program_help(commands(), terminal_width());
+    return exit_status(ErrorKind::usage);
+  }
+  if (words.front() == "--help" || words.front() == "--version") {
+    std::cout << (words.front() == "--help" ? program_help(commands(), terminal_width()) : version_text());
+    return 0;
+  }
+  if (words.front().rfind("-", 0) == 0)
+    fail(ErrorKind::usage, "unknown option ", words.front(), " before a command (see isnet --help)");
+  return run_command(find_command(words.front()), {words.begin() + 1, words.end()}, on_failure);
+}
+
+void finish_output() {
+  std::cout.flush();
+  errno = 0;
+  const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout) || !std::cout;
+  const std::string cause = errno ? cat(": ", std::strerror(errno)) : std::string();
+  if (failed && !reader_left()) fail(ErrorKind::runtime, "cannot write the results to stdout", cause);
+}
+
+}  // namespace isnet::cli
