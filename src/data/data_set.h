@@ -1,0 +1,129 @@
+// A data set: a folder with dataset.json and shards, or one shard alone (docs/formats.md, "Data sets").
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/shard.h"
+
+namespace isnet {
+
+inline constexpr const char* data_set_format = "isnet-dataset";
+inline constexpr std::int64_t data_set_version = 1;
+
+/// A shard as dataset.json lists it.
+struct ShardEntry {
+  std::string file;  ///< relative to the data set's folder: "train/shard-00000.h5"
+  std::int64_t samples = 0;
+  std::string sha256;
+};
+
+/// What dataset.json says.
+struct DataSetDescription {
+  LabelKind task = LabelKind::single;  ///< "single-label", "multi-label", or "none"
+  std::vector<std::string> class_names;
+  std::int64_t channels = 1;  ///< as stored
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  std::map<std::string, std::vector<ShardEntry>> splits;
+};
+
+/// Writes FOLDER/dataset.json atomically. Errors: runtime.
+void write_description(const std::filesystem::path& folder, const DataSetDescription& description);
+/// Reads and checks it. Errors: data (missing, no JSON, wrong format or version, field missing or senseless).
+DataSetDescription read_description(const std::filesystem::path& folder);
+
+/// The samples of one split, numbered from 0 across its shards. Any thread may read; at most
+/// `max_open_files` shards are open at once.
+/// Errors: data, as ShardReader's; also shards of a split that differ, and counts unlike dataset.json's.
+class SplitReader {
+ public:
+  SplitReader(std::string name, std::vector<std::filesystem::path> shards, std::vector<std::int64_t> counts,
+              std::optional<std::int64_t> class_count);
+  ~SplitReader();
+  SplitReader(const SplitReader&) = delete;
+  SplitReader& operator=(const SplitReader&) = delete;
+
+  const std::string& name() const { return name_; }
+  std::int64_t size() const { return size_; }
+  const SampleLayout& layout() const { return layout_; }
+  const std::vector<std::filesystem::path>& shards() const { return shards_; }
+
+  /// The class of a sample; layout().labels must be single.
+  std::int64_t label(std::int64_t index) const;
+  /// The K zeros and ones of a sample; layout().labels must be multi.
+  void multi_label(std::int64_t index, float* out) const;
+  /// Its id as stored, else "split:index".
+  std::string id(std::int64_t index) const;
+  /// Its weight as stored, else 1.
+  double weight(std::int64_t index) const;
+  /// Its group as stored, if any.
+  std::optional<std::int64_t> group(std::int64_t index) const;
+
+  /// Image as 3×H×W and mask as Cm×H×W (see ShardReader); `mask` may be null.
+  template <typename Real>
+  void read(std::int64_t index, Real* image, Real* mask) const;
+
+  static constexpr std::size_t max_open_files = 32;
+
+ private:
+  struct Cache;
+  struct Place {
+    std::size_t shard;
+    std::int64_t index;
+  };
+  Place place_of(std::int64_t index) const;
+  std::shared_ptr<const ShardReader> shard(std::size_t number) const;
+  void take_over(const ShardReader& shard, std::size_t number);
+
+  std::string name_;
+  std::vector<std::filesystem::path> shards_;
+  std::optional<std::int64_t> class_count_;
+  std::vector<std::int64_t> first_;  // global index of each shard's first sample, then the size
+  std::int64_t size_ = 0;
+  SampleLayout layout_;
+  std::vector<std::int32_t> labels_;
+  std::vector<std::uint8_t> multi_labels_;
+  std::vector<std::string> ids_;        // empty, or one for each sample, "" where a shard has none
+  std::vector<std::int64_t> groups_;    // empty unless all shards have them
+  std::vector<double> weights_;         // empty, or one for each sample
+  std::unique_ptr<Cache> cache_;
+};
+
+/// A data set that is open. Cheap: shards are opened by split().
+class DataSet {
+ public:
+  /// `path`: a folder, or a shard file. `class_count`: from --num-classes or the weights' head; it must agree
+  /// with dataset.json, and decides where a shard alone is given (else the largest label + 1, said aloud).
+  /// Errors: data; usage if class_count contradicts dataset.json.
+  explicit DataSet(const std::filesystem::path& path, std::optional<std::int64_t> class_count = {});
+
+  const std::filesystem::path& path() const { return path_; }
+  /// One shard without dataset.json: its split is called "all", and every name means it.
+  bool is_single_shard() const { return single_shard_; }
+  /// dataset.json, or what stands in for it.
+  const DataSetDescription& description() const { return description_; }
+  std::int64_t class_count() const { return static_cast<std::int64_t>(description_.class_names.size()); }
+  bool has_split(const std::string& name) const;
+  std::vector<std::string> split_names() const;
+
+  /// Opens every shard of the split once and checks it. Errors: data (no such split: names the known ones).
+  std::shared_ptr<const SplitReader> split(const std::string& name) const;
+
+  /// Compares every shard file with its checksum. Errors: data, for the first that differs.
+  void verify_checksums() const;
+
+ private:
+  const std::vector<ShardEntry>& entries(const std::string& split) const;
+
+  std::filesystem::path path_;
+  bool single_shard_ = false;
+  DataSetDescription description_;
+};
+
+}  // namespace isnet

@@ -1,0 +1,50 @@
+// Reads the batches of an epoch ahead of their use, in threads of its own.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "data/batch.h"
+#include "data/data_set.h"
+#include "data/sampler.h"
+
+namespace isnet {
+
+struct LoaderOptions {
+  int workers = 1;                ///< reading threads, ≥ 1
+  int prefetch = 2;               ///< batches that may lie ready, ≥ 1
+  bool double_precision = false;  ///< fill images64 and masks64 instead of images and masks
+  std::int64_t limit = -1;        ///< steps of an epoch to deliver at most; −1: all
+};
+
+/// Delivers one rank's batches in order. What it delivers depends on split, sampler, epoch and step only, not
+/// on the number of workers. One thread calls start() and next(); the destructor ends reading at any time.
+class Loader {
+ public:
+  Loader(std::shared_ptr<const SplitReader> split, const Sampler& sampler, const LoaderOptions& options = {});
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  const Sampler& sampler() const;
+  const SplitReader& split() const;
+  /// Steps of an epoch: the sampler's, or options.limit if that is less.
+  std::int64_t steps_per_epoch() const;
+
+  /// Begins an epoch at this step; what was read ahead of another one is dropped.
+  void start(std::uint64_t epoch, std::int64_t first_step = 0);
+  /// The next batch; nullopt after the epoch's last. Errors: what reading threw, with its message; the epoch
+  /// is over then.
+  std::optional<HostBatch> next();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Reads the samples of a plan; what the loader's workers do.
+HostBatch read_batch(const SplitReader& split, const BatchPlan& plan, std::uint64_t epoch, std::int64_t step,
+                     bool double_precision);
+
+}  // namespace isnet

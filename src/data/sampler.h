@@ -1,0 +1,74 @@
+// Which samples a rank takes in which step: a function of seed, epoch and step, without any state.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace isnet {
+
+/// A permutation of 0 … size − 1 in O(1) memory: a Feistel network over the smallest even number of bits that
+/// holds size − 1, with cycle walking (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
+/// Round functions are Philox, keyed by (seed, Purpose::order, epoch). Immutable: any thread may use it.
+class Permutation {
+ public:
+  /// size ≥ 1.
+  Permutation(std::int64_t size, std::uint64_t seed, std::uint64_t epoch);
+  /// Where position 0 ≤ index < size goes.
+  std::int64_t operator()(std::int64_t index) const;
+
+ private:
+  std::uint64_t encrypt(std::uint64_t value) const;
+
+  std::uint64_t size_;
+  std::uint64_t seed_;
+  std::uint64_t epoch_;
+  int half_bits_;
+};
+
+/// What to do with samples that do not fill a global batch at the end of an epoch.
+enum class LastBatch {
+  drop,    ///< leave them out in this epoch
+  pad,     ///< fill up with samples from the beginning of the epoch's order, marked as not counted
+  short_,  ///< share them out: ranks may differ by one sample, some may get none
+};
+
+/// "drop", "pad" or "short". Errors: usage.
+LastBatch last_batch_of(const char* name);
+
+struct SamplerOptions {
+  std::int64_t size = 0;        ///< samples of the split
+  std::int64_t batch_size = 1;  ///< of each rank
+  bool shuffle = false;
+  std::uint64_t seed = 0;
+  std::int64_t world = 1;
+  std::int64_t rank = 0;
+  LastBatch last_batch = LastBatch::drop;
+};
+
+/// What one rank takes in one step. Empty for a rank without a share in a short last batch.
+struct BatchPlan {
+  std::vector<std::int64_t> ids;
+  std::vector<std::uint8_t> counted;  ///< 0 for repeated samples of LastBatch::pad, else 1
+};
+
+/// Cuts the order of an epoch into global batches of world × batch_size samples. Position p of a global batch
+/// goes to rank p mod world, so that rank r's step s takes positions s·W·b + j·W + r, j = 0 … b − 1. With
+/// world × batch_size given, the samples of a global batch do not depend on the number of ranks, and the
+/// samples 0 … s·W·b of an epoch do not depend on either. Immutable: any thread may use it.
+class Sampler {
+ public:
+  /// Errors: usage, if LastBatch::drop leaves no step; internal for senseless options.
+  explicit Sampler(const SamplerOptions& options);
+
+  const SamplerOptions& options() const { return options_; }
+  /// The same on every rank.
+  std::int64_t steps_per_epoch() const { return steps_; }
+  /// 0 ≤ step < steps_per_epoch().
+  BatchPlan plan(std::uint64_t epoch, std::int64_t step) const;
+
+ private:
+  SamplerOptions options_;
+  std::int64_t steps_ = 0;
+};
+
+}  // namespace isnet

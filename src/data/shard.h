@@ -1,0 +1,98 @@
+// A shard: one HDF5 file of images, masks and labels (docs/formats.md, "Shards").
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/hdf5.h"
+
+namespace isnet {
+
+inline constexpr const char* shard_format = "isnet-shard";
+inline constexpr std::int64_t shard_version = 1;
+
+/// What the labels of a data set say: nothing, one class for each sample, or any number of classes.
+enum class LabelKind { none, single, multi };
+
+/// What all samples of a shard, and all shards of a split, have in common.
+struct SampleLayout {
+  hdf5::ElementType image_type = hdf5::ElementType::uint8;  ///< uint8, uint16, float32 or float64
+  std::int64_t channels = 1;                                ///< as stored: 1 (repeated to 3 when read) or 3
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  hdf5::ElementType mask_type = hdf5::ElementType::uint8;  ///< uint8, float32 or float64
+  std::int64_t mask_channels = 0;                          ///< 0: no masks; 1; or K: one mask for each class
+  bool masks_per_class = false;                            ///< stored as N×K×1×H×W
+  LabelKind labels = LabelKind::none;
+  std::int64_t label_classes = 0;  ///< K of multi-label data, else 0
+
+  std::int64_t pixels() const { return height * width; }
+  bool operator==(const SampleLayout&) const = default;
+};
+
+/// "images 1×40×40 uint8, masks 1×40×40 uint8, one class each".
+std::string layout_text(const SampleLayout& layout);
+
+/// An open shard. Reading functions may be called by several threads at once (HDF5 lets them in one by one).
+/// Real is float or double: values of the file are scaled in that precision.
+/// Errors: data, naming file, dataset, sample, what is wrong and the remedy.
+class ShardReader {
+ public:
+  /// Checks all that does not need the pixels: format and version, element types and ranks, equal numbers of
+  /// samples, mask shape equal to image shape, every label in 0 … class_count − 1 (if given), groups, weights;
+  /// and that uint8 masks are not coded 0/1, from as many samples as that takes (usually the first).
+  explicit ShardReader(const std::filesystem::path& path, std::optional<std::int64_t> class_count = {});
+  ShardReader(const ShardReader&) = delete;
+  ShardReader& operator=(const ShardReader&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  const SampleLayout& layout() const { return layout_; }
+  std::int64_t size() const { return size_; }
+
+  /// N classes; empty unless the labels are of kind single.
+  const std::vector<std::int64_t>& labels() const { return labels_; }
+  /// N×K zeros and ones; empty unless the labels are of kind multi.
+  const std::vector<std::uint8_t>& multi_labels() const { return multi_labels_; }
+  const std::vector<std::string>& ids() const { return ids_; }          ///< N, or empty
+  const std::vector<std::int64_t>& groups() const { return groups_; }  ///< N, or empty
+  const std::vector<double>& weights() const { return weights_; }      ///< N, or empty
+
+  /// Sample `index` as 3×H×W (a grey image three times), in [0, 1] if the file holds integers. Refuses values
+  /// that are not finite.
+  template <typename Real>
+  void read_image(std::int64_t index, Real* out) const;
+  /// Its mask as Cm×H×W in [0, 1]; does nothing where there are none. Refuses values outside.
+  template <typename Real>
+  void read_mask(std::int64_t index, Real* out) const;
+
+ private:
+  void check_header(const hdf5::File& file) const;
+  void open_images(const hdf5::File& file);
+  void open_masks(const hdf5::File& file);
+  void open_labels(const hdf5::File& file, std::optional<std::int64_t> class_count);
+  void open_multi_labels(const hdf5::Dataset& dataset, std::optional<std::int64_t> class_count);
+  void open_extras(const hdf5::File& file);
+  void check_mask_shape(const hdf5::Dataset& dataset) const;
+  void check_rows(const hdf5::Dataset& dataset) const;
+  void look_for_mask_scale() const;
+  void settle_mask_scale(int largest_seen) const;
+  int largest_mask_value(std::int64_t index) const;
+
+  std::filesystem::path path_;
+  SampleLayout layout_;
+  std::int64_t size_ = 0;
+  std::optional<hdf5::Dataset> images_;
+  std::optional<hdf5::Dataset> masks_;
+  std::vector<std::int64_t> labels_;
+  std::vector<std::uint8_t> multi_labels_;
+  std::vector<std::string> ids_;
+  std::vector<std::int64_t> groups_;
+  std::vector<double> weights_;
+  mutable std::atomic<bool> mask_scale_known_{false};  // some uint8 mask value above 1 was seen
+};
+
+}  // namespace isnet
