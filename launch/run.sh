@@ -1,0 +1,218 @@
+#!/usr/bin/env bash
+# Runs isnet on several ranks, here or on several hosts, with the settings of mpirun that clusters need.
+# MPI only brings the ranks up; training traffic goes through Gloo or NCCL.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+usage() {
+  cat <<'EOF_USAGE'
+Usage: launch/run.sh [OPTION...] [--] COMMAND [ARGUMENT...]      COMMAND of isnet: train, evaluate, explain, ...
+
+  -n RANKS             how many ranks (default: 1; with hosts: all of their slots)
+  --host a:2,b:2       these hosts, with so many ranks each at most
+  --hosts FILE         the same from a file, a line a host: "node1 slots=2"
+  --interface NAME     the network that connects the hosts, such as eth0 (default: what Open MPI and Gloo find)
+  --host-timeout SEC   a host that is silent for so long is given up (default 20)
+  --max-restarts N     after a failure start again, with --resume last, up to N times (default 0)
+  --oversubscribe      allow more ranks than slots on hosts (here it is always allowed)
+  --bind WHAT          bind each rank to a core, socket or numa node (default none: torch's threads share the cores)
+  -x NAME              hand this environment variable on to ranks on other hosts (repeatable); PATH,
+                       LD_LIBRARY_PATH and those that start with ISNET_, GLOO_, NCCL_, TORCH_, OMP_, CUDA_,
+                       HDF5_ are anyway
+  --rank-logs DIR      write each rank's output to a file too
+  --dry-run            print the command and end
+
+Signals: the first SIGINT, SIGTERM or SIGUSR1 lets the ranks save a checkpoint and end with status 75;
+a second SIGINT or SIGTERM ends them at once.
+Status: that of isnet (0 done, 1 failure, 2 usage, 3 bad data or checkpoint, 75 stopped after a checkpoint:
+start me again), 128 + signal of a rank that was killed, 205 for a lost host.
+Only statuses other than 0, 2, 3 and 75 are restarted.
+Environment: ISNET_BINARY (the program; default build/release, build/dev, an installed one), ISNET_MPIRUN
+(default mpirun), OMPI_MCA_* (settings of Open MPI, such as OMPI_MCA_plm_rsh_agent for another ssh).
+EOF_USAGE
+}
+
+say() { echo "launch: $*" >&2; }
+die() { say "$@"; exit 1; }
+usage_error() { say "$* (see launch/run.sh --help)"; exit 2; }
+number() { [[ $2 =~ ^(0|[1-9][0-9]{0,5})$ ]] || usage_error "$1 wants a number, got '$2'"; }
+
+ranks='' host_list='' host_file='' interface='' host_timeout=20 max_restarts=0 oversubscribe=false bind=none
+rank_logs='' dry_run=false variables=()
+while (($#)); do
+  case $1 in
+    -n | --host | --hosts | --interface | --host-timeout | --max-restarts | --bind | -x | --rank-logs)
+      (($# >= 2)) || usage_error "$1 wants a value" ;;
+  esac
+  case $1 in
+    -n) number "$1" "$2"; (($2 > 0)) || usage_error "-n wants at least 1 rank"; ranks=$2; shift ;;
+    --host) host_list=$2; shift ;;
+    --hosts) host_file=$2; shift ;;
+    --interface) interface=$2; shift ;;
+    --host-timeout) number "$1" "$2"; (($2 >= 5)) || usage_error "--host-timeout wants 5 or more, got '$2'"; host_timeout=$2; shift ;;
+    --max-restarts) number "$1" "$2"; max_restarts=$2; shift ;;
+    --oversubscribe) oversubscribe=true ;;
+    --bind) [[ $2 == @(none|core|socket|numa) ]] || usage_error "--bind is none, core, socket or numa, got '$2'"; bind=$2; shift ;;
+    -x) variables+=("$2"); shift ;;
+    --rank-logs) rank_logs=$2; shift ;;
+    --dry-run) dry_run=true ;;
+    --help | -h) usage; exit 0 ;;
+    --) shift; break ;;
+    -*) usage_error "unknown option '$1'" ;;
+    *) break ;;
+  esac
+  shift
+done
+(($#)) || usage_error "no command: for example launch/run.sh -n 2 -- train --config recipes/x.ini"
+[[ -z $host_list || -z $host_file ]] || usage_error "--host and --hosts exclude each other"
+[[ -z $host_file || -r $host_file ]] || usage_error "cannot read the host file '$host_file'"
+
+find_binary() {
+  local candidate
+  if [[ -n ${ISNET_BINARY:-} ]]; then
+    [[ -x $ISNET_BINARY ]] || die "ISNET_BINARY=$ISNET_BINARY is not a program"
+    readlink -f "$ISNET_BINARY"
+    return
+  fi
+  for candidate in "$here"/../build/{release,dev}/bin/isnet "$here"/../bin/isnet "$here"/../../../bin/isnet; do
+    if [[ -x $candidate ]]; then readlink -f "$candidate"; return; fi
+  done
+  command -v isnet || die "no isnet here: build it (cmake --preset release && cmake --build --preset release), or set ISNET_BINARY"
+}
+
+launcher=()  # what stands before the program: nothing for one rank here
+build_launcher() {
+  local name interval
+  if [[ -z $host_list$host_file && -n ${SLURM_JOB_ID:-} ]]; then ranks=${ranks:-${SLURM_NTASKS:-1}}; fi
+  if [[ -z $host_list$host_file && ${ranks:-1} == 1 ]]; then return 0; fi
+  command -v "${ISNET_MPIRUN:-mpirun}" >/dev/null || die "no mpirun here: run ./setup.sh, or set ISNET_MPIRUN"
+  launcher=("${ISNET_MPIRUN:-mpirun}" --stdin none)
+  if ((EUID == 0)); then launcher+=(--allow-run-as-root); fi
+  [[ -z $ranks ]] || launcher+=(-n "$ranks")
+  if [[ -n $host_list ]]; then
+    launcher+=(--host "$host_list")
+  elif [[ -n $host_file ]]; then
+    launcher+=(--hostfile "$host_file")
+  elif [[ -z ${SLURM_JOB_ID:-} ]]; then
+    launcher+=(--host "localhost:$ranks")  # as many slots as ranks, however many cores there are
+  fi
+  if $oversubscribe; then launcher+=(--oversubscribe); fi
+  launcher+=(--bind-to "$bind")
+  # MPI carries one broadcast and a few barriers: plain transports will do, and waiting ranks give up their core.
+  launcher+=(--mca pml ob1 --mca btl "vader,tcp,self" --mca btl_vader_single_copy_mechanism none --mca mpi_yield_when_idle 1)
+  # Unless told otherwise mpirun waits for a silent host for minutes.
+  interval=$((host_timeout / 6 > 0 ? host_timeout / 6 : 1))
+  launcher+=(--mca oob_tcp_keepalive_time $((host_timeout - 3 * interval)) --mca oob_tcp_keepalive_intvl "$interval"
+    --mca oob_tcp_keepalive_probes 3)
+  if [[ -n $interface ]]; then
+    launcher+=(--mca oob_tcp_if_include "$interface" --mca btl_tcp_if_include "$interface")
+    export GLOO_SOCKET_IFNAME=$interface
+  fi
+  [[ -z $rank_logs ]] || launcher+=(--output-filename "$rank_logs")
+  # mpirun gives ranks a terminal of its own making: without this a log file would fill with progress bars.
+  [[ -t 1 ]] || export TERM=dumb
+  if [[ -n $host_list$host_file ]]; then
+    # No password prompt that nobody sees, no endless wait for a host that is off.
+    if [[ -z ${OMPI_MCA_plm_rsh_agent:-} ]]; then
+      launcher+=(--mca plm_rsh_args "-o BatchMode=yes -o ConnectTimeout=$host_timeout")
+    fi
+    while read -r name; do
+      if [[ $name =~ ^(PATH|LD_LIBRARY_PATH|TERM|(ISNET|GLOO|NCCL|TORCH|OMP|CUDA|HDF5)_.*)$ ]]; then variables+=("$name"); fi
+    done < <(compgen -e)
+    for name in "${variables[@]}"; do
+      [[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || usage_error "-x wants the name of a variable, got '$name'"
+      [[ ! -v $name ]] || launcher+=(-x "$name")
+    done
+  fi
+}
+
+arguments=("$@")
+resume_last() {  # the same command, but from the last checkpoint
+  local kept=() skip=false word
+  for word in "${arguments[@]}"; do
+    if $skip; then skip=false; continue; fi
+    case $word in
+      --resume) skip=true ;;
+      --resume=* | --overwrite) ;;
+      *) kept+=("$word") ;;
+    esac
+  done
+  arguments=("${kept[@]}" --resume last)
+}
+
+child='' stopping=0
+# mpirun answers SIGTERM by killing the ranks a second later; SIGUSR1 it hands on, and ranks have the time to save.
+on_signal() {
+  stopping=$((stopping + 1))
+  [[ -n $child ]] || return 0
+  if ((stopping == 1)); then
+    say "SIG$1: asking the ranks to save and to end"
+    kill -USR1 "$child" 2>/dev/null || true
+  elif [[ $1 != USR1 ]]; then
+    say "SIG$1 again: ending at once"
+    kill -TERM "$child" 2>/dev/null || true
+  fi
+}
+for signal in INT TERM USR1; do
+  # shellcheck disable=SC2064  # the name is wanted now
+  trap "on_signal $signal" "$signal"
+done
+
+run_once() {
+  local status signals
+  # A process group of its own: a Ctrl-C at the terminal reaches this script only. Without signals that are
+  # ignored in background processes, too: hence set -m.
+  set -m
+  "${launcher[@]}" "$binary" "${arguments[@]}" </dev/null &
+  child=$!
+  set +m
+  while true; do
+    signals=$stopping status=0
+    wait "$child" || status=$?
+    # wait also ends, with 128 + its number, when a signal has come in
+    if ((signals == stopping)); then break; fi
+  done
+  child=''
+  return "$status"
+}
+
+binary=$(find_binary)
+build_launcher
+if $dry_run; then
+  printf '%q ' "${launcher[@]}" "$binary" "${arguments[@]}"
+  echo
+  exit 0
+fi
+
+# mpirun calls every status but 0 an abort, at some length: the last line says what it was.
+explain_status() {
+  case $1 in
+    0) ;;
+    2) say "status 2: the command cannot be run as it is (above: why)" ;;
+    3) say "status 3: bad data or a bad checkpoint (above: which)" ;;
+    75) say "status 75: stopped after a checkpoint was written; the same command with --resume last goes on" ;;
+    205) say "status 205: a host was lost" ;;
+    *)
+      if (($1 > 128 && $1 < 193)); then say "status $1: a rank was ended by signal $(($1 - 128)) ($(kill -l $(($1 - 128))))"
+      else say "status $1: failed (above: why)"; fi ;;
+  esac
+}
+
+for ((restart = 0; ; restart++)); do
+  status=0
+  run_once || status=$?
+  explain_status "$status"
+  case $status in
+    0 | 2 | 3 | 75) exit "$status" ;;
+  esac
+  if ((stopping)); then exit "$status"; fi
+  if ((restart >= max_restarts)); then
+    ((max_restarts == 0)) || say "giving up after $restart restarts"
+    exit "$status"
+  fi
+  say "restart $((restart + 1)) of $max_restarts"
+  if [[ ${arguments[0]} == train ]]; then resume_last; fi
+  sleep "$((restart < 5 ? restart + 1 : 5))"
+  if ((stopping)); then exit 75; fi
+done
