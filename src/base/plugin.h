@@ -23,16 +23,16 @@
 #endif
 
 /// The stamp: equal where plug-in and program may share objects.
-#define ISNET_PLUGIN_ABI                                                                    \
-  "isnet " ISNET_VERSION ", torch " TORCH_VERSION ", C++ ABI " ISNET_PLUGIN_TEXT(__GXX_ABI_VERSION) \
-  "." ISNET_PLUGIN_STRINGS
+#define ISNET_PLUGIN_ABI                          \
+  "isnet " ISNET_VERSION ", torch " TORCH_VERSION \
+  ", C++ ABI " ISNET_PLUGIN_TEXT(__GXX_ABI_VERSION) "." ISNET_PLUGIN_STRINGS
 
 /// Stands before the stamp inside the file, so that it can be read without running the file.
 #define ISNET_PLUGIN_MARKER "isnet-plugin-abi:"
 
 /// Exports `const char* isnet_plugin_abi()`.
-#define ISNET_PLUGIN()                                                                         \
-  extern "C" __attribute__((visibility("default"))) const char* isnet_plugin_abi() {           \
-    static const char stamp[] = ISNET_PLUGIN_MARKER ISNET_PLUGIN_ABI;                          \
-    return stamp + sizeof(ISNET_PLUGIN_MARKER) - 1;                                            \
+#define ISNET_PLUGIN()                                                               \
+  extern "C" __attribute__((visibility("default"))) const char* isnet_plugin_abi() { \
+    static const char stamp[] = ISNET_PLUGIN_MARKER ISNET_PLUGIN_ABI;                \
+    return stamp + sizeof(ISNET_PLUGIN_MARKER) - 1;                                  \
   }

@@ -17,7 +17,9 @@ std::vector<Maker>& makers() {
 
 }  // namespace
 
-CommandRegistration::CommandRegistration(Command (*make)()) { makers().push_back(make); }
+CommandRegistration::CommandRegistration(Command (*make)()) {
+  makers().push_back(make);
+}
 
 std::vector<Command> commands() {
   std::vector<Command> result;
@@ -37,15 +39,14 @@ Command find_command(const std::string& name) {
     known += (known.empty() ? "" : ", ") + command.name;
   }
   const std::string near = nearest_name(name, names);
-  fail(ErrorKind::usage, "unknown command '", name, "'", near.empty() ? "" : cat(" (did you mean ", near, "?)"),
-       "; known: ", known);
+  fail(ErrorKind::usage, "unknown command '", name, "'",
+       near.empty() ? "" : cat(" (did you mean ", near, "?)"), "; known: ", known);
 }
 
 OptionGroup common_options() {
-  OptionSpec plugin = text_option("plugin", "", "FILE", "Load strategies from this shared library (may be given more than once)");
-  return {"Common options",
-          {std::move(plugin), flag_option("quiet", "Show warnings and errors only")},
-          {}};
+  OptionSpec plugin = text_option("plugin", "", "FILE",
+                                  "Load strategies from this shared library (may be given more than once)");
+  return {"Common options", {std::move(plugin), flag_option("quiet", "Show warnings and errors only")}, {}};
 }
 
 }  // namespace isnet::cli

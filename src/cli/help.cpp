@@ -38,21 +38,24 @@ std::string group_help(const OptionGroup& group, std::size_t column, std::size_t
   for (const auto& option : group.options) text += entry(left_of(option), text_of(option), column, width);
   if (group.known.empty()) return text;
   text += group.options.empty() ? "" : "  registered:\n";
-  for (const auto& [name, description] : group.known) text += entry(cat("  ", name), description, column, width);
+  for (const auto& [name, description] : group.known)
+    text += entry(cat("  ", name), description, column, width);
   return text;
 }
 
 }  // namespace
 
 std::string program_help(const std::vector<Command>& commands, std::size_t width) {
-  std::string text = "isnet " ISNET_VERSION ": trains image classifiers that do not look at the background\n\n";
+  std::string text =
+      "isnet " ISNET_VERSION ": trains image classifiers that do not look at the background\n\n";
   text += "Usage: isnet COMMAND [options]\n\nCommands:\n";
   for (const auto& command : commands) text += entry(command.name, command.summary, 14, width);
   text += "\nOptions:\n";
   text += entry("--help", "Show this help; after a command, that of the command", 14, width);
   text += entry("--version", "Show the version, and what it was built against", 14, width);
   const std::string statuses =
-      "Exit status: 0 done; 1 run-time failure; 2 wrong usage; 3 bad data or checkpoint; 75 stopped by a signal "
+      "Exit status: 0 done; 1 run-time failure; 2 wrong usage; 3 bad data or checkpoint; 75 stopped by a "
+      "signal "
       "after a checkpoint was written (start again with --resume last).";
   return cat(text, "\n", wrapped(statuses, width, 0), "\n");
 }

@@ -5,7 +5,9 @@
 #include <boost/program_options/options_description.hpp>
 #include <boost/program_options/parsers.hpp>
 #include <boost/program_options/value_semantic.hpp>
+#include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "base/error.h"
 
@@ -16,8 +18,10 @@ namespace {
 
 /// Taken by the program itself: never an option value, so that options.ini does not name its own source.
 OptionGroup program_options() {
-  return {"", {flag_option("help", "Show this help"),
-               text_option("config", "", "FILE", "Read options from this INI file (name = value)")}, {}};
+  return {"",
+          {flag_option("help", "Show this help"),
+           text_option("config", "", "FILE", "Read options from this INI file (name = value)")},
+          {}};
 }
 
 std::vector<OptionSpec> specs_of(const std::vector<OptionGroup>& groups) {
@@ -32,12 +36,27 @@ std::vector<OptionSpec> specs_of(const std::vector<OptionGroup>& groups) {
 /// Values stay text here: all validation is that of OptionValues::set.
 po::options_description description_of(const std::vector<OptionSpec>& specs) {
   po::options_description description;
-  for (const auto& spec : specs) {
-    auto* value = po::value<std::string>();
-    if (spec.value_name.empty()) value->implicit_value("1");
-    description.add_options()(spec.name.c_str(), value, "");
-  }
+  for (const auto& spec : specs) description.add_options()(spec.name.c_str(), po::value<std::string>(), "");
   return description;
+}
+
+/// The words with "=1" after flags that stand alone. The parser itself would take any next word, also one
+/// that is another option, as the value. Errors: usage (an option without its value).
+std::vector<std::string> spelled_out(std::vector<std::string> words, const std::vector<OptionSpec>& specs) {
+  for (size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+    const auto spec = std::find_if(specs.begin(), specs.end(),
+                                   [&](const auto& one) { return words[i] == "--" + one.name; });
+    if (spec == specs.end()) continue;
+    const std::string next = i + 1 < words.size() ? words[i + 1] : "--";
+    if (spec->value_name.empty()) {
+      if (next != "0" && next != "1") words[i] += "=1";
+    } else if (next.rfind("--", 0) == 0) {
+      fail(ErrorKind::usage, words[i], " needs a value: ", words[i], " ", spec->value_name);
+    } else {
+      ++i;
+    }
+  }
+  return words;
 }
 
 po::basic_parsed_options<char> parsed_words(const std::vector<std::string>& words,
@@ -52,7 +71,7 @@ po::basic_parsed_options<char> parsed_words(const std::vector<std::string>& word
 po::basic_parsed_options<char> checked_words(const std::vector<std::string>& words,
                                              const std::vector<OptionSpec>& specs) {
   try {
-    return parsed_words(words, description_of(specs));
+    return parsed_words(spelled_out(words, specs), description_of(specs));
   } catch (const po::unknown_option& e) {
     const std::string name = e.get_option_name();
     OptionValues(specs).set(name.substr(std::min(name.find_first_not_of('-'), name.size())), "");
@@ -72,7 +91,8 @@ po::basic_parsed_options<char> checked_words(const std::vector<std::string>& wor
 /// Lines of an INI file in their order, unknown names included.
 std::vector<std::pair<std::string, std::string>> ini_lines(const std::string& file) {
   std::ifstream stream(file);
-  if (!stream) fail(ErrorKind::usage, "--config: cannot read '", file, "'");
+  if (!stream || std::filesystem::is_directory(file))
+    fail(ErrorKind::usage, "--config: cannot read '", file, "'");
   std::vector<std::pair<std::string, std::string>> lines;
   try {
     for (const auto& option : po::parse_config_file(stream, po::options_description(), true).options)
@@ -96,10 +116,11 @@ std::string joined(const std::vector<std::string>& list) {
   return text;
 }
 
-void read_config(const std::string& file, OptionValues& values) {
+void apply_config(const EarlyOptions& early, OptionValues& values) {
+  const std::string& file = early.config;
   std::vector<std::string> names;
   for (const auto& spec : values.specs()) names.push_back(spec.name);
-  for (const auto& [name, text] : ini_lines(file)) {
+  for (const auto& [name, text] : early.config_lines) {
     if (!values.known(name)) {
       const std::string near = nearest_name(name, names);
       fail(ErrorKind::usage, file, ": unknown option '", name, "'",
@@ -116,7 +137,8 @@ void read_config(const std::string& file, OptionValues& values) {
 void check_positionals(const Command& command, const std::vector<std::string>& given) {
   const bool any_number = !command.positionals.empty() && command.positionals.back().repeated;
   if (!any_number && given.size() > command.positionals.size())
-    fail(ErrorKind::usage, "unexpected argument '", given[command.positionals.size()], "'; usage: ", command.usage);
+    fail(ErrorKind::usage, "unexpected argument '", given[command.positionals.size()],
+         "'; usage: ", command.usage);
   for (size_t i = given.size(); i < command.positionals.size(); ++i)
     if (command.positionals[i].required)
       fail(ErrorKind::usage, command.positionals[i].name, " is missing; usage: ", command.usage);
@@ -146,9 +168,9 @@ EarlyOptions early_options(const std::vector<std::string>& words) {
     if (const auto file = value_of("--config"); !file.empty()) early.config = file;
     add_once(from_words, value_of("--plugin"));
   }
-  if (!early.config.empty())
-    for (const auto& [name, text] : ini_lines(early.config))
-      if (name == "plugin") add_once(early.plugins, text);
+  if (!early.config.empty()) early.config_lines = ini_lines(early.config);
+  for (const auto& [name, text] : early.config_lines)
+    if (name == "plugin") add_once(early.plugins, text);
   add_once(early.plugins, joined(from_words));
   return early;
 }
@@ -162,12 +184,13 @@ Invocation parse_command_line(const Command& command, const std::vector<std::str
   Invocation invocation{command.name, OptionValues(specs), {}, nullptr};
 
   const auto parsed = checked_words(words, all);
-  if (!early.config.empty()) read_config(early.config, invocation.options);
+  apply_config(early, invocation.options);
   for (const auto& option : parsed.options) {
     const std::string value = option.value.empty() ? "" : option.value.front();
     if (option.position_key >= 0 || option.string_key.empty()) {
       invocation.positionals.push_back(value);
-    } else if (std::none_of(own.begin(), own.end(), [&](const auto& one) { return one.name == option.string_key; })) {
+    } else if (std::none_of(own.begin(), own.end(),
+                            [&](const auto& one) { return one.name == option.string_key; })) {
       invocation.options.set(option.string_key, value);
     }
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/command.h"
@@ -12,7 +13,9 @@ namespace isnet::cli {
 /// What has to be known before a command's options can be made.
 struct EarlyOptions {
   bool help = false;
-  std::string config;                ///< file of --config; empty: none
+  std::string config;  ///< file of --config; empty: none
+  /// Its lines in their order: read once, since the file may be a pipe.
+  std::vector<std::pair<std::string, std::string>> config_lines;
   std::vector<std::string> plugins;  ///< from the command line and from the file of --config, each once
 };
 

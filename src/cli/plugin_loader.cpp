@@ -26,7 +26,8 @@ std::string stamp_in_file(const std::string& file) {
     fail(ErrorKind::usage, "--plugin: ", e.what());
   }
   const auto found = content.find(ISNET_PLUGIN_MARKER);
-  return found == std::string::npos ? "" : std::string(content.c_str() + found + sizeof(ISNET_PLUGIN_MARKER) - 1);
+  return found == std::string::npos ? ""
+                                    : std::string(content.c_str() + found + sizeof(ISNET_PLUGIN_MARKER) - 1);
 }
 
 }  // namespace
@@ -39,7 +40,8 @@ void load_plugin(const std::string& file) {
   if (!library) fail(ErrorKind::usage, "--plugin: cannot load ", file, ": ", ::dlerror());
   void* symbol = ::dlsym(library, "isnet_plugin_abi");
   if (!symbol)
-    fail(ErrorKind::usage, "--plugin: ", file, " is no isnet plug-in: it lacks ISNET_PLUGIN() (base/plugin.h)");
+    fail(ErrorKind::usage, "--plugin: ", file,
+         " is no isnet plug-in: it lacks ISNET_PLUGIN() (base/plugin.h)");
   check_stamp(file, reinterpret_cast<const char* (*)()>(symbol)());
 }
 

@@ -1,0 +1,75 @@
+// The product's program as a user meets it.
+#include <gmock/gmock.h>
+
+#include <sstream>
+
+#include "support/process.h"
+
+namespace isnet::cli {
+namespace {
+
+using isnet::testing::run_process;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+std::vector<std::string> listed_commands() {
+  std::istringstream help(run_process({ISNET_BINARY, "--help"}).out);
+  std::vector<std::string> names;
+  std::string line;
+  while (std::getline(help, line) && line != "Commands:") continue;
+  while (std::getline(help, line) && !line.empty()) {
+    std::istringstream words(line);
+    std::string name;
+    if (words >> name && line.rfind("   ", 0) != 0) names.push_back(name);
+  }
+  return names;
+}
+
+TEST(Program, HelpAndVersionAreResults) {
+  for (const std::string option : {"--help", "--version"}) {
+    const auto result = run_process({ISNET_BINARY, option});
+    EXPECT_EQ(result.status, 0);
+    EXPECT_THAT(result.out, StartsWith("isnet "));
+    EXPECT_EQ(result.err, "");
+  }
+}
+
+TEST(Program, WithoutACommandTheHelpGoesToStderr) {
+  const auto result = run_process({ISNET_BINARY});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(result.out, "");
+  EXPECT_THAT(result.err, HasSubstr("Usage: isnet COMMAND"));
+}
+
+TEST(Program, EveryListedCommandHasHelp) {
+  const auto names = listed_commands();
+  ASSERT_FALSE(names.empty());
+  for (const auto& name : names) {
+    const auto result = run_process({ISNET_BINARY, name, "--help"});
+    EXPECT_EQ(result.status, 0) << name;
+    EXPECT_THAT(result.out, HasSubstr("Usage: isnet " + name));
+    EXPECT_THAT(result.out, HasSubstr("--config FILE"));
+    EXPECT_EQ(result.err, "") << name;
+  }
+}
+
+TEST(Program, EveryListedCommandRefusesAnUnknownOptionInOneLine) {
+  for (const auto& name : listed_commands()) {
+    const auto result = run_process({ISNET_BINARY, name, "--no-such-option", "1"});
+    EXPECT_EQ(result.status, 2) << name;
+    EXPECT_THAT(result.err, StartsWith("isnet: error: unknown option --no-such-option"));
+    EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << result.err;
+    EXPECT_EQ(result.out, "");
+  }
+}
+
+TEST(Program, AMistypedCommandIsAnsweredWithTheNearest) {
+  const auto name = listed_commands().at(0);
+  const auto result = run_process({ISNET_BINARY, name + "x"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.err, HasSubstr("did you mean " + name + "?"));
+  EXPECT_EQ(run_process({ISNET_BINARY, "--no-such"}).status, 2);
+}
+
+}  // namespace
+}  // namespace isnet::cli
