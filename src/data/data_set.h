@@ -69,7 +69,7 @@ class SplitReader {
   template <typename Real>
   void read(std::int64_t index, Real* image, Real* mask) const;
 
-  static constexpr std::size_t max_open_files = 32;
+  static constexpr std::size_t max_open_files = 64;
 
  private:
   struct Cache;
@@ -89,9 +89,9 @@ class SplitReader {
   SampleLayout layout_;
   std::vector<std::int32_t> labels_;
   std::vector<std::uint8_t> multi_labels_;
-  std::vector<std::string> ids_;        // empty, or one for each sample, "" where a shard has none
-  std::vector<std::int64_t> groups_;    // empty unless all shards have them
-  std::vector<double> weights_;         // empty, or one for each sample
+  std::vector<std::string> ids_;  // empty, or one for each sample, "" where a shard has none
+  std::vector<std::optional<std::int64_t>> groups_;  // empty, or one for each sample
+  std::vector<double> weights_;  // empty, or one for each sample
   std::unique_ptr<Cache> cache_;
 };
 

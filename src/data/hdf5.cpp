@@ -179,6 +179,8 @@ std::int64_t Dataset::row_elements() const {
   return shape_.empty() ? 1 : element_count(Shape(shape_.begin() + 1, shape_.end()));
 }
 
+std::int64_t Dataset::stored_bytes() const { return static_cast<std::int64_t>(H5Dget_storage_size(id())); }
+
 template <typename T>
 Array<T> Dataset::read() const {
   const std::int64_t count = element_count(shape_);

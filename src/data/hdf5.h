@@ -80,6 +80,8 @@ class Dataset : public Object {
   ElementType type() const { return type_; }
   std::int64_t rows() const;  ///< first extent; 1 for a scalar
   std::int64_t row_elements() const;
+  /// Room that it takes in the file; 0 if nothing was ever written to it.
+  std::int64_t stored_bytes() const;
 
   /// Everything, converted to T.
   template <typename T>

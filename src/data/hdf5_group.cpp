@@ -159,12 +159,13 @@ File File::open(const std::filesystem::path& path) {
   const std::string where = path.string();
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) fail(ErrorKind::data, where, ": there is no such file");
+  if (std::filesystem::is_directory(path, ignored)) fail(ErrorKind::data, where, ": is a folder, not an HDF5 file");
   detail::silence_this_thread();
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_file_locking(access.id(), false, true);
   H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG);
   auto handle = std::make_shared<Handle>(
-      checked(ErrorKind::data, where, "open as HDF5",
+      checked(ErrorKind::data, where, "open as HDF5 (is the file complete?)",
               [&] { return H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()); }),
       H5Fclose);
   const hid_t id = handle->id();

@@ -30,6 +30,7 @@ std::string error_stack() {
   if (texts.empty()) return "HDF5 gives no reason";
   std::string joined;
   for (const auto& text : texts) joined += (joined.empty() ? "" : "; ") + text;
+  std::replace(joined.begin(), joined.end(), '\n', ' ');  // some hold a time of ctime()
   return joined;
 }
 

@@ -37,6 +37,11 @@ struct SampleLayout {
 /// "images 1×40×40 uint8, masks 1×40×40 uint8, one class each".
 std::string layout_text(const SampleLayout& layout);
 
+enum class ShardChecks {
+  all,
+  pixels_only,  ///< the shard was checked before: open images and masks, and nothing else
+};
+
 /// An open shard. Reading functions may be called by several threads at once (HDF5 lets them in one by one).
 /// Real is float or double: values of the file are scaled in that precision.
 /// Errors: data, naming file, dataset, sample, what is wrong and the remedy.
@@ -45,7 +50,8 @@ class ShardReader {
   /// Checks all that does not need the pixels: format and version, element types and ranks, equal numbers of
   /// samples, mask shape equal to image shape, every label in 0 … class_count − 1 (if given), groups, weights;
   /// and that uint8 masks are not coded 0/1, from as many samples as that takes (usually the first).
-  explicit ShardReader(const std::filesystem::path& path, std::optional<std::int64_t> class_count = {});
+  explicit ShardReader(const std::filesystem::path& path, std::optional<std::int64_t> class_count = {},
+                       ShardChecks checks = ShardChecks::all);
   ShardReader(const ShardReader&) = delete;
   ShardReader& operator=(const ShardReader&) = delete;
 
@@ -77,7 +83,6 @@ class ShardReader {
   void open_multi_labels(const hdf5::Dataset& dataset, std::optional<std::int64_t> class_count);
   void open_extras(const hdf5::File& file);
   void check_mask_shape(const hdf5::Dataset& dataset) const;
-  void check_rows(const hdf5::Dataset& dataset) const;
   void look_for_mask_scale() const;
   void settle_mask_scale(int largest_seen) const;
   int largest_mask_value(std::int64_t index) const;

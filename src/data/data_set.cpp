@@ -1,0 +1,108 @@
+#include "data/data_set.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+
+namespace isnet {
+namespace {
+
+const char* all_samples = "all";  // the split of a shard alone
+
+// What stands in for dataset.json where one shard is the data set.
+DataSetDescription description_of_shard(const std::filesystem::path& path, std::optional<std::int64_t> class_count) {
+  const ShardReader shard(path, class_count);
+  const auto& layout = shard.layout();
+  DataSetDescription description;
+  description.task = layout.labels;
+  description.channels = layout.channels;
+  description.height = layout.height;
+  description.width = layout.width;
+  description.splits[all_samples] = {{path.filename().string(), shard.size(), ""}};
+  if (!class_count && layout.labels == LabelKind::multi) class_count = layout.label_classes;
+  if (!class_count && layout.labels == LabelKind::single) {
+    class_count = *std::max_element(shard.labels().begin(), shard.labels().end()) + 1;
+    log::info(cat(path.string(), ": taken as ", *class_count, " classes: the largest label is ", *class_count - 1,
+                  " (--num-classes says otherwise)"));
+  }
+  for (std::int64_t i = 0; i < class_count.value_or(0); ++i) description.class_names.push_back(cat(i));
+  return description;
+}
+
+void check_against(const DataSetDescription& description, const SplitReader& split) {
+  const auto& layout = split.layout();
+  const std::string where = split.shards().front().string();
+  if (layout.channels != description.channels || layout.height != description.height ||
+      layout.width != description.width)
+    fail(ErrorKind::data, where, ": images of ", layout.channels, "×", layout.height, "×", layout.width,
+         ", but dataset.json says ", description.channels, "×", description.height, "×", description.width,
+         ": pack the data again");
+  if (layout.labels != LabelKind::none && layout.labels != description.task)
+    fail(ErrorKind::data, where, ": ", layout.labels == LabelKind::single ? "one class for each sample" : "multi-label",
+         ", but the task of dataset.json is another: pack the data again");
+}
+
+}  // namespace
+
+DataSet::DataSet(const std::filesystem::path& path, std::optional<std::int64_t> class_count) : path_(path) {
+  std::error_code ignored;
+  single_shard_ = std::filesystem::is_regular_file(path, ignored);
+  description_ = single_shard_ ? description_of_shard(path, class_count) : read_description(path);
+  if (class_count && *class_count != this->class_count())
+    fail(ErrorKind::usage, path.string(), ": has ", this->class_count(), " classes, but ", *class_count,
+         " are asked for (--num-classes, or the weights' head)");
+}
+
+bool DataSet::has_split(const std::string& name) const { return single_shard_ || description_.splits.contains(name); }
+
+std::vector<std::string> DataSet::split_names() const {
+  std::vector<std::string> names;
+  for (const auto& split : description_.splits) names.push_back(split.first);
+  return names;
+}
+
+const std::vector<ShardEntry>& DataSet::entries(const std::string& split) const {
+  if (single_shard_) return description_.splits.at(all_samples);
+  const auto found = description_.splits.find(split);
+  if (found != description_.splits.end()) return found->second;
+  std::string known;
+  for (const auto& name : split_names()) known += (known.empty() ? "" : ", ") + name;
+  fail(ErrorKind::data, path_.string(), ": has no split '", split, "'; it has: ", known.empty() ? "none" : known);
+}
+
+std::shared_ptr<const SplitReader> DataSet::split(const std::string& name) const {
+  std::vector<std::filesystem::path> files;
+  std::vector<std::int64_t> counts;
+  for (const auto& entry : entries(name)) {
+    files.push_back(single_shard_ ? path_ : path_ / entry.file);
+    counts.push_back(entry.samples);
+    std::error_code ignored;
+    if (!std::filesystem::exists(files.back(), ignored))
+      fail(ErrorKind::data, files.back().string(), ": dataset.json lists this shard, but there is no such file: "
+           "copy the data set again, or pack it again");
+  }
+  if (files.empty()) fail(ErrorKind::data, path_.string(), ": split '", name, "' holds no samples");
+  const auto known_classes = class_count() > 0 ? std::optional(class_count()) : std::nullopt;
+  auto reader = std::make_shared<const SplitReader>(name, std::move(files), std::move(counts), known_classes);
+  check_against(description_, *reader);
+  return reader;
+}
+
+void DataSet::verify_checksums() const {
+  if (single_shard_) return;  // nothing to compare with
+  for (const auto& [name, shards] : description_.splits) {
+    for (const auto& entry : shards) {
+      const auto file = path_ / entry.file;
+      std::error_code ignored;
+      if (!std::filesystem::exists(file, ignored))
+        fail(ErrorKind::data, file.string(), ": dataset.json lists this shard, but there is no such file");
+      if (const auto sum = sha256_of_file(file); sum != entry.sha256)
+        fail(ErrorKind::data, file.string(), ": checksum ", sum, " instead of ", entry.sha256,
+             ": the file was changed or damaged; copy the data set again, or pack it again");
+    }
+  }
+}
+
+}  // namespace isnet

@@ -1,0 +1,177 @@
+#include "data/loader.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+
+namespace isnet {
+namespace {
+
+// Reads the plan's pixels in the precision of the two buffers.
+template <typename Real>
+void read_pixels(const SplitReader& split, HostBatch& batch, std::vector<Real>& images, std::vector<Real>& masks) {
+  const std::int64_t image = 3 * batch.height * batch.width;
+  const std::int64_t mask = batch.mask_channels * batch.height * batch.width;
+  images.resize(static_cast<std::size_t>(batch.size * image));
+  masks.resize(static_cast<std::size_t>(batch.size * mask));
+  for (std::int64_t i = 0; i < batch.size; ++i)
+    split.read(batch.ids[static_cast<std::size_t>(i)], images.data() + i * image,
+               mask ? masks.data() + i * mask : nullptr);
+}
+
+void read_labels(const SplitReader& split, HostBatch& batch) {
+  if (split.layout().labels == LabelKind::single)
+    for (const auto id : batch.ids) batch.labels.push_back(split.label(id));
+  if (split.layout().labels != LabelKind::multi) return;
+  batch.label_classes = split.layout().label_classes;
+  batch.multi_labels.resize(static_cast<std::size_t>(batch.size * batch.label_classes));
+  for (std::int64_t i = 0; i < batch.size; ++i)
+    split.multi_label(batch.ids[static_cast<std::size_t>(i)], batch.multi_labels.data() + i * batch.label_classes);
+}
+
+}  // namespace
+
+HostBatch read_batch(const SplitReader& split, const BatchPlan& plan, std::uint64_t epoch, std::int64_t step,
+                     bool double_precision) {
+  const auto& layout = split.layout();
+  HostBatch batch;
+  batch.size = static_cast<std::int64_t>(plan.ids.size());
+  batch.height = layout.height;
+  batch.width = layout.width;
+  batch.mask_channels = layout.mask_channels;
+  batch.masks_per_class = layout.masks_per_class;
+  batch.ids = plan.ids;
+  batch.counted = plan.counted;
+  batch.epoch = epoch;
+  batch.step = step;
+  read_labels(split, batch);
+  if (double_precision)
+    read_pixels(split, batch, batch.images64, batch.masks64);
+  else
+    read_pixels(split, batch, batch.images, batch.masks);
+  return batch;
+}
+
+/// What workers and consumer share. Steps are handed out in order and kept by number until their turn comes.
+struct Loader::State {
+  State(std::shared_ptr<const SplitReader> the_split, const Sampler& the_sampler, const LoaderOptions& the_options)
+      : split(std::move(the_split)), sampler(the_sampler), options(the_options) {}
+  ~State() {
+    {
+      std::lock_guard lock(mutex);
+      stopping = true;
+    }
+    may_read.notify_all();
+    for (auto& worker : workers) worker.join();
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  struct Result {
+    HostBatch batch;
+    std::exception_ptr error;
+  };
+
+  void work();
+  Result read(std::uint64_t of_epoch, std::int64_t step) const;
+  bool has_work() const { return next_to_read < end && next_to_read < next_to_deliver + options.prefetch; }
+
+  const std::shared_ptr<const SplitReader> split;
+  const Sampler sampler;
+  const LoaderOptions options;
+
+  std::mutex mutex;  // guards all below
+  std::condition_variable may_read;
+  std::condition_variable is_ready;
+  bool stopping = false;
+  std::uint64_t generation = 0;  // of start(): results of an earlier one are dropped
+  std::uint64_t epoch = 0;
+  std::int64_t next_to_read = 0;
+  std::int64_t next_to_deliver = 0;
+  std::int64_t end = 0;
+  std::map<std::int64_t, Result> ready;
+  std::vector<std::thread> workers;
+};
+
+Loader::State::Result Loader::State::read(std::uint64_t of_epoch, std::int64_t step) const {
+  Result result;
+  try {
+    result.batch = read_batch(*split, sampler.plan(of_epoch, step), of_epoch, step, options.double_precision);
+  } catch (...) {  // handed to next()
+    result.error = std::current_exception();
+  }
+  return result;
+}
+
+void Loader::State::work() {
+  std::unique_lock lock(mutex);
+  for (;;) {
+    may_read.wait(lock, [this] { return stopping || has_work(); });
+    if (stopping) return;
+    const std::int64_t step = next_to_read++;
+    const std::uint64_t of_epoch = epoch, of_generation = generation;
+    lock.unlock();
+    Result result = read(of_epoch, step);
+    lock.lock();
+    if (of_generation != generation) continue;
+    ready.emplace(step, std::move(result));
+    is_ready.notify_one();
+  }
+}
+
+Loader::Loader(std::shared_ptr<const SplitReader> split, const Sampler& sampler, const LoaderOptions& options)
+    : state_(std::make_unique<State>(std::move(split), sampler, options)) {
+  if (options.workers < 1 || options.prefetch < 1)
+    fail(ErrorKind::internal, "loader: ", options.workers, " workers, ", options.prefetch, " batches ahead");
+  if (sampler.options().size != state_->split->size())
+    fail(ErrorKind::internal, "loader: a sampler for ", sampler.options().size, " samples and a split of ",
+         state_->split->size());
+  for (int i = 0; i < options.workers; ++i) state_->workers.emplace_back([state = state_.get()] { state->work(); });
+}
+
+Loader::~Loader() = default;
+
+const Sampler& Loader::sampler() const { return state_->sampler; }
+const SplitReader& Loader::split() const { return *state_->split; }
+
+std::int64_t Loader::steps_per_epoch() const {
+  const std::int64_t steps = state_->sampler.steps_per_epoch();
+  return state_->options.limit < 0 ? steps : std::min(steps, state_->options.limit);
+}
+
+void Loader::start(std::uint64_t epoch, std::int64_t first_step) {
+  if (first_step < 0) fail(ErrorKind::internal, "loader: start at step ", first_step);
+  {
+    std::lock_guard lock(state_->mutex);
+    ++state_->generation;
+    state_->epoch = epoch;
+    state_->next_to_read = state_->next_to_deliver = first_step;
+    state_->end = steps_per_epoch();
+    state_->ready.clear();
+  }
+  state_->may_read.notify_all();
+}
+
+std::optional<HostBatch> Loader::next() {
+  State::Result result;
+  {
+    std::unique_lock lock(state_->mutex);
+    if (state_->next_to_deliver >= state_->end) return std::nullopt;
+    state_->is_ready.wait(lock, [this] { return state_->ready.contains(state_->next_to_deliver); });
+    result = std::move(state_->ready.extract(state_->next_to_deliver).mapped());
+    ++state_->next_to_deliver;
+    if (result.error) state_->end = state_->next_to_deliver;
+  }
+  state_->may_read.notify_all();
+  if (result.error) std::rethrow_exception(result.error);
+  return std::move(result.batch);
+}
+
+}  // namespace isnet
