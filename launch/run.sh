@@ -22,6 +22,7 @@ Usage: launch/run.sh [OPTION...] [--] COMMAND [ARGUMENT...]      COMMAND of isne
                        HDF5_ are anyway
   --rank-logs DIR      write each rank's output to a file too
   --dry-run            print the command and end
+  --print-binary       print which isnet would run and end
 
 Signals: the first SIGINT, SIGTERM or SIGUSR1 lets the ranks save a checkpoint and end with status 75;
 a second SIGINT or SIGTERM ends them at once.
@@ -39,7 +40,7 @@ usage_error() { say "$* (see launch/run.sh --help)"; exit 2; }
 number() { [[ $2 =~ ^(0|[1-9][0-9]{0,5})$ ]] || usage_error "$1 wants a number, got '$2'"; }
 
 ranks='' host_list='' host_file='' interface='' host_timeout=20 max_restarts=0 oversubscribe=false bind=none
-rank_logs='' dry_run=false variables=()
+rank_logs='' dry_run=false print_binary=false variables=()
 while (($#)); do
   case $1 in
     -n | --host | --hosts | --interface | --host-timeout | --max-restarts | --bind | -x | --rank-logs)
@@ -57,6 +58,7 @@ while (($#)); do
     -x) variables+=("$2"); shift ;;
     --rank-logs) rank_logs=$2; shift ;;
     --dry-run) dry_run=true ;;
+    --print-binary) print_binary=true ;;
     --help | -h) usage; exit 0 ;;
     --) shift; break ;;
     -*) usage_error "unknown option '$1'" ;;
@@ -64,10 +66,6 @@ while (($#)); do
   esac
   shift
 done
-(($#)) || usage_error "no command: for example launch/run.sh -n 2 -- train --config recipes/x.ini"
-[[ -z $host_list || -z $host_file ]] || usage_error "--host and --hosts exclude each other"
-[[ -z $host_file || -r $host_file ]] || usage_error "cannot read the host file '$host_file'"
-
 find_binary() {
   local candidate
   if [[ -n ${ISNET_BINARY:-} ]]; then
@@ -80,6 +78,11 @@ find_binary() {
   done
   command -v isnet || die "no isnet here: build it (cmake --preset release && cmake --build --preset release), or set ISNET_BINARY"
 }
+
+if $print_binary; then find_binary; exit; fi
+(($#)) || usage_error "no command: for example launch/run.sh -n 2 -- train --config recipes/x.ini"
+[[ -z $host_list || -z $host_file ]] || usage_error "--host and --hosts exclude each other"
+[[ -z $host_file || -r $host_file ]] || usage_error "cannot read the host file '$host_file'"
 
 launcher=()  # what stands before the program: nothing for one rank here
 build_launcher() {
