@@ -51,12 +51,13 @@ class World {
   int take_listening_socket();
 
   /// Collective, the planned end, after the last write: waits for all ranks, ends MPI and returns the largest of
-  /// their statuses, for main to return. Errors: none; a rank that does not come within `patience` ends all.
-  [[nodiscard]] int finish(int status, std::chrono::milliseconds patience = std::chrono::minutes(5));
+  /// their statuses, for main to return. Errors: none; when a rank does not come within `patience`, all are ended
+  /// with this one's status (1 if that is 0). Needs no World, so that main can call it for errors of a constructor.
+  [[nodiscard]] static int finish(int status, std::chrono::milliseconds patience = std::chrono::minutes(5));
 
   /// The end after an error. When all ranks failed alike (and call this within `patience`) they end together with
   /// the largest status; otherwise this rank's status ends them all, without a return.
-  [[nodiscard]] int fail(int status, std::chrono::milliseconds patience = std::chrono::seconds(2)) {
+  [[nodiscard]] static int fail(int status, std::chrono::milliseconds patience = std::chrono::seconds(2)) {
     return finish(status, patience);
   }
 
@@ -67,7 +68,7 @@ class World {
 
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
   bool launched_ = false;
-  bool finished_ = false;
+  int core_share_ = 1;
   int listening_socket_ = -1;
   std::string host_;
   Rendezvous rendezvous_;

@@ -52,7 +52,7 @@ std::string resolve_backend(const ProcessGroupOptions& options);
 /// number; connections that failed).
 c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(World& world, const ProcessGroupOptions& options);
 
-/// --backend, --master-port, --distributed-timeout.
+/// --backend, --master-port, --threads, --distributed-timeout.
 std::vector<OptionSpec> distributed_options();
 WorldOptions world_options(const OptionValues& options);
 ProcessGroupOptions process_group_options(const OptionValues& options, c10::DeviceType device);

@@ -1,0 +1,166 @@
+#include "model/weights.h"
+
+#include <ATen/ATen.h>
+#include <torch/nn/module.h>
+
+#include <cstring>
+
+#include "base/error.h"
+
+namespace isnet {
+namespace {
+
+struct TypeName {
+  at::ScalarType type;
+  const char* name;
+};
+constexpr TypeName type_names[] = {
+    {at::kDouble, "F64"}, {at::kFloat, "F32"}, {at::kHalf, "F16"},  {at::kBFloat16, "BF16"}, {at::kLong, "I64"},
+    {at::kInt, "I32"},    {at::kShort, "I16"}, {at::kChar, "I8"},   {at::kByte, "U8"},       {at::kBool, "BOOL"},
+};
+
+std::string shape_text(at::IntArrayRef shape) {
+  if (shape.empty()) return "a scalar";
+  std::string text;
+  for (const auto extent : shape) text += cat(text.empty() ? "" : "×", extent);
+  return text;
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  constexpr std::size_t shown = 8;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), shown); ++i) text += (i ? ", " : "") + names[i];
+  if (names.size() > shown) text += cat(", … (", names.size(), " in all)");
+  return text;
+}
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+WeightsReport compare(const NamedTensors& stored, const NamedTensors& wanted) {
+  WeightsReport report;
+  for (const auto& [name, tensor] : wanted) {
+    const auto found = stored.find(name);
+    if (found == stored.end())
+      report.missing.push_back(name);
+    else if (found->second.sizes() != tensor.sizes())
+      report.mis_shaped.push_back(cat(name, ": ", shape_text(found->second.sizes()), " in the file, ",
+                                      shape_text(tensor.sizes()), " in the network"));
+  }
+  for (const auto& entry : stored)
+    if (wanted.count(entry.first) == 0) report.superfluous.push_back(entry.first);
+  return report;
+}
+
+// What of the report is an error with these options.
+WeightsReport objections(const WeightsReport& report, const LoadWeightsOptions& options) {
+  const auto in_head = [&](const std::string& text) {
+    return !options.changed_head.empty() && text.rfind(options.changed_head + ".", 0) == 0;
+  };
+  WeightsReport result;
+  for (const auto& name : report.missing)
+    if (!in_head(name) && !ends_with(name, "num_batches_tracked")) result.missing.push_back(name);
+  for (const auto& name : report.superfluous)
+    if (!in_head(name)) result.superfluous.push_back(name);
+  for (const auto& text : report.mis_shaped)
+    if (!in_head(text)) result.mis_shaped.push_back(text);
+  return result;
+}
+
+}  // namespace
+
+NamedTensors named_tensors(const torch::nn::Module& module) {
+  NamedTensors tensors;
+  for (const auto& item : module.named_parameters())
+    if (item.value().defined()) tensors[item.key()] = item.value();
+  for (const auto& item : module.named_buffers())
+    if (item.value().defined()) tensors[item.key()] = item.value();
+  return tensors;
+}
+
+NamedTensors host_copies(const NamedTensors& tensors) {
+  NamedTensors copies;
+  for (const auto& [name, tensor] : tensors) copies[name] = tensor.detach().to(at::kCPU).contiguous();
+  return copies;
+}
+
+std::string safetensors_type(const at::Tensor& tensor) {
+  for (const auto& one : type_names)
+    if (one.type == tensor.scalar_type()) return one.name;
+  fail(ErrorKind::internal, "safetensors files hold no tensors of type ", at::toString(tensor.scalar_type()));
+}
+
+std::map<std::string, safetensors::TensorView> views_of(const NamedTensors& tensors) {
+  std::map<std::string, safetensors::TensorView> views;
+  for (const auto& [name, tensor] : tensors)
+    views[name] = {safetensors_type(tensor), tensor.sizes().vec(),
+                   {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()}};
+  return views;
+}
+
+at::Tensor tensor_of(const safetensors::TensorView& view) {
+  for (const auto& one : type_names) {
+    if (view.dtype != one.name) continue;
+    at::Tensor tensor = at::empty(view.shape, one.type);
+    if (!view.bytes.empty()) std::memcpy(tensor.data_ptr(), view.bytes.data(), view.bytes.size());
+    return tensor;
+  }
+  fail(ErrorKind::checkpoint, "tensors of type ", view.dtype, " cannot be read");
+}
+
+void save_weights(const std::filesystem::path& path, const torch::nn::Module& module,
+                  const std::map<std::string, std::string>& metadata) {
+  const auto tensors = host_copies(named_tensors(module));
+  safetensors::write(path, views_of(tensors), metadata);
+}
+
+std::string WeightsReport::text() const {
+  std::string text;
+  const auto add = [&](const char* what, const std::vector<std::string>& names) {
+    if (!names.empty()) text += cat(text.empty() ? "" : "; ", what, ": ", listed(names));
+  };
+  add("missing", missing);
+  add("of another shape", mis_shaped);
+  add("superfluous", superfluous);
+  return text;
+}
+
+WeightsReport load_weights(const std::filesystem::path& path, torch::nn::Module& module,
+                           const LoadWeightsOptions& options) {
+  const safetensors::File file(path);
+  NamedTensors tensors;
+  for (const auto& [name, view] : file.tensors()) {
+    try {
+      tensors[name] = tensor_of(view);
+    } catch (const Error& e) {
+      fail(e.kind(), path.string(), ": tensor '", name, "': ", e.what());
+    }
+  }
+  WeightsReport report = load_weights(path.string(), tensors, module, options);
+  report.metadata = file.metadata();
+  return report;
+}
+
+WeightsReport load_weights(const std::string& source, const NamedTensors& tensors, torch::nn::Module& module,
+                           const LoadWeightsOptions& options) {
+  const NamedTensors wanted = named_tensors(module);
+  WeightsReport report = compare(tensors, wanted);
+  if (const auto wrong = objections(report, options); !wrong.complete())
+    fail(ErrorKind::checkpoint, source, ": these are not the weights of this network: ", wrong.text(),
+         " (choose the network and its options as they were when the file was written)");
+  for (const auto& [name, tensor] : wanted) {
+    const auto found = tensors.find(name);
+    if (found == tensors.end() || found->second.sizes() != tensor.sizes()) continue;
+    if (found->second.is_floating_point() != tensor.is_floating_point())
+      fail(ErrorKind::checkpoint, source, ": tensor '", name, "' has the type ", safetensors_type(found->second),
+           ", the network needs ", safetensors_type(tensor));
+  }
+  for (const auto& [name, tensor] : wanted) {
+    const auto found = tensors.find(name);
+    if (found != tensors.end() && found->second.sizes() == tensor.sizes()) tensor.detach().copy_(found->second);
+  }
+  return report;
+}
+
+}  // namespace isnet

@@ -1,0 +1,265 @@
+#include "trainer/distributed/bootstrap.h"
+
+#include <ATen/Parallel.h>
+#include <arpa/inet.h>
+#include <mpi.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "trainer/distributed/interfaces.h"
+
+namespace isnet {
+namespace {
+
+constexpr std::size_t most_interfaces = 16;
+
+// What ranks exchange before they meet.
+struct HostRecord {
+  char name[256] = {};
+  std::uint32_t count = 0;
+  std::array<Interface, most_interfaces> interfaces{};
+};
+
+// What rank 0 broadcasts. A non-empty problem is the same error on every rank.
+struct MeetingPlace {
+  char address[64] = {};
+  char token[40] = {};
+  char problem[512] = {};
+  std::int32_t port = 0;
+  ErrorKind kind = ErrorKind::communication;
+};
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+// Whether a launcher that speaks MPI started this process. Under mpirun inside a Slurm job SLURM_PROCID and
+// SLURM_NTASKS are those of mpirun's daemon, so OMPI_* decides first.
+bool started_by_mpi_launcher() {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK"})
+    if (!environment(name).empty()) return true;
+  const std::string tasks = environment("SLURM_STEP_NUM_TASKS");
+  if (!tasks.empty() && tasks != "1")
+    fail(ErrorKind::usage, "srun started ", tasks,
+         " processes that cannot find each other: start them with srun --mpi=pmix, or with mpirun");
+  return !environment("PMI_RANK").empty() && tasks.empty();
+}
+
+std::string random_token() {
+  std::array<unsigned char, 16> bytes{};
+  std::size_t filled = 0;
+  while (filled < bytes.size()) {
+    const ssize_t n = ::getrandom(bytes.data() + filled, bytes.size() - filled, 0);
+    if (n < 0 && errno != EINTR) fail(ErrorKind::runtime, "no random bytes: ", std::strerror(errno));
+    if (n > 0) filled += static_cast<std::size_t>(n);
+  }
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string token;
+  for (const unsigned char byte : bytes) {
+    token += digits[byte >> 4];
+    token += digits[byte & 15];
+  }
+  return token;
+}
+
+// A socket that listens on this address only. `port`: 0 for a free one; set to the one in use.
+int listen_on(const std::string& address, int& port) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) fail(ErrorKind::communication, "no socket for the rendezvous: ", std::strerror(errno));
+  const int on = 1;
+  ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in place{};
+  place.sin_family = AF_INET;
+  place.sin_port = htons(static_cast<std::uint16_t>(port));
+  ::inet_pton(AF_INET, address.c_str(), &place.sin_addr);
+  socklen_t size = sizeof place;
+  if (::bind(socket, reinterpret_cast<sockaddr*>(&place), size) != 0 || ::listen(socket, SOMAXCONN) != 0 ||
+      ::getsockname(socket, reinterpret_cast<sockaddr*>(&place), &size) != 0) {
+    const int code = errno;
+    ::close(socket);
+    if (code == EADDRINUSE)
+      fail(ErrorKind::communication, "port ", port, " on ", address,
+           " is taken by another program: choose another --master-port, or leave it out to get a free one");
+    fail(ErrorKind::communication, "cannot listen on ", address, " port ", port, ": ", std::strerror(code));
+  }
+  port = ntohs(place.sin_port);
+  return socket;
+}
+
+// GLOO_SOCKET_IFNAME's first name, or "".
+std::string wanted_interface() {
+  const std::string names = environment("GLOO_SOCKET_IFNAME");
+  return names.substr(0, names.find(','));
+}
+
+std::vector<Host> exchange_hosts(const std::string& name, int world_size) {
+  HostRecord mine;
+  std::strncpy(mine.name, name.c_str(), sizeof mine.name - 1);
+  for (const auto& one : local_interfaces())
+    if (!one.loopback() && mine.count < most_interfaces) mine.interfaces[mine.count++] = one;
+  std::vector<HostRecord> records(static_cast<std::size_t>(world_size));
+  MPI_Allgather(&mine, sizeof mine, MPI_BYTE, records.data(), sizeof mine, MPI_BYTE, MPI_COMM_WORLD);
+  std::vector<Host> hosts;
+  for (const auto& record : records)
+    hosts.push_back({record.name, {record.interfaces.begin(), record.interfaces.begin() + record.count}});
+  return hosts;
+}
+
+Interface named_interface(const std::string& name, const std::string& host) {
+  std::string known;
+  for (const auto& one : local_interfaces()) {
+    if (name == one.name) return one;
+    known += cat(known.empty() ? "" : ", ", one.name);
+  }
+  fail(ErrorKind::usage, "GLOO_SOCKET_IFNAME: host ", host, " has no interface '", name, "' that is up; it has ",
+       known);
+}
+
+// This rank's interface on the network of the run. Collective; alike on all ranks but for GLOO_SOCKET_IFNAME.
+Interface choose_interface(int rank, int world_size, int local_size, const std::string& host) {
+  if (const std::string name = wanted_interface(); !name.empty()) return named_interface(name, host);
+  if (local_size == world_size) {
+    for (const auto& one : local_interfaces())
+      if (one.loopback()) return one;
+    fail(ErrorKind::communication, "host ", host, " has no loopback interface that is up: set GLOO_SOCKET_IFNAME");
+  }
+  const auto hosts = exchange_hosts(host, world_size);
+  const auto chosen = shared_network(hosts);
+  if (chosen.empty())
+    fail(ErrorKind::communication,
+         "no IPv4 network is shared by all hosts of the run: set GLOO_SOCKET_IFNAME on every host to the "
+         "interface that reaches the others (mpirun -x GLOO_SOCKET_IFNAME=eth0)");
+  const auto self = static_cast<std::size_t>(rank);
+  return hosts[self].interfaces[chosen[self]];
+}
+
+// This rank's share of the cores that it may use, each divided among the local ranks that may use it: right with
+// and without binding, and inside a Slurm job that owns a part of the host. Collective over `local`.
+int share_of_cores(MPI_Comm local, int local_size) {
+  cpu_set_t mine;
+  CPU_ZERO(&mine);
+  ::sched_getaffinity(0, sizeof mine, &mine);
+  std::vector<cpu_set_t> all(static_cast<std::size_t>(local_size));
+  MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all.data(), sizeof mine, MPI_BYTE, local);
+  double share = 0;
+  for (std::size_t core = 0; core < CPU_SETSIZE; ++core)
+    if (CPU_ISSET(core, &mine))
+      share += 1.0 / static_cast<double>(std::count_if(all.begin(), all.end(),
+                                                       [&](const auto& set) { return CPU_ISSET(core, &set); }));
+  return std::max(1, static_cast<int>(std::floor(share + 1e-9)));
+}
+
+bool mpi_is_up() {
+  int started = 0, ended = 0;
+  MPI_Initialized(&started);
+  MPI_Finalized(&ended);
+  return started && !ended;
+}
+
+}  // namespace
+
+World::World(const WorldOptions& options) : launched_(started_by_mpi_launcher()) {
+  std::array<char, 256> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  host_ = name.data();
+  if (launched_) place_from_mpi();
+  if (size_ > 1) meet(options.master_port);
+  choose_threads(options.threads);
+}
+
+World::~World() {
+  if (listening_socket_ >= 0) ::close(listening_socket_);
+}
+
+void World::place_from_mpi() {
+  int provided = 0;
+  if (!mpi_is_up()) MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided);
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
+  MPI_Comm_size(MPI_COMM_WORLD, &size_);
+  MPI_Comm local = MPI_COMM_NULL;
+  MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &local);
+  MPI_Comm_rank(local, &local_rank_);
+  MPI_Comm_size(local, &local_size_);
+  core_share_ = share_of_cores(local, local_size_);
+  MPI_Comm_free(&local);
+}
+
+void World::meet(int master_port) {
+  MeetingPlace place;
+  try {
+    const Interface mine = choose_interface(rank_, size_, local_size_, host_);
+    rendezvous_.interface = mine.name;
+    if (is_main()) {
+      int port = master_port;
+      rendezvous_.address = address_text(mine.address);
+      listening_socket_ = listen_on(rendezvous_.address, port);
+      place.port = port;
+      std::strncpy(place.address, rendezvous_.address.c_str(), sizeof place.address - 1);
+      std::strncpy(place.token, random_token().c_str(), sizeof place.token - 1);
+    }
+  } catch (const Error& e) {
+    place.kind = e.kind();
+    std::strncpy(place.problem, e.what(), sizeof place.problem - 1);
+  }
+  const MeetingPlace own = place;
+  MPI_Bcast(&place, sizeof place, MPI_BYTE, 0, MPI_COMM_WORLD);
+  for (const auto& one : {own, place})
+    if (one.problem[0]) throw Error(one.kind, one.problem);
+  rendezvous_.address = place.address;
+  rendezvous_.port = static_cast<std::uint16_t>(place.port);
+  rendezvous_.token = place.token;
+}
+
+void World::choose_threads(int threads) const {
+  if (threads > 0)
+    at::set_num_threads(threads);
+  else if (launched_ && environment("OMP_NUM_THREADS").empty())
+    at::set_num_threads(core_share_);
+}
+
+int World::take_listening_socket() {
+  if (listening_socket_ < 0) throw std::logic_error("the listening socket is rank 0's, and was given away already");
+  return std::exchange(listening_socket_, -1);
+}
+
+int World::finish(int status, std::chrono::milliseconds patience) {
+  if (!mpi_is_up()) return status;
+  // Polled, since a collective that waits would never notice that a rank is gone.
+  int largest = status, complete = 0;
+  MPI_Request request = MPI_REQUEST_NULL;
+  MPI_Iallreduce(&status, &largest, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD, &request);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (MPI_Test(&request, &complete, MPI_STATUS_IGNORE), !complete) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      if (status == 0) log::error("this rank has waited in vain for the others to end");
+      abort_world(status == 0 ? 1 : status);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  MPI_Finalize();
+  return largest;
+}
+
+void abort_world(int status) {
+  if (mpi_is_up()) MPI_Abort(MPI_COMM_WORLD, status);
+  ::_exit(status);
+}
+
+}  // namespace isnet

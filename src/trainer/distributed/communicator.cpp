@@ -1,0 +1,199 @@
+#include "trainer/distributed/communicator.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <sstream>
+
+#include "base/error.h"
+
+namespace isnet {
+
+struct Communicator::Group {
+  c10::intrusive_ptr<c10d::ProcessGroup> process_group;
+};
+
+namespace {
+
+at::Tensor bytes_tensor(const std::string& bytes) {
+  at::Tensor tensor = at::empty({static_cast<std::int64_t>(bytes.size())}, at::kByte);
+  if (!bytes.empty()) std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
+  return tensor;
+}
+
+std::string bytes_of(const at::Tensor& tensor) {
+  return {static_cast<const char*>(tensor.const_data_ptr()), static_cast<std::size_t>(tensor.numel())};
+}
+
+// Runs a collective; what c10d throws becomes an error that says who waited for what.
+template <typename Collective>
+void guarded(const Communicator& communicator, const char* operation, const Collective& collective) {
+  try {
+    collective()->wait();
+  } catch (const std::exception& e) {
+    const std::string cause = e.what();
+    fail(ErrorKind::communication, "rank ", communicator.rank(), " of ", communicator.world_size(), ": ", operation,
+         " failed, another rank is gone or hangs: ", cause.substr(0, cause.find('\n')));
+  }
+}
+
+void all_reduce(const Communicator& communicator, const char* operation, at::Tensor tensor,
+                c10d::ReduceOp::RedOpType reduction) {
+  std::vector<at::Tensor> tensors{std::move(tensor)};
+  c10d::AllreduceOptions options;
+  options.reduceOp = reduction;
+  guarded(communicator, operation, [&] { return communicator.process_group()->allreduce(tensors, options); });
+}
+
+std::int64_t extreme(const Communicator& communicator, const char* operation, std::int64_t value,
+                     c10d::ReduceOp::RedOpType reduction) {
+  if (!communicator.process_group()) return value;
+  at::Tensor tensor = at::full({1}, value, at::kLong);
+  all_reduce(communicator, operation, tensor, reduction);
+  return tensor.item<std::int64_t>();
+}
+
+}  // namespace
+
+Communicator::Communicator() : group_(std::make_shared<Group>()) {}
+
+Communicator::Communicator(World& world, const ProcessGroupOptions& options)
+    : rank_(world.rank()),
+      world_size_(world.size()),
+      local_rank_(world.local_rank()),
+      local_size_(world.local_size()),
+      group_(std::make_shared<Group>()) {
+  group_->process_group = make_process_group(world, options);
+  if (group_->process_group) backend_ = resolve_backend(options);
+}
+
+c10::intrusive_ptr<c10d::ProcessGroup> Communicator::process_group() const { return group_->process_group; }
+
+void Communicator::all_reduce_sum(std::vector<double>& values) const {
+  if (!process_group() || values.empty()) return;
+  const auto size = static_cast<std::int64_t>(values.size());
+  all_reduce(*this, "the sum of metrics", at::from_blob(values.data(), {size}, at::kDouble),
+             c10d::ReduceOp::SUM);
+}
+
+double Communicator::sum(double value) const {
+  std::vector<double> values{value};
+  all_reduce_sum(values);
+  return values.front();
+}
+
+std::int64_t Communicator::maximum(std::int64_t value) const {
+  return extreme(*this, "the maximum over ranks", value, c10d::ReduceOp::MAX);
+}
+
+std::int64_t Communicator::minimum(std::int64_t value) const {
+  return extreme(*this, "the minimum over ranks", value, c10d::ReduceOp::MIN);
+}
+
+void Communicator::broadcast(std::string& bytes, int root) const {
+  if (!process_group()) return;
+  c10d::BroadcastOptions options;
+  options.rootRank = root;
+  const auto send = [&](at::Tensor tensor) {
+    std::vector<at::Tensor> tensors{std::move(tensor)};
+    guarded(*this, "a broadcast", [&] { return process_group()->broadcast(tensors, options); });
+    return tensors.front();
+  };
+  const auto size = send(at::full({1}, static_cast<std::int64_t>(bytes.size()), at::kLong)).item<std::int64_t>();
+  if (size == 0) return bytes.clear();
+  bytes = bytes_of(send(rank_ == root ? bytes_tensor(bytes) : at::empty({size}, at::kByte)));
+}
+
+std::vector<std::string> Communicator::all_gather(const std::string& text) const {
+  if (!process_group()) return {text};
+  const auto gather = [&](at::Tensor mine) {
+    std::vector<std::vector<at::Tensor>> outputs(1);
+    for (int rank = 0; rank < world_size_; ++rank) outputs[0].push_back(at::empty_like(mine));
+    std::vector<at::Tensor> inputs{std::move(mine)};
+    guarded(*this, "gathering texts", [&] { return process_group()->allgather(outputs, inputs); });
+    return outputs[0];
+  };
+  const auto sizes = gather(at::full({1}, static_cast<std::int64_t>(text.size()), at::kLong));
+  std::int64_t longest = 1;
+  for (const auto& size : sizes) longest = std::max(longest, size.item<std::int64_t>());
+  std::string padded = text;
+  padded.resize(static_cast<std::size_t>(longest), '\0');
+  const auto texts = gather(bytes_tensor(padded));
+  std::vector<std::string> result;
+  for (std::size_t rank = 0; rank < texts.size(); ++rank)
+    result.push_back(bytes_of(texts[rank]).substr(0, static_cast<std::size_t>(sizes[rank].item<std::int64_t>())));
+  return result;
+}
+
+void Communicator::barrier() const {
+  if (process_group()) maximum(0);
+}
+
+namespace {
+
+// "momentum = 0.9 there, momentum = 0.8 on rank 0": the first line that differs.
+std::string first_difference(const std::string& other, const std::string& reference) {
+  std::istringstream others(other), references(reference);
+  for (;;) {
+    std::string left, right;
+    const bool more_left = static_cast<bool>(std::getline(others, left));
+    const bool more_right = static_cast<bool>(std::getline(references, right));
+    if (!more_left && !more_right) return "they differ in line ends";
+    if (left == right && more_left == more_right) continue;
+    const auto shown = [](bool more, const std::string& line) { return more ? "'" + line + "'" : "nothing"; };
+    return cat(shown(more_left, left), " there, ", shown(more_right, right), " on rank 0");
+  }
+}
+
+// Texts with their lengths in front, so that they can be told apart again.
+std::string joined(const std::vector<Fact>& facts) {
+  std::string all;
+  for (const auto& [name, text] : facts)
+    all += cat(name.size(), " ", name, text.size(), " ", text);
+  return all;
+}
+
+std::vector<Fact> separated(const std::string& all) {
+  std::vector<Fact> facts;
+  std::istringstream in(all);
+  const auto next = [&](std::string& text) {
+    std::size_t size = 0;
+    if (!(in >> size)) return false;
+    in.get();
+    text.resize(size);
+    in.read(text.data(), static_cast<std::streamsize>(size));
+    return true;
+  };
+  for (Fact fact; next(fact.first) && next(fact.second);) facts.push_back(fact);
+  return facts;
+}
+
+}  // namespace
+
+void check_same_on_all_ranks(const Communicator& communicator, const std::vector<Fact>& facts) {
+  const auto all = communicator.all_gather(joined(facts));
+  const auto reference = separated(all.front());
+  std::string ranks, difference;
+  for (std::size_t rank = 1; rank < all.size(); ++rank) {
+    if (all[rank] == all.front()) continue;
+    ranks += cat(ranks.empty() ? "" : ", ", rank);
+    if (!difference.empty()) continue;
+    const auto others = separated(all[rank]);
+    for (std::size_t i = 0; i < std::max(others.size(), reference.size()) && difference.empty(); ++i) {
+      const Fact none{"nothing", ""};
+      const auto& left = i < others.size() ? others[i] : none;
+      const auto& right = i < reference.size() ? reference[i] : none;
+      if (left.first != right.first)
+        difference = cat("facts: ", left.first, " there, ", right.first, " on rank 0");
+      else if (left.second != right.second)
+        difference = cat(left.first, ": ", first_difference(left.second, right.second));
+    }
+  }
+  if (!ranks.empty())
+    fail(ErrorKind::usage, "rank ", ranks, " differ", ranks.find(',') == std::string::npos ? "s" : "",
+         " from rank 0 in ", difference, " (start all ranks with the same program, options and data)");
+}
+
+}  // namespace isnet

@@ -1,0 +1,202 @@
+#include "trainer/distributed/distributed_data_parallel.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+#include <torch/csrc/distributed/c10d/logger.hpp>
+#include <torch/csrc/distributed/c10d/reducer.hpp>
+#include <torch/nn/module.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <sstream>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/files.h"
+
+namespace isnet {
+namespace {
+
+constexpr std::size_t broadcast_bytes = std::size_t{250} << 20;  // PyTorch's broadcast_bucket_size
+
+struct NamedTensor {
+  std::string name;
+  at::Tensor tensor;
+};
+
+std::vector<NamedTensor> buffers_of(const torch::nn::Module& module) {
+  std::vector<NamedTensor> result;
+  for (const auto& item : module.named_buffers())
+    if (item.value().defined()) result.push_back({item.key(), item.value()});
+  return result;
+}
+
+// Each parameter once, also where two layers share it; with and without requires_grad.
+std::vector<NamedTensor> parameters_of(const torch::nn::Module& module) {
+  std::vector<NamedTensor> result;
+  std::set<const void*> seen;
+  for (const auto& item : module.named_parameters())
+    if (item.value().defined() && seen.insert(item.value().unsafeGetTensorImpl()).second)
+      result.push_back({item.key(), item.value()});
+  return result;
+}
+
+std::vector<at::Tensor> tensors_of(const std::vector<NamedTensor>& named) {
+  std::vector<at::Tensor> result;
+  for (const auto& one : named) result.push_back(one.tensor.detach());
+  return result;
+}
+
+std::string bytes_hash(const at::Tensor& tensor) {
+  const at::Tensor host = tensor.detach().to(at::kCPU).contiguous();
+  return sha256(std::string_view(static_cast<const char*>(host.const_data_ptr()), host.nbytes()));
+}
+
+}  // namespace
+
+DistributedDataParallel::DistributedDataParallel(std::shared_ptr<torch::nn::Module> module,
+                                                 Communicator communicator,
+                                                 const DistributedDataParallelOptions& options)
+    : module_(std::move(module)), communicator_(std::move(communicator)), options_(options) {
+  for (const auto& [name, tensor] : parameters_of(*module_)) {
+    if (!tensor.requires_grad()) continue;
+    names_.push_back(name);
+    parameters_.push_back(tensor);
+  }
+  if (parameters_.empty()) fail(ErrorKind::usage, "the network has no parameter that could be trained");
+  if (!communicator_.process_group()) return;
+  check_same_structure();
+  broadcast_from_main(tensors_of(parameters_of(*module_)));
+  synchronise_buffers();
+  verify_same_model();
+  make_reducer();
+}
+
+DistributedDataParallel::~DistributedDataParallel() {
+  if (reducer_) reducer_->remove_autograd_hooks();
+}
+
+void DistributedDataParallel::check_same_structure() const {
+  std::ostringstream text;
+  const auto describe = [&](const char* kind, const NamedTensor& one) {
+    text << kind << ' ' << one.name << ' ' << one.tensor.sizes() << ' ' << one.tensor.dtype() << ' '
+         << (one.tensor.requires_grad() ? "trained" : "fixed") << '\n';
+  };
+  for (const auto& one : parameters_of(*module_)) describe("parameter", one);
+  for (const auto& one : buffers_of(*module_)) describe("buffer", one);
+  check_same_on_all_ranks(communicator_, {{"the network", text.str()}});
+}
+
+void DistributedDataParallel::broadcast_from_main(const std::vector<at::Tensor>& tensors) const {
+  // c10d coalesces tensors of one type only.
+  std::map<c10::ScalarType, std::vector<at::Tensor>> by_type;
+  for (const auto& tensor : tensors) by_type[tensor.scalar_type()].push_back(tensor);
+  for (const auto& entry : by_type)
+    c10d::broadcast_coalesced(communicator_.process_group(), entry.second, broadcast_bytes, 0);
+}
+
+void DistributedDataParallel::synchronise_buffers() {
+  if (communicator_.process_group()) broadcast_from_main(tensors_of(buffers_of(*module_)));
+}
+
+void DistributedDataParallel::verify_same_model(bool with_buffers) const {
+  if (!communicator_.process_group()) return;
+  auto tensors = parameters_of(*module_);
+  if (with_buffers)
+    for (const auto& one : buffers_of(*module_)) tensors.push_back(one);
+  std::string hashes;
+  for (const auto& one : tensors) hashes += bytes_hash(one.tensor);
+  const auto all = communicator_.all_gather(hashes);
+  for (std::size_t rank = 1; rank < all.size(); ++rank)
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+      if (all[rank].compare(64 * i, 64, all.front(), 64 * i, 64) != 0)
+        fail(ErrorKind::communication, "rank ", rank, " and rank 0 have different values in ", tensors[i].name,
+             ", which should be equal (memory or network of one of them is faulty, or a rank changed it alone)");
+}
+
+void DistributedDataParallel::make_reducer() {
+  const auto bytes = [](double mebibytes) { return static_cast<std::size_t>(mebibytes * 1024 * 1024); };
+  const std::size_t cap = bytes(options_.bucket_cap_mb), first = bytes(options_.first_bucket_mb);
+  const std::vector<bool> dense(parameters_.size(), false);
+  auto assignment = c10d::compute_bucket_assignment_by_size(parameters_, {first, cap}, dense);
+  auto& buckets = std::get<0>(assignment);
+  std::reverse(buckets.begin(), buckets.end());  // roughly the order in which gradients become ready
+  std::unordered_map<std::size_t, std::string> names;
+  for (std::size_t i = 0; i < names_.size(); ++i) names[i] = names_[i];
+  reducer_ = std::make_shared<c10d::Reducer>(
+      parameters_, buckets, communicator_.process_group(), dense, static_cast<std::int64_t>(cap),
+      options_.find_unused_parameters, options_.gradient_as_bucket_view, names, static_cast<std::int64_t>(first),
+      /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false, std::vector<std::int64_t>{});
+  logger_ = std::make_shared<c10d::Logger>(reducer_);
+  std::vector<int> devices;
+  if (parameters_.front().is_cuda()) devices.push_back(parameters_.front().get_device());
+  logger_->set_construction_data_and_log(module_->name(), devices, devices.empty() ? -1 : devices.front(),
+                                         options_.broadcast_buffers, /*has_sync_bn=*/false, options_.static_graph);
+  reducer_->set_logger(logger_);
+  if (options_.static_graph) {
+    reducer_->set_static_graph();
+    logger_->set_static_graph();
+  }
+}
+
+void DistributedDataParallel::prepare_forward() {
+  if (!reducer_) return;
+  if (synchronise_) reducer_->prepare_for_forward();
+  if (reducer_->should_rebuild_buckets() && reducer_->rebuild_buckets()) {
+    rebuilt_ = true;
+    // A restored plan was the rebuilt one of the run before: it stays, whatever order this first step had.
+    if (!restored_plan_.empty()) reducer_->initialize_buckets(restored_plan_);
+  }
+  if (options_.broadcast_buffers && synchronise_ && module_->is_training()) synchronise_buffers();
+}
+
+void DistributedDataParallel::prepare_backward(const at::Tensor& loss) {
+  if (!reducer_ || !synchronise_) return;
+  reducer_->prepare_for_backward({loss});
+  expects_reduction_ = true;
+}
+
+void DistributedDataParallel::finish_backward() {
+  if (!reducer_ || !expects_reduction_) return;
+  expects_reduction_ = false;
+  try {
+    reducer_->check_finalized();
+  } catch (const std::exception&) {
+    std::string missing;
+    for (std::size_t i = 0; i < parameters_.size(); ++i)
+      if (!parameters_[i].grad().defined()) missing += (missing.empty() ? "" : ", ") + names_[i];
+    fail(ErrorKind::internal, "rank ", communicator_.rank(),
+         ": the backward pass ended before all gradients were reduced; parameters without a gradient: ",
+         missing.empty() ? "some in this step" : missing, " (use them, freeze them, or set find_unused_parameters)");
+  }
+}
+
+BucketPlan DistributedDataParallel::bucket_plan() const {
+  if (!reducer_) return {};
+  std::map<const void*, std::size_t> index;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) index[parameters_[i].unsafeGetTensorImpl()] = i;
+  BucketPlan plan;
+  for (const auto& bucket : reducer_->get_grad_buckets()) {
+    plan.emplace_back();
+    for (const auto& parameter : bucket.getParameters())
+      plan.back().push_back(index.at(parameter.unsafeGetTensorImpl()));
+  }
+  return plan;
+}
+
+void DistributedDataParallel::restore_bucket_plan(const BucketPlan& plan) {
+  if (!reducer_ || plan.empty()) return;
+  std::vector<std::size_t> all;
+  for (const auto& bucket : plan) all.insert(all.end(), bucket.begin(), bucket.end());
+  std::sort(all.begin(), all.end());
+  bool complete = all.size() == parameters_.size();
+  for (std::size_t i = 0; complete && i < all.size(); ++i) complete = all[i] == i;
+  if (!complete)
+    fail(ErrorKind::checkpoint, "the checkpoint's bucket plan does not name each of the ", parameters_.size(),
+         " trainable parameters once: it belongs to another network");
+  restored_plan_ = plan;
+  reducer_->initialize_buckets(plan);
+}
+
+}  // namespace isnet

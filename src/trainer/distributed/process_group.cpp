@@ -1,0 +1,143 @@
+#include "trainer/distributed/process_group.h"
+
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/error.h"
+
+namespace isnet {
+namespace {
+
+using c10d::ProcessGroup;
+
+// How long a rank may take from MPI's start to the rendezvous.
+constexpr auto rendezvous_timeout = std::chrono::minutes(2);
+
+std::string first_line(const std::exception& e) {
+  const std::string text = e.what();
+  return text.substr(0, text.find('\n'));
+}
+
+c10::intrusive_ptr<c10d::Store> open_store(World& world) {
+  const auto& place = world.rendezvous();
+  c10d::TCPStoreOptions options;
+  options.port = place.port;
+  options.isServer = world.is_main();
+  options.numWorkers = static_cast<std::size_t>(world.size());
+  options.waitWorkers = false;
+  options.timeout = rendezvous_timeout;
+  if (world.is_main()) options.masterListenFd = world.take_listening_socket();
+  try {
+    auto store = c10::make_intrusive<c10d::TCPStore>(place.address, options);
+    return c10::make_intrusive<c10d::PrefixStore>("isnet-" + place.token, std::move(store));
+  } catch (const std::exception& e) {
+    fail(ErrorKind::communication, "rank ", world.rank(), " on ", world.host(), " cannot reach rank 0 at ",
+         place.address, " port ", place.port, " (a firewall, or the wrong interface: see GLOO_SOCKET_IFNAME): ",
+         first_line(e));
+  }
+}
+
+// Every rank shows itself in the store, so that one that is missing can be named.
+void greet(c10d::Store& store, const World& world) {
+  const auto key = [](int rank) { return cat("here/", rank); };
+  std::vector<std::string> keys;
+  for (int rank = 0; rank < world.size(); ++rank) keys.push_back(key(rank));
+  try {
+    store.set(key(world.rank()), world.host());
+    store.wait(keys, rendezvous_timeout);
+  } catch (const std::exception& e) {
+    std::string missing;
+    try {
+      for (int rank = 0; rank < world.size(); ++rank)
+        if (!store.check({key(rank)})) missing += cat(missing.empty() ? " " : ", ", rank);
+    } catch (const std::exception&) {
+      missing = " 0 (its store does not answer)";
+    }
+    fail(ErrorKind::communication, "rank ", world.rank(), ": not all ranks have come to the rendezvous; missing:",
+         missing, ": ", first_line(e));
+  }
+}
+
+ProcessGroup::BackendType backend_type(const std::string& name) {
+  if (name == "gloo") return ProcessGroup::BackendType::GLOO;
+  if (name == "nccl") return ProcessGroup::BackendType::NCCL;
+  return ProcessGroup::BackendType::CUSTOM;
+}
+
+}  // namespace
+
+Registry<BackendFactory>& process_group_backends() {
+  static Registry<BackendFactory> registry("backend");
+  return registry;
+}
+
+std::string resolve_backend(const ProcessGroupOptions& options) {
+  const bool cuda = options.device == c10::DeviceType::CUDA;
+  const auto names = process_group_backends().names();
+  const bool has_nccl = std::find(names.begin(), names.end(), "nccl") != names.end();
+  if (options.backend == "auto") return cuda && has_nccl ? "nccl" : "gloo";
+  if (options.backend == "nccl" && !has_nccl)
+    fail(ErrorKind::usage, "--backend nccl: this build has no CUDA; use --backend gloo");
+  if (options.backend == "nccl" && !cuda)
+    fail(ErrorKind::usage, "--backend nccl carries CUDA tensors only; use --device cuda, or --backend gloo");
+  process_group_backends().at(options.backend);
+  return options.backend;
+}
+
+c10::intrusive_ptr<ProcessGroup> make_process_group(World& world, const ProcessGroupOptions& options) {
+  const std::string name = resolve_backend(options);
+  if (world.size() == 1) return nullptr;
+  const auto store = open_store(world);
+  greet(*store, world);
+  auto group = c10::make_intrusive<ProcessGroup>(store, world.rank(), world.size());
+  BackendPlace place{nullptr,
+                     world.rank(),
+                     world.size(),
+                     world.local_rank(),
+                     world.rendezvous().interface,
+                     options.timeout};
+  const auto connect = [&](const std::string& backend) {
+    place.store = c10::make_intrusive<c10d::PrefixStore>(backend, store);
+    return process_group_backends().at(backend).make(place);
+  };
+  try {
+    const auto gloo = connect("gloo");
+    group->setBackend(c10::DeviceType::CPU, ProcessGroup::BackendType::GLOO, gloo);
+    if (options.device != c10::DeviceType::CPU)
+      group->setBackend(options.device, backend_type(name), name == "gloo" ? gloo : connect(name));
+    group->setDefaultBackend(backend_type(options.device == c10::DeviceType::CPU ? "gloo" : name));
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& e) {
+    fail(ErrorKind::communication, "rank ", world.rank(), " on ", world.host(), ": the ranks cannot connect over ",
+         place.interface, " (", name, "): ", first_line(e));
+  }
+  return group;
+}
+
+std::vector<OptionSpec> distributed_options() {
+  std::vector<std::string> backends{"auto"};
+  for (const auto& name : process_group_backends().names()) backends.push_back(name);
+  if (std::find(backends.begin(), backends.end(), "nccl") == backends.end()) backends.emplace_back("nccl");
+  return {choice_option("backend", "auto", "What carries gradients between ranks: nccl for CUDA, else gloo",
+                        backends),
+          integer_option("master-port", "0", "TCP port of rank 0 for the ranks' rendezvous; 0: a free one", 0, 65535),
+          integer_option("threads", "0", "Threads per rank; 0: this rank's share of the cores", 0, 4096),
+          real_option("distributed-timeout", "600", "Seconds after which a collective that hangs is an error", 0,
+                      1e9, true)};
+}
+
+WorldOptions world_options(const OptionValues& options) {
+  return {static_cast<int>(options.integer("master-port")), static_cast<int>(options.integer("threads"))};
+}
+
+ProcessGroupOptions process_group_options(const OptionValues& options, c10::DeviceType device) {
+  const auto timeout = std::chrono::duration<double>(options.real("distributed-timeout"));
+  return {options.text("backend"), device, std::chrono::duration_cast<std::chrono::milliseconds>(timeout)};
+}
+
+}  // namespace isnet

@@ -1,0 +1,26 @@
+#include "trainer/optimizers/optimizer.h"
+
+#include "base/error.h"
+
+namespace isnet {
+
+Registry<OptimizerFactory>& optimizers() {
+  static Registry<OptimizerFactory> registry("optimizer");
+  return registry;
+}
+
+std::vector<OptionSpec> optimizer_options() {
+  std::string names;
+  for (const auto& name : optimizers().names()) names += (names.empty() ? "" : "|") + name;
+  std::vector<OptionSpec> options{
+      text_option("optimizer", "sgd", names, "How gradients become steps"),
+      real_option("lr", "0.01", "Learning rate (of the whole run's schedule, see --lr-schedule)", 0, 1e6)};
+  for (auto& option : optimizers().options()) options.push_back(std::move(option));
+  return options;
+}
+
+std::unique_ptr<Optimizer> make_optimizer(NamedParameters parameters, const OptionValues& options) {
+  return optimizers().at(options.text("optimizer")).make(std::move(parameters), options);
+}
+
+}  // namespace isnet

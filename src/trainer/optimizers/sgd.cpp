@@ -1,0 +1,44 @@
+#include <torch/optim/sgd.h>
+
+#include "trainer/optimizers/torch_optimizer.h"
+
+namespace isnet {
+namespace {
+
+struct Sgd {
+  using Torch = torch::optim::SGD;
+  using State = torch::optim::SGDParamState;
+
+  static std::vector<std::string> names() { return {"momentum_buffer"}; }
+  static void write(const State& state, StateTensors& values) {
+    values.put("momentum_buffer", state.momentum_buffer());
+  }
+  static std::unique_ptr<State> read(const StateTensors& values, const at::Tensor& parameter) {
+    auto state = std::make_unique<State>();
+    state->momentum_buffer(values.tensor("momentum_buffer", parameter));
+    return state;
+  }
+};
+
+std::unique_ptr<Optimizer> make(NamedParameters parameters, const OptionValues& options) {
+  const bool nesterov = options.flag("nesterov");
+  if (nesterov && options.real("momentum") <= 0)
+    fail(ErrorKind::usage, "--nesterov 1 needs a --momentum above 0");
+  torch::optim::SGDOptions chosen(options.real("lr"));
+  chosen.momentum(options.real("momentum")).nesterov(nesterov);
+  if (options.has("weight-decay")) chosen.weight_decay(options.real("weight-decay"));
+  return std::make_unique<TorchOptimizer<Sgd>>(std::move(parameters), chosen);
+}
+
+const Registration<OptimizerFactory> registration(
+    optimizers(),
+    {"sgd",
+     "stochastic gradient descent with momentum",
+     {real_option("momentum", "0.9", "SGD: share of the last step that goes into the next", 0, 1),
+      switch_option("nesterov", false, "SGD: Nesterov's momentum"),
+      real_option("weight-decay", "", "Share of the parameters subtracted per unit of --lr (default 0; adamw 0.01)", 0,
+                  1e6)},
+     make});
+
+}  // namespace
+}  // namespace isnet
