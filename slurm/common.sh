@@ -3,7 +3,12 @@
 # Sourced; expects $home, the folder of isnet.
 # shellcheck disable=SC2154,SC2034  # home comes from, launcher goes to the script that sources this
 
-say() { echo "$(date +%T) job ${SLURM_JOB_ID:-?}${SLURM_RESTART_COUNT:+ restart $SLURM_RESTART_COUNT}: $*"; }
+# The job, or this one task of an array: the bare number can mean the whole array.
+this_job() {
+  if [[ -n ${SLURM_ARRAY_TASK_ID:-} ]]; then echo "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"; else echo "$SLURM_JOB_ID"; fi
+}
+
+say() { echo "$(date +%T) job $(this_job)${SLURM_RESTART_COUNT:+ restart $SLURM_RESTART_COUNT}: $*"; }
 
 option_value() {  # option_value --name WORD...: what is given for it, empty if nothing; the last one counts
   local name=$1 value=''
@@ -52,7 +57,7 @@ choose_launcher() {  # choose_launcher LOG-FOLDER: fills $launcher
   fi
 }
 
-job_state() { scontrol -o show job "$SLURM_JOB_ID" 2>/dev/null | sed -nE 's/.*JobState=([A-Z_]+).*/\1/p'; }
+job_state() { scontrol -o show job "$(this_job)" 2>/dev/null | sed -nE 's/.*JobState=([A-Z_]+).*/\1/p'; }
 
 # Back to the queue, to go on from the last checkpoint. Not when the job no longer runs for Slurm: then it was
 # cancelled, or Slurm itself has put it back (preemption, scontrol requeue, a lost node).
@@ -63,7 +68,7 @@ requeue() {
     say "not requeued: Slurm says ${state:-nothing}"
     return 1
   fi
-  if ! scontrol requeue "$SLURM_JOB_ID"; then
+  if ! scontrol requeue "$(this_job)"; then
     say "scontrol requeue failed: start the job again by hand, it goes on from its last checkpoint"
     return 1
   fi

@@ -81,8 +81,9 @@ on_signal() {
 trap 'on_signal USR1' USR1
 trap 'on_signal TERM' TERM
 
-marker=$logs/started-$SLURM_JOB_ID
+failures=$logs/failures marker=$logs/started-$SLURM_JOB_ID
 touch "$marker"
+[[ -n ${SLURM_RESTART_COUNT:-} ]] || rm -f "$failures"
 "${launcher[@]}" train "${kept[@]}" --output "$output" </dev/null &
 step=$!
 
@@ -102,7 +103,6 @@ say "the step ended with status $status"
 
 # --- what now --------------------------------------------------------------------------------------------
 
-failures=$logs/failures
 give_up() {
   say "$1; the last lines of the ranks:"
   tail -n 5 "$logs"/rank-*.log 2>/dev/null || true
