@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# From a fresh checkout to a result worth looking at: a plain classifier learns a mark in the background, an ISNet
+# of the same network does not. Real images (Fashion-MNIST), a small DenseNet, two ranks.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+usage() {
+  cat <<'EOF_USAGE'
+Usage: launch/quickstart.sh [--output DIR] [--seed N] [--full] [--ranks N] [--yes]
+
+Sets up, builds, packs Fashion-MNIST with a class-correlated mark in the background, trains a plain classifier and
+an ISNet, evaluates both on three tests (mark as in training, no mark, mark of another class), and explains samples.
+
+  --output DIR  where everything goes (default runs/quickstart)
+  --seed N      seed of both trainings (default 1)
+  --full        all ten classes and longer trainings (recipes/full_*.ini)
+  --ranks N     processes to train on (default 2)
+  --yes         do not ask before packages are installed
+
+Run it again after an interruption: finished stages are skipped, a training goes on from its last checkpoint.
+EOF_USAGE
+}
+
+usage_error() { echo "quickstart: $* (see launch/quickstart.sh --help)" >&2; exit 2; }
+
+output=runs/quickstart seed=1 recipe=quickstart ranks=2 setup_options=()
+while (($#)); do
+  case $1 in
+    --output)
+      [[ -n ${2:-} ]] || usage_error "--output wants a folder"
+      output=$2; shift ;;
+    --seed | --ranks)
+      [[ ${2:-} =~ ^[0-9]+$ ]] || usage_error "$1 wants a number, got '${2:-}'"
+      if [[ $1 == --seed ]]; then seed=$2; else ranks=$2; fi
+      shift ;;
+    --full) recipe=full ;;
+    --yes) setup_options+=(--yes) ;;
+    --help | -h) usage; exit 0 ;;
+    *) usage_error "unknown option '$1'" ;;
+  esac
+  shift
+done
+[[ $output == /* ]] || output=$PWD/$output
+cd "$here"
+readonly tests=(test-biased test-unbiased test-confounding)
+readonly images=/usr/share/datasets/fashion-mnist
+readonly data=$output/data
+
+# stage NAME FUNCTION: once. A stage counts as done for the recipes, the seed and the ranks it was done with.
+stage() {
+  local stamp=$output/stages/$1 key started=$SECONDS status=0
+  key=$(printf '%s\n' "$recipe" "$seed" "$ranks"; cat recipes/"$recipe"_*.ini)
+  if [[ -f $stamp && $(< "$stamp") == "$key" ]]; then
+    echo "quickstart: $1: done before"
+    return 0
+  fi
+  echo "quickstart: $1"
+  "$2" || status=$?
+  if ((status == 75)); then
+    echo "quickstart: stopped; the same command goes on where it was" >&2
+    exit 75
+  elif ((status != 0)); then
+    echo "quickstart: '$1' failed with status $status (above: why); the same command tries again from there" >&2
+    exit "$status"
+  fi
+  mkdir -p "$output/stages"
+  echo "$key" > "$stamp"
+  echo "quickstart: $1: $((SECONDS - started)) s"
+}
+
+pack_data() {
+  [[ -r $images/train-images-idx3-ubyte.gz ]] ||
+    { echo "quickstart: no Fashion-MNIST in $images: install the package dataset-fashion-mnist (./setup.sh does)" >&2; return 3; }
+  rm -rf "$data"
+  "$isnet" pack idx --config "recipes/${recipe}_data.ini" \
+    --images "$images/train-images-idx3-ubyte.gz" --labels "$images/train-labels-idx1-ubyte.gz" \
+    --test-images "$images/t10k-images-idx3-ubyte.gz" --test-labels "$images/t10k-labels-idx1-ubyte.gz" \
+    --output "$data"
+}
+
+train() {  # train classifier|isnet
+  launch/run.sh -n "$ranks" -- train --config "recipes/${recipe}_$1.ini" --data "$data" --output "$output/$1" \
+    --seed "$seed" --resume last
+}
+train_classifier() { train classifier; }
+train_isnet() { train isnet; }
+
+evaluate() {
+  local network
+  for network in classifier isnet; do
+    "$isnet" evaluate --checkpoint "$output/$network/checkpoints/last.ckpt" --data "$data" \
+      --split "${tests[@]}" --output "$output/$network/evaluation" || return
+  done
+}
+
+explain() {
+  local network
+  for network in classifier isnet; do
+    "$isnet" explain --checkpoint "$output/$network/checkpoints/last.ckpt" --data "$data" \
+      --split test-confounding --limit 8 --output "$output/$network/heatmaps.h5" \
+      --pictures "$output/pictures/$network" || return
+  done
+}
+
+print_table() {
+  python3 - "$output" "${tests[@]}" <<'EOF_PYTHON'
+import json
+import sys
+output, tests = sys.argv[1], sys.argv[2:]
+rows = []
+for network, title in (("classifier", "plain classifier"), ("isnet", "ISNet")):
+    with open(f"{output}/{network}/evaluation/metrics.json") as file:
+        metrics = json.load(file)
+    rows.append((title, [metrics[test]["accuracy"] for test in tests]))
+print(f"{'accuracy':<18}" + "".join(f"{test:>18}" for test in tests))
+for title, accuracies in rows:
+    print(f"{title:<18}" + "".join(f"{accuracy:>18.3f}" for accuracy in accuracies))
+EOF_PYTHON
+}
+
+./setup.sh "${setup_options[@]}"
+launch/build.sh release
+isnet=$here/build/release/bin/isnet
+export ISNET_BINARY=$isnet
+mkdir -p "$output"
+started=$SECONDS
+stage "pack the images" pack_data
+stage "train the plain classifier" train_classifier
+stage "train the ISNet" train_isnet
+stage "evaluate both" evaluate
+stage "explain some samples" explain
+
+echo
+print_table | tee "$output/table.txt"
+echo
+echo "test-biased: the mark as in training; test-unbiased: no mark; test-confounding: the mark of another class."
+echo "Pictures (image, mask, heatmap of each class): $output/pictures"
+echo "Trainings, metrics and checkpoints: $output/classifier, $output/isnet"
+echo "Data, training and evaluation took $((SECONDS - started)) s"
