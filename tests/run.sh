@@ -44,24 +44,13 @@ while (($#)); do
   shift
 done
 
-cores=$(nproc)
-# A file that includes torch takes up to 3 GB to compile.
-by_memory=$(awk '/^MemAvailable/ {n = int($2 / 3 / 1024 / 1024); print n < 1 ? 1 : n}' /proc/meminfo)
-compile_jobs=${jobs:-$((cores < by_memory ? cores : by_memory))}
-
 if $setup; then
   yes=()
   if ((EUID == 0)) || [[ ${CI:-} == true ]]; then yes=(--yes); fi
   ./setup.sh --with-tests "${yes[@]}"
 fi
 
-say "configuring preset $preset"
-cmake --preset "$preset" ${ISNET_VENV:+"-DISNET_VENV=$ISNET_VENV"} || die "cmake could not configure (above: why)"
-
-say "building, $compile_jobs at a time"
-started=$SECONDS
-cmake --build --preset "$preset" -j "$compile_jobs" || die "the build failed (above: where)"
-say "built in $((SECONDS - started)) s"
+launch/build.sh "$preset" ${jobs:+"$jobs"}
 
 # Counts what CTest wrote, and says which tests were skipped and why. Prints "passed failed skipped unexcused".
 read_report() {
@@ -92,7 +81,7 @@ report=$here/build/$preset/tests.xml
 rm -f "$report"
 status=0
 started=$SECONDS
-ctest --preset "$preset" --no-tests=error --output-junit "$report" -j "${jobs:-$cores}" \
+ctest --preset "$preset" --no-tests=error --output-junit "$report" -j "${jobs:-$(nproc)}" \
   "${ctest_options[@]}" </dev/null || status=$?
 [[ -s $report ]] || die "ctest ended with status $status and wrote no report: no test ran"
 read -r passed failed skipped unexcused < <(read_report "$report")
