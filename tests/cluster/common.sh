@@ -1,0 +1,62 @@
+# shellcheck shell=bash
+# For the tests in this folder: assertions that say what was wrong, and reasons to skip that CI can tell apart.
+# shellcheck disable=SC2034  # what the tests use
+set -euo pipefail
+
+tests_cluster=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$tests_cluster/../.." && pwd)
+export PATH=$PATH:/usr/sbin:/sbin
+
+skip() { echo "SKIPPED FOR WANT OF $*"; exit 77; }
+fail() { echo "FAILED: $*" >&2; exit 1; }
+step() { echo "--- $* (at $SECONDS s)"; }
+
+expect_equal() {  # expect_equal WHAT EXPECTED ACTUAL
+  [[ $2 == "$3" ]] || fail "$1: expected '$2', got '$3'"
+}
+expect_text() {  # expect_text WHAT TEXT FILE
+  grep -qF -- "$2" "$3" || { sed 's/^/    /' "$3" >&2; fail "$1: '$2' is not in ${3##*/} (above)"; }
+}
+expect_no_text() {
+  ! grep -qF -- "$2" "$3" || { sed 's/^/    /' "$3" >&2; fail "$1: '$2' is in ${3##*/} (above)"; }
+}
+expect_same_file() {  # expect_same_file WHAT FILE FILE
+  cmp "$2" "$3" || fail "$1: ${2##*/} differs"
+}
+
+status_of() {  # status_of LOG COMMAND...: runs it, output to the log; sets $status
+  status=0
+  "${@:2}" > "$1" 2>&1 || status=$?
+}
+wait_for() {  # wait_for SECONDS WHAT COMMAND...
+  local deadline=$((SECONDS + $1))
+  until "${@:3}" > /dev/null 2>&1; do
+    ((SECONDS < deadline)) || fail "waited $1 s in vain for $2"
+    sleep 0.1
+  done
+}
+
+need_root_and_namespaces() {
+  ((EUID == 0)) || skip "RIGHTS: virtual hosts need root"
+  unshare --net --uts --mount --ipc --pid --fork true 2>/dev/null || skip "RIGHTS: the kernel gives no namespaces here"
+}
+need_programs() {
+  local program
+  for program in "$@"; do
+    command -v "$program" >/dev/null || skip "PROGRAMS: no $program here (./setup.sh --with-tests installs it)"
+  done
+}
+
+# A folder of the test's own; functions named in $at_exit are called before it is removed.
+work=$(mktemp -d "${TMPDIR:-/tmp}/isnet-cluster.XXXXXX")
+chmod 755 "$work"
+at_exit=()
+clean_up() {
+  local status=$? function
+  trap - EXIT
+  for function in "${at_exit[@]}"; do "$function" || true; done
+  if ((status == 0 || status == 77)) || [[ -z ${ISNET_KEEP_FAILED:-} ]]; then rm -rf "$work"; else echo "kept: $work" >&2; fi
+  exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 143' TERM INT
