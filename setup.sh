@@ -113,7 +113,7 @@ install_packages() {
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" </dev/null ||
     die "apt-get install failed (above: why)" \
       "'Unable to locate package': this release lacks it (Debian 12 and Ubuntu 24.04 with 'universe' have all)." \
-      "'No space left': the packages take 1 GB. 'Could not get lock': another apt runs; wait for it."
+      "'Failed to fetch': the network. 'No space left': the packages take 1.5 GB. 'Could not get lock': another apt runs; wait for it."
 }
 
 # --- virtual environment --------------------------------------------------------------------------------
@@ -137,9 +137,9 @@ pip_install() {  # pip_install WHAT-FOR REQUIREMENT...
   say "pip install ${*:2} (into $venv)"
   "$venv/bin/python" -m pip install --disable-pip-version-check --no-input -q "${@:2}" ||
     die "pip could not install $1 (above: why)" \
-      "'No matching distribution': this Python ($("$venv/bin/python" -V 2>&1)) or machine has no such wheel;" \
-      "  choose another with ISNET_PYTHON=python3.11 ./setup.sh after removing $venv, or another --torch." \
-      "'Connection' errors: check the network and pip's configuration (pip config list)." \
+      "'No matching distribution': the package index cannot be reached (network, pip config list), or it has no" \
+      "  wheel for $("$venv/bin/python" -V 2>&1): remove $venv and name another Python with ISNET_PYTHON," \
+      "  or another release with --torch." \
       "'No space left': a CPU build of torch takes 1 GB, a CUDA build 7 GB."
 }
 
