@@ -1,0 +1,83 @@
+// The scores of one split: what `isnet evaluate` shows and writes to metrics.json (docs/formats.md).
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "evaluation/confusion.h"
+
+namespace isnet {
+
+/// Whether a sample has one class, or any number of them.
+enum class ScoreKind { single_label, multi_label };
+
+/// Collects decisions and losses of one split, on one rank or on many: each rank adds its own samples, the
+/// ranks sum flat(), and the sum replaces what each has (set_flat). Not thread-safe.
+class Scores {
+ public:
+  /// `loss_names` in the order in which they shall be shown; "loss" is the total.
+  Scores(ScoreKind kind, std::vector<std::string> class_names,
+         std::vector<std::string> loss_names = {"loss"});
+
+  /// A sample of one class. Errors: internal (wrong kind, outside the classes).
+  void add(std::int64_t label, std::int64_t predicted);
+  /// A sample of any number of classes: K zeros and ones each. Errors: internal (wrong kind or length).
+  void add(std::span<const std::uint8_t> labels, std::span<const std::uint8_t> predicted);
+  /// The mean loss of `weight` samples. Errors: internal (unknown name).
+  void add_loss(const std::string& name, double mean, double weight);
+
+  /// Everything that was added, as sums: element-wise addition merges ranks. The length is the same for
+  /// equal constructor arguments.
+  std::vector<double> flat() const;
+  /// Replaces what was added. Errors: internal (wrong length).
+  void set_flat(std::span<const double> sums);
+
+  ScoreKind kind() const;
+  const std::vector<std::string>& class_names() const { return class_names_; }
+  std::int64_t samples() const;
+  double accuracy() const;
+  /// Mean over all samples; NaN if nothing was added under this name. Errors: internal (unknown name).
+  double loss(const std::string& name = "loss") const;
+  BinaryCounts of_class(std::int64_t index) const;
+  /// Mean over the classes of one of BinaryCounts' ratios: macro(&BinaryCounts::f1). Classes that never occur
+  /// count, with 0.
+  double macro(double (BinaryCounts::*ratio)() const) const;
+  /// The matrix of single-label scores. Errors: internal (multi-label).
+  const ConfusionMatrix& confusion_matrix() const;
+
+  /// {"loss", …, "accuracy", "samples", "confusion_matrix", "classes", "per_class", "macro"}; a NaN is null.
+  /// Single-label matrices are K×K, rows are labels, columns predictions; multi-label ones K×2×2,
+  /// [[TN, FP], [FN, TP]], with "exact_match" besides.
+  nlohmann::ordered_json to_json() const;
+
+ private:
+  struct WeightedSum {
+    double sum = 0;
+    double weight = 0;
+  };
+  std::size_t loss_index(const std::string& name) const;
+
+  std::vector<std::string> class_names_;
+  std::vector<std::string> loss_names_;
+  std::vector<WeightedSum> losses_;
+  std::variant<ConfusionMatrix, MultiLabelCounts> counts_;
+};
+
+/// Splits with their scores, in the order in which they are shown.
+using ScoresBySplit = std::vector<std::pair<std::string, Scores>>;
+
+/// The content of metrics.json: an object by split.
+nlohmann::ordered_json metrics_json(const ScoresBySplit& splits);
+
+/// For the terminal: one row a split with its losses, accuracy and macro averages.
+std::string summary_table(const ScoresBySplit& splits);
+/// One row a class: samples, precision, recall, F1, specificity.
+std::string class_table(const Scores& scores);
+/// The confusion matrix with class names; empty for multi-label scores.
+std::string confusion_table(const Scores& scores);
+
+}  // namespace isnet

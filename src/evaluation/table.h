@@ -1,0 +1,32 @@
+// Plain tables for the terminal, and numbers as text.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace isnet {
+
+/// Columns aligned by what they hold: the first to the left, numbers to the right. UTF-8.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> header);
+
+  /// Errors: internal, if the row is not as long as the header.
+  void add(std::vector<std::string> row);
+  std::size_t rows() const { return rows_.size(); }
+
+  /// Header, a rule, the rows; every line ends with a newline and has no trailing blanks.
+  std::string text() const;
+
+ private:
+  std::vector<std::string> header_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+/// A number with this many digits after the point; "–" for NaN, "∞" for infinity.
+std::string fixed(double value, int digits);
+
+/// Columns that a UTF-8 text takes (one a code point: enough for names, signs and accents).
+std::size_t display_width(const std::string& text);
+
+}  // namespace isnet
