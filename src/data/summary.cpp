@@ -1,0 +1,102 @@
+#include "data/summary.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iomanip>
+#include <sstream>
+
+#include "base/error.h"
+
+namespace isnet {
+namespace {
+
+// Running sums over pixels.
+struct Moments {
+  double sum = 0;
+  double squares = 0;
+  double smallest = INFINITY;
+  double largest = -INFINITY;
+  std::int64_t count = 0;
+
+  void add(const float* values, std::int64_t n) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double value = values[i];
+      sum += value;
+      squares += value * value;
+      smallest = std::min(smallest, value);
+      largest = std::max(largest, value);
+    }
+    count += n;
+  }
+  double mean() const { return sum / static_cast<double>(count); }
+  double standard_deviation() const {
+    return std::sqrt(std::max(0.0, squares / static_cast<double>(count) - mean() * mean()));
+  }
+};
+
+void count_classes(const SplitReader& split, std::int64_t class_count, SplitSummary& summary) {
+  const auto& layout = split.layout();
+  if (layout.labels == LabelKind::none) return;
+  summary.class_counts.assign(static_cast<std::size_t>(class_count), 0);
+  std::vector<float> row(static_cast<std::size_t>(layout.label_classes));
+  for (std::int64_t i = 0; i < split.size(); ++i) {
+    if (layout.labels == LabelKind::single) {
+      ++summary.class_counts.at(static_cast<std::size_t>(split.label(i)));
+      continue;
+    }
+    split.multi_label(i, row.data());
+    for (std::size_t k = 0; k < row.size(); ++k) summary.class_counts.at(k) += row[k] > 0 ? 1 : 0;
+  }
+}
+
+void look_at_pixels(const SplitReader& split, std::int64_t wanted, SplitSummary& summary) {
+  const auto& layout = split.layout();
+  const std::int64_t mask_values = layout.mask_channels * layout.pixels();
+  std::vector<float> image(static_cast<std::size_t>(3 * layout.pixels()));
+  std::vector<float> mask(static_cast<std::size_t>(mask_values));
+  Moments pixels, mask_moments;
+  summary.looked_at = wanted < 0 ? split.size() : std::min(wanted, split.size());
+  for (std::int64_t i = 0; i < summary.looked_at; ++i) {
+    split.read(i * split.size() / summary.looked_at, image.data(), mask_values ? mask.data() : nullptr);
+    pixels.add(image.data(), layout.channels * layout.pixels());  // a grey image counts once
+    mask_moments.add(mask.data(), mask_values);
+    if (mask_values && *std::max_element(mask.begin(), mask.end()) <= 0) ++summary.empty_masks;
+  }
+  if (summary.looked_at == 0) return;
+  summary.mean = pixels.mean();
+  summary.standard_deviation = pixels.standard_deviation();
+  summary.smallest = pixels.smallest;
+  summary.largest = pixels.largest;
+  if (mask_values) summary.mask_share = mask_moments.mean();
+}
+
+}  // namespace
+
+SplitSummary summarise(const SplitReader& split, std::int64_t class_count, std::int64_t pixel_samples) {
+  SplitSummary summary;
+  summary.name = split.name();
+  summary.layout = split.layout();
+  summary.samples = split.size();
+  summary.shards = split.shards();
+  count_classes(split, class_count, summary);
+  look_at_pixels(split, pixel_samples, summary);
+  return summary;
+}
+
+std::string summary_text(const SplitSummary& summary, const std::vector<std::string>& class_names) {
+  std::ostringstream out;
+  out << "split " << summary.name << ": " << summary.samples << " samples in " << summary.shards.size() << " shard"
+      << (summary.shards.size() == 1 ? "" : "s") << "; " << layout_text(summary.layout) << '\n';
+  for (std::size_t k = 0; k < summary.class_counts.size(); ++k)
+    out << "  class " << k << (k < class_names.size() && class_names[k] != cat(k) ? " " + class_names[k] : "") << ": "
+        << summary.class_counts[k] << '\n';
+  if (summary.looked_at == 0) return out.str();
+  out << std::fixed << std::setprecision(4) << "  pixels: mean " << summary.mean << ", std "
+      << summary.standard_deviation << ", min " << summary.smallest << ", max " << summary.largest << " (of "
+      << summary.looked_at << " samples)\n";
+  if (summary.layout.mask_channels > 0)
+    out << "  masks: " << summary.mask_share << " of the area on average, " << summary.empty_masks << " empty\n";
+  return out.str();
+}
+
+}  // namespace isnet
