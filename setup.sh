@@ -14,7 +14,7 @@ readonly build_packages=(
   libgtest-dev libgmock-dev libgloo-dev
   python3 python3-venv ca-certificates dataset-fashion-mnist)
 readonly test_packages=(
-  git procps iproute2 util-linux nftables slurm-wlm munge)
+  git procps shellcheck iproute2 util-linux nftables slurm-wlm munge)
 readonly test_wheels=(numpy h5py safetensors)
 
 usage() {
