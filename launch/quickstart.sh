@@ -72,11 +72,10 @@ stage() {
 pack_data() {
   [[ -r $images/train-images-idx3-ubyte.gz ]] ||
     { echo "quickstart: no Fashion-MNIST in $images: install the package dataset-fashion-mnist (./setup.sh does)" >&2; return 3; }
-  rm -rf "$data"
   "$isnet" pack idx --config "recipes/${recipe}_data.ini" \
     --images "$images/train-images-idx3-ubyte.gz" --labels "$images/train-labels-idx1-ubyte.gz" \
     --test-images "$images/t10k-images-idx3-ubyte.gz" --test-labels "$images/t10k-labels-idx1-ubyte.gz" \
-    --output "$data"
+    --output "$data" --overwrite
 }
 
 train() {  # train classifier|isnet
