@@ -60,3 +60,28 @@ clean_up() {
 }
 trap clean_up EXIT
 trap 'exit 143' TERM INT
+
+# --- trainings that the tests interrupt, and what they must come to ---------------------------------------
+
+images=/usr/share/datasets/fashion-mnist
+
+make_data() {  # make_data FOLDER: 3 classes of real images with a mark, 96 samples for training
+  [[ -r $images/train-images-idx3-ubyte.gz ]] || skip "DATA: no Fashion-MNIST in $images (./setup.sh installs it)"
+  "$ISNET_BINARY" pack idx --images "$images/train-images-idx3-ubyte.gz" --labels "$images/train-labels-idx1-ubyte.gz" \
+    --classes 0,1,2 --limit-per-class 40 --validation-share 0.2 --pad-to 32 --mark square --output "$1" > "$work/pack.log" 2>&1 ||
+    { cat "$work/pack.log" >&2; fail "isnet pack"; }
+}
+
+# A small ISNet; batches of 8 on 2 ranks. One thread a rank: sums are the same wherever the ranks are.
+training=(--network densenet --growth-rate 4 --blocks "2,2" --init-features 8 --objective isnet --batch-size 8
+  --optimizer sgd --lr 0.01 --momentum 0.9 --gradient-clip-val 1 --seed 7 --threads 1)
+
+train_here() {  # train_here OUTPUT EPOCHS: 2 ranks on this machine, undisturbed
+  status_of "$work/here.log" "$root/launch/run.sh" -n 2 -- train "${training[@]}" --data "$work/data" \
+    --max-epochs "$2" --output "$1"
+  ((status == 0)) || { cat "$work/here.log" >&2; fail "the undisturbed training ended with status $status"; }
+}
+
+expect_same_result() {  # expect_same_result WHAT RUN RUN: weights bit by bit, and what the epochs came to
+  cmp "$2/weights.safetensors" "$3/weights.safetensors" || fail "$1: the weights differ"
+}
