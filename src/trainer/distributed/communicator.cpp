@@ -1,11 +1,13 @@
 #include "trainer/distributed/communicator.h"
 
 #include <ATen/ATen.h>
+#include <c10/util/Exception.h>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include <algorithm>
 #include <cstring>
 #include <sstream>
+#include <typeinfo>
 
 #include "base/error.h"
 
@@ -129,6 +131,13 @@ std::vector<std::string> Communicator::all_gather(const std::string& text) const
 
 void Communicator::barrier() const {
   if (process_group()) maximum(0);
+}
+
+bool is_communication_failure(const std::exception& exception) {
+  if (const auto* error = dynamic_cast<const Error*>(&exception)) return error->kind() == ErrorKind::communication;
+  if (dynamic_cast<const c10::DistError*>(&exception)) return true;
+  // Gloo's exceptions are known by the name of their type only, without its headers.
+  return std::string(typeid(exception).name()).find("gloo") != std::string::npos;
 }
 
 namespace {

@@ -172,6 +172,18 @@ void DistributedDataParallel::finish_backward() {
   }
 }
 
+void DistributedDataParallel::backward(const at::Tensor& loss) {
+  prepare_backward(loss);
+  try {
+    loss.backward();
+  } catch (const std::exception& e) {
+    if (!is_communication_failure(e)) throw;
+    fail(ErrorKind::communication, "rank ", communicator_.rank(), " of ", communicator_.world_size(),
+         ": averaging gradients failed, another rank is gone or hangs: ", e.what());
+  }
+  finish_backward();
+}
+
 BucketPlan DistributedDataParallel::bucket_plan() const {
   if (!reducer_) return {};
   std::map<const void*, std::size_t> index;

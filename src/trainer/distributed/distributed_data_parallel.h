@@ -42,9 +42,8 @@ using BucketPlan = std::vector<std::vector<std::size_t>>;
 ///
 ///     ddp.prepare_forward();
 ///     loss = …;                  // forward, also with autograd::grad(…, create_graph=true) inside
-///     ddp.prepare_backward(loss);
-///     loss.backward();
-///     ddp.finish_backward();     // gradients are the mean over ranks now
+///     ddp.backward(loss);        // or prepare_backward(loss), loss.backward(), finish_backward()
+///     // gradients are the mean over ranks now
 ///
 /// Gradient accumulation: hold a NoSync during the steps (prepare_forward to finish_backward) that only add up.
 /// In a world of one nothing happens. One thread at a time.
@@ -65,6 +64,9 @@ class DistributedDataParallel {
   void prepare_backward(const at::Tensor& loss);
   /// Errors: internal, when a parameter got no gradient although find_unused_parameters is off.
   void finish_backward();
+  /// prepare_backward, loss.backward(), finish_backward. Errors: communication, when another rank is gone or hangs
+  /// (loss.backward() alone throws c10d's exceptions); internal, as finish_backward.
+  void backward(const at::Tensor& loss);
 
   /// While it lives, backward passes add up local gradients and send nothing. The first synchronised backward
   /// pass after it averages the sum.

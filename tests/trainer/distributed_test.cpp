@@ -1,0 +1,173 @@
+// Ranks that find each other, average gradients, agree, and end together. Each test starts real ranks of
+// rank_programs.cpp, whose cases check themselves.
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "support/ranks.h"
+
+namespace isnet {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::ProgramOptions;
+using testing::ProgramResult;
+
+ProgramResult ranks(int count, const std::string& name, const ProgramOptions& options = {}) {
+  return testing::run_ranks(count, {ISNET_RANK_PROGRAMS, name}, options);
+}
+
+ProgramResult alone(const std::string& name, const ProgramOptions& options = {}) {
+  return testing::run_program({ISNET_RANK_PROGRAMS, name}, options);
+}
+
+int count_of(const std::string& text, const std::string& part) {
+  int count = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+// A listening socket on a free port of loopback, as another program may hold one.
+class TakenPort {
+ public:
+  TakenPort() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in place{};
+    place.sin_family = AF_INET;
+    place.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof place;
+    ::bind(socket_, reinterpret_cast<sockaddr*>(&place), size);
+    ::listen(socket_, 1);
+    ::getsockname(socket_, reinterpret_cast<sockaddr*>(&place), &size);
+    port_ = ntohs(place.sin_port);
+  }
+  ~TakenPort() { ::close(socket_); }
+  TakenPort(const TakenPort&) = delete;
+  TakenPort& operator=(const TakenPort&) = delete;
+  int port() const { return port_; }
+
+ private:
+  int socket_;
+  int port_ = 0;
+};
+
+class OnRanks : public ::testing::TestWithParam<int> {
+ protected:
+  void expect_success(const std::string& name) {
+    const auto result = ranks(GetParam(), name);
+    EXPECT_EQ(result.status, 0) << result.output;
+  }
+};
+
+TEST_P(OnRanks, GradientsAreTheMeanOverRanksBeforeAndAfterBucketsAreRebuilt) { expect_success("gradients"); }
+TEST_P(OnRanks, GradientsAreTheMeanOverRanksAsViewsOfBucketsToo) { expect_success("gradients-as-views"); }
+TEST_P(OnRanks, AccumulatedGradientsAreTheMeanOfTheSums) { expect_success("accumulation"); }
+TEST_P(OnRanks, SumsExtremesAndTextsAreThoseOfAllRanks) { expect_success("metrics"); }
+TEST_P(OnRanks, AResumedRunWithTheStoredBucketPlanIsBitwiseTheUninterruptedOne) { expect_success("bucket-plan"); }
+INSTANTIATE_TEST_SUITE_P(Ranks, OnRanks, ::testing::Values(1, 2, 3));
+
+TEST(Distributed, BuffersAreEachRanksOwnUntilSynchronised) {
+  const auto result = ranks(2, "buffers");
+  EXPECT_EQ(result.status, 0) << result.output;
+}
+
+TEST(Distributed, ModelsThatDifferAreMadeEqualAndAChangeIsFoundWithRankAndParameter) {
+  const auto result = ranks(3, "equalised");
+  EXPECT_EQ(result.status, 1) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("rank 2 and rank 0 have different values in second.bias"));
+  EXPECT_THAT(result.output, Not(HasSubstr("not so")));
+}
+
+TEST(Distributed, DifferentOptionsAreRefusedWithTheDifferenceAndStatus2) {
+  const auto result = ranks(3, "different-options");
+  EXPECT_EQ(result.status, 2) << result.output;
+  EXPECT_THAT(result.output,
+              HasSubstr("rank 1 differs from rank 0 in options: 'lr = 0.2' there, 'lr = 0.1' on rank 0"));
+  EXPECT_THAT(result.output, Not(HasSubstr("MPI_ABORT")));
+}
+
+TEST(Distributed, DifferentNetworksAreRefusedWithTheParameter) {
+  const auto result = ranks(2, "different-networks");
+  EXPECT_EQ(result.status, 2) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("parameter head.weight [5, 32]"));
+}
+
+TEST(Distributed, AKilledRankEndsTheOthersSoon) {
+  const auto result = ranks(3, "killed", {.timeout = std::chrono::seconds(60)});
+  EXPECT_NE(result.status, 0);
+  EXPECT_FALSE(result.timed_out) << result.output;
+  EXPECT_LT(result.seconds, 30);
+}
+
+TEST(Distributed, ARankThatHangsEndsTheOthersAfterTheTimeout) {
+  const auto result = ranks(2, "hanging", {.timeout = std::chrono::seconds(60)});
+  EXPECT_EQ(result.status, 1) << result.output;
+  EXPECT_FALSE(result.timed_out) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("rank 0 of 2: averaging gradients failed, another rank is gone or hangs"));
+}
+
+TEST(Distributed, AFailureOfOneRankEndsAllWithItsStatus) {
+  const auto result = ranks(3, "lone-failure");
+  EXPECT_EQ(result.status, 3) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("shard-00000.h5 is cut in half"));
+}
+
+TEST(Distributed, APlannedStatusReachesTheLauncher) {
+  const auto result = ranks(2, "stopped");
+  EXPECT_EQ(result.status, 75) << result.output;
+  EXPECT_THAT(result.output, Not(HasSubstr("MPI_ABORT")));
+}
+
+TEST(Distributed, ATakenPortIsNamedWithARemedy) {
+  const TakenPort taken;
+  const auto result =
+      testing::run_ranks(2, {ISNET_RANK_PROGRAMS, "connect", std::to_string(taken.port())});
+  EXPECT_EQ(result.status, 1) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("port " + std::to_string(taken.port()) + " on 127.0.0.1 is taken"));
+  EXPECT_THAT(result.output, HasSubstr("--master-port"));
+}
+
+TEST(Distributed, AFreePortThatIsAskedForIsUsed) {
+  int port = 0;
+  { port = TakenPort().port(); }
+  const auto result = testing::run_ranks(2, {ISNET_RANK_PROGRAMS, "connect", std::to_string(port)});
+  EXPECT_EQ(result.status, 0) << result.output;
+}
+
+TEST(Distributed, AnUnknownInterfaceIsNamedWithTheKnownOnes) {
+  const auto result = ranks(2, "connect", {.environment = {{"GLOO_SOCKET_IFNAME", "nosuch0"}}});
+  EXPECT_EQ(result.status, 2) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("no interface 'nosuch0' that is up; it has lo"));
+}
+
+TEST(Distributed, AProcessWithoutALauncherIsAWorldOfOneWithoutMpi) {
+  EXPECT_THAT(alone("place").output, HasSubstr("rank 0 of 1, local 0 of 1, launched 0"));
+  for (const std::string name : {"gradients", "accumulation", "metrics", "bucket-plan", "connect"}) {
+    const auto result = alone(name);
+    EXPECT_EQ(result.status, 0) << result.output;
+  }
+  EXPECT_EQ(alone("stopped").status, 75);
+}
+
+TEST(Distributed, RanksShareTheCoresUnlessToldOtherwise) {
+  const auto shared = ranks(2, "place");
+  const int cores = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+  EXPECT_THAT(shared.output, HasSubstr("rank 0 of 2, local 0 of 2, launched 1"));
+  EXPECT_THAT(shared.output, HasSubstr("rank 1 of 2, local 1 of 2, launched 1"));
+  EXPECT_EQ(count_of(shared.output, "threads " + std::to_string(std::max(1, cores / 2)) + "\n"), 2) << shared.output;
+  const auto told = ranks(2, "place", {.environment = {{"OMP_NUM_THREADS", "3"}}});
+  EXPECT_EQ(count_of(told.output, "threads 3\n"), 2) << told.output;
+}
+
+TEST(Distributed, ProcessesThatSrunStartedWithoutPmixAreRefused) {
+  const auto result = alone("place", {.environment = {{"SLURM_STEP_NUM_TASKS", "4"}, {"SLURM_PROCID", "1"}}});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("--mpi=pmix"));
+  const auto single = alone("place", {.environment = {{"SLURM_STEP_NUM_TASKS", "1"}, {"SLURM_PROCID", "0"}}});
+  EXPECT_EQ(single.status, 0) << single.output;
+}
+
+}  // namespace
+}  // namespace isnet
