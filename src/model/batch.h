@@ -1,0 +1,21 @@
+// What a step works on: tensors of one batch, on the network's device and in its precision.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace isnet {
+
+/// B samples. Undefined tensors: the data has none.
+struct Batch {
+  at::Tensor images;        ///< B×3×H×W in [0, 1], not normalised (the network does that)
+  at::Tensor masks;         ///< B×1×H×W, or B×K×1×H×W (one per class), in [0, 1]; 1 = region of interest
+  at::Tensor labels;        ///< B (int64: one class each) or B×K (0/1 in the working precision: multi-label)
+  at::Tensor ids;           ///< B (int64, CPU): global sample ids, which random draws depend on
+  std::uint64_t epoch = 0;  ///< which random draws depend on too
+
+  std::int64_t size() const { return images.size(0); }
+};
+
+}  // namespace isnet

@@ -1,0 +1,38 @@
+// Heatmap loss, version 1: Bassi & Cavalli, arXiv 2202.00232, first version.
+#include <ATen/ATen.h>
+
+#include <limits>
+
+#include "model/losses/heatmap_loss.h"
+
+namespace isnet {
+namespace {
+
+class Activated : public HeatmapLoss {
+ public:
+  Activated(double e, double eps) : e_(e), eps_(eps) {}
+
+  at::Tensor compute(const at::Tensor& heatmaps, const at::Tensor& masks, const at::Tensor&) const override {
+    const at::Tensor r = heatmaps.to(at::promote_types(heatmaps.scalar_type(), at::kFloat));
+    const at::Tensor scaled = (r / (r.var(/*unbiased=*/true) + eps_).sqrt()).abs();
+    const at::Tensor l = (scaled * (1 - resized_masks(masks, r))).sum({2, 3, 4});  // B×M
+    return -at::log(1 - (l / (l + e_)).clamp(0, 1 - eps_)).mean();
+  }
+
+ private:
+  double e_, eps_;
+};
+
+const Registration<HeatmapLossFactory> activated(
+    heatmap_losses(),
+    {"activated",
+     "version 1: one variance for the whole batch, sum over the background",
+     {real_option("loss-e", "1", "E: relevance at which the background's loss is half way", 0,
+                  std::numeric_limits<double>::infinity(), true),
+      real_option("loss-eps", "0.0001", "activated: added to the variance, and the clamp's distance from 1", 0, 1, true)},
+     [](const OptionValues& options) {
+       return std::make_unique<Activated>(options.real("loss-e"), options.real("loss-eps"));
+     }});
+
+}  // namespace
+}  // namespace isnet

@@ -1,0 +1,38 @@
+// Rules of the layer that reads the pixels. Chosen by name (--first-layer).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/registry.h"
+#include "model/lrp/walk.h"
+
+namespace isnet {
+
+/// A convolution that reads the pixels, with the batch norm fused into it and the ReLU behind it, if any.
+struct FirstLayer {
+  int input = -1;        ///< the pixels
+  int convolution = -1;
+  int batch_norm = -1;   ///< −1: none
+  int linear = -1;       ///< the end of the fused linear layer: batch_norm, else convolution
+  int tail = -1;         ///< the ReLU behind it, else `linear`
+};
+
+/// All first layers of a tape. Errors: usage, where the pixels are read by something else than a convolution.
+std::vector<FirstLayer> find_first_layers(const Tape& tape, const std::vector<std::vector<int>>& readers);
+
+class FirstLayerRule {
+ public:
+  virtual ~FirstLayerRule() = default;
+  /// Heatmap B×M×3×H×W from the coefficient at the layer's tail.
+  virtual at::Tensor relevance(const Walk& walk, const FirstLayer& layer) const = 0;
+};
+
+/// A factory may return null: then the general rule (ε) is used down to the pixels.
+using FirstLayerRuleFactory = std::function<std::unique_ptr<FirstLayerRule>()>;
+Registry<FirstLayerRuleFactory>& first_layer_rules();
+
+}  // namespace isnet

@@ -1,0 +1,31 @@
+// What an operation has to know for the reverse walk.
+//
+// The walk carries the coefficient c = R/a (relevance over activation, spec section 4) instead of R itself.
+// A linear layer then passes it as an ordinary backward pass does: c_in = Wᵀ(gate ⊙ c_out).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+namespace isnet {
+
+class Walk;
+
+/// One kind of layer. Objects hold what one forward pass of one layer left behind.
+class Operation {
+ public:
+  virtual ~Operation() = default;
+
+  /// For messages: "convolution", "batch norm", …
+  virtual std::string name() const = 0;
+
+  /// The output as denominators see it: the same value, but biases and batch statistics are constants for
+  /// autograd. Without biases that is the output itself.
+  virtual at::Tensor denominator(const Walk& walk, int node) const;
+
+  /// Takes the coefficient at this node's output and hands it on to the inputs (Walk::pass).
+  virtual void relevance(Walk& walk, int node) const = 0;
+};
+
+}  // namespace isnet

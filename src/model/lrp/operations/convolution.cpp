@@ -1,0 +1,59 @@
+#include <ATen/ATen.h>
+#include <torch/nn/modules/conv.h>
+
+#include <variant>
+
+#include "base/error.h"
+#include "model/lrp/operations/operations.h"
+#include "model/lrp/walk.h"
+
+namespace isnet {
+
+Convolution::Convolution(const torch::nn::Conv2dImpl& layer)
+    : weight(layer.weight),
+      bias(layer.bias),
+      stride(layer.options.stride()->begin(), layer.options.stride()->end()),
+      dilation(layer.options.dilation()->begin(), layer.options.dilation()->end()),
+      groups(layer.options.groups()) {
+  const auto* pad = std::get_if<torch::ExpandingArray<2>>(&layer.options.padding());
+  if (!pad || !std::holds_alternative<torch::enumtype::kZeros>(layer.options.padding_mode()))
+    fail(ErrorKind::usage, "a convolution with padding 'same', 'valid' or other than zeros has no relevance rule");
+  padding.assign((*pad)->begin(), (*pad)->end());
+}
+
+at::Tensor Convolution::forward(const at::Tensor& x, const at::Tensor& weights) const {
+  return at::conv2d(x, weights, {}, stride, padding, dilation, groups);
+}
+
+at::Tensor Convolution::transpose(const at::Tensor& c, const at::Tensor& weights, std::int64_t height,
+                                  std::int64_t width) const {
+  // The output padding that makes the result as large as the input was.
+  const auto missing = [&](std::int64_t size, std::size_t axis) {
+    const std::int64_t kernel = weights.size(static_cast<std::int64_t>(axis) + 2);
+    const std::int64_t out = c.size(static_cast<std::int64_t>(axis) + 2);
+    return size - ((out - 1) * stride[axis] - 2 * padding[axis] + dilation[axis] * (kernel - 1) + 1);
+  };
+  return at::conv_transpose2d(c, weights, {}, stride, padding, {missing(height, 0), missing(width, 1)}, groups,
+                              dilation);
+}
+
+at::Tensor Convolution::denominator(const Walk& walk, int node) const {
+  const auto& z = walk.output(node);
+  if (!bias.defined()) return z;
+  return z + (bias.detach() - bias).view({1, -1, 1, 1});
+}
+
+void Convolution::relevance(Walk& walk, int node) const {
+  const int input = walk.tape().node(node).inputs[0];
+  const auto& x = walk.output(input);
+  walk.pass(input, transpose(walk.gated(node), weight, x.size(2), x.size(3)), Walk::Gate::pending);
+}
+
+Value Tape::convolution(Value x, const torch::nn::Conv2d& layer) {
+  const Convolution operation(*layer);
+  at::Tensor out = at::conv2d(output(x), layer->weight, layer->bias, operation.stride, operation.padding,
+                              operation.dilation, operation.groups);
+  return record(std::make_unique<Convolution>(operation), {x.node}, std::move(out));
+}
+
+}  // namespace isnet

@@ -1,0 +1,64 @@
+// Operations that only rearrange or join: flatten, concatenation, addition.
+#include <ATen/ATen.h>
+
+#include "base/error.h"
+#include "model/lrp/operations/operations.h"
+#include "model/lrp/walk.h"
+
+namespace isnet {
+namespace {
+
+constexpr Walk::Gate both_gates[] = {Walk::Gate::pending, Walk::Gate::applied};
+
+}  // namespace
+
+at::Tensor Flatten::denominator(const Walk& walk, int node) const {
+  return walk.denominator(walk.tape().node(node).inputs[0]).flatten(1);
+}
+
+void Flatten::relevance(Walk& walk, int node) const {
+  const int input = walk.tape().node(node).inputs[0];
+  std::vector<std::int64_t> shape = walk.output(input).sizes().vec();
+  shape[0] *= walk.maps();
+  for (const auto gate : both_gates)
+    if (const auto c = walk.arrived(node, gate); c.defined()) walk.pass(input, c.view(shape), gate);
+}
+
+Value Tape::flatten(Value x) {
+  return record(std::make_unique<Flatten>(), {x.node}, output(x).flatten(1));
+}
+
+// Batch norms that read a concatenation see the denominators of its parts.
+at::Tensor Concatenation::denominator(const Walk& walk, int node) const {
+  const auto& inputs = walk.tape().node(node).inputs;
+  const at::Tensor first = walk.denominator(inputs[0]), second = walk.denominator(inputs[1]);
+  if (first.is_same(walk.output(inputs[0])) && second.is_same(walk.output(inputs[1]))) return walk.output(node);
+  return at::cat({first, second}, 1);
+}
+
+void Concatenation::relevance(Walk& walk, int node) const {
+  const auto& inputs = walk.tape().node(node).inputs;
+  const std::int64_t split = walk.output(inputs[0]).size(1);
+  for (const auto gate : both_gates) {
+    const auto c = walk.arrived(node, gate);
+    if (!c.defined()) continue;
+    walk.pass(inputs[0], c.narrow(1, 0, split), gate);
+    walk.pass(inputs[1], c.narrow(1, split, c.size(1) - split), gate);
+  }
+}
+
+Value Tape::concatenate(Value x, Value y) {
+  return record(std::make_unique<Concatenation>(), {x.node, y.node}, at::cat({output(x), output(y)}, 1));
+}
+
+// One gate for the sum, then the same coefficient to both branches.
+void Addition::relevance(Walk& walk, int node) const {
+  const at::Tensor c = walk.gated(node);
+  for (const int input : walk.tape().node(node).inputs) walk.pass(input, c, Walk::Gate::pending);
+}
+
+Value Tape::add(Value x, Value y) {
+  return record(std::make_unique<Addition>(), {x.node, y.node}, output(x) + output(y));
+}
+
+}  // namespace isnet

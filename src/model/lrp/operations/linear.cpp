@@ -1,0 +1,23 @@
+#include <ATen/ATen.h>
+#include <torch/nn/modules/linear.h>
+
+#include "model/lrp/operations/operations.h"
+#include "model/lrp/walk.h"
+
+namespace isnet {
+
+at::Tensor Linear::denominator(const Walk& walk, int node) const {
+  const auto& z = walk.output(node);
+  return bias.defined() ? z + (bias.detach() - bias) : z;
+}
+
+void Linear::relevance(Walk& walk, int node) const {
+  walk.pass(walk.tape().node(node).inputs[0], at::matmul(walk.gated(node), weight), Walk::Gate::pending);
+}
+
+Value Tape::linear(Value x, const torch::nn::Linear& layer) {
+  return record(std::make_unique<Linear>(layer->weight, layer->bias), {x.node},
+                at::linear(output(x), layer->weight, layer->bias));
+}
+
+}  // namespace isnet

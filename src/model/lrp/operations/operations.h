@@ -1,0 +1,116 @@
+// The operations that the walk knows, as classes; each is made by a method of Tape of its name.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "model/lrp/operation.h"
+#include "model/lrp/tape.h"
+
+namespace isnet {
+
+/// The pixels, normalised; `low` and `high` (1×3×1×1) are 0 and 1 after normalisation.
+class Input : public Operation {
+ public:
+  Input(at::Tensor low, at::Tensor high) : low(std::move(low)), high(std::move(high)) {}
+  std::string name() const override { return "input"; }
+  void relevance(Walk&, int) const override {}
+  at::Tensor low, high;
+};
+
+class Convolution : public Operation {
+ public:
+  explicit Convolution(const torch::nn::Conv2dImpl& layer);
+  std::string name() const override { return "convolution"; }
+  at::Tensor denominator(const Walk& walk, int node) const override;
+  void relevance(Walk& walk, int node) const override;
+
+  /// The convolution's geometry with other weights; no bias.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& weights) const;
+  /// Its transpose: from the output's shape back to height × width.
+  at::Tensor transpose(const at::Tensor& c, const at::Tensor& weights, std::int64_t height, std::int64_t width) const;
+
+  at::Tensor weight, bias;  // bias may be undefined
+  std::vector<std::int64_t> stride, padding, dilation;
+  std::int64_t groups;
+};
+
+class BatchNorm : public Operation {
+ public:
+  BatchNorm(at::Tensor weight, at::Tensor bias, at::Tensor mean, at::Tensor inverse_deviation);
+  std::string name() const override { return "batch norm"; }
+  at::Tensor denominator(const Walk& walk, int node) const override;
+  void relevance(Walk& walk, int node) const override;
+
+  at::Tensor scale() const;   ///< γ/σ, F; γ live
+  at::Tensor weight;          // γ, live
+  at::Tensor bias, mean, inverse_deviation;  // constants
+};
+
+class Relu : public Operation {
+ public:
+  std::string name() const override { return "ReLU"; }
+  void relevance(Walk& walk, int node) const override;
+};
+
+class Linear : public Operation {
+ public:
+  Linear(at::Tensor weight, at::Tensor bias) : weight(std::move(weight)), bias(std::move(bias)) {}
+  std::string name() const override { return "linear layer"; }
+  at::Tensor denominator(const Walk& walk, int node) const override;
+  void relevance(Walk& walk, int node) const override;
+  at::Tensor weight, bias;
+};
+
+class MaxPool : public Operation {
+ public:
+  explicit MaxPool(at::Tensor indices) : indices(std::move(indices)) {}
+  std::string name() const override { return "max pool"; }
+  void relevance(Walk& walk, int node) const override;
+  at::Tensor indices;  // B×F×h×w into H·W
+};
+
+class AveragePool : public Operation {
+ public:
+  AveragePool(std::int64_t kernel, std::int64_t stride) : kernel(kernel), stride(stride) {}
+  std::string name() const override { return "average pool"; }
+  void relevance(Walk& walk, int node) const override;
+  std::int64_t kernel, stride;
+};
+
+class AdaptiveAveragePool : public Operation {
+ public:
+  std::string name() const override { return "adaptive average pool"; }
+  void relevance(Walk& walk, int node) const override;
+};
+
+class Flatten : public Operation {
+ public:
+  std::string name() const override { return "flatten"; }
+  at::Tensor denominator(const Walk& walk, int node) const override;
+  void relevance(Walk& walk, int node) const override;
+};
+
+class Concatenation : public Operation {
+ public:
+  std::string name() const override { return "concatenation"; }
+  at::Tensor denominator(const Walk& walk, int node) const override;
+  void relevance(Walk& walk, int node) const override;
+};
+
+class Addition : public Operation {
+ public:
+  std::string name() const override { return "addition"; }
+  void relevance(Walk& walk, int node) const override;
+};
+
+class Dropout : public Operation {
+ public:
+  explicit Dropout(at::Tensor factor) : factor(std::move(factor)) {}
+  std::string name() const override { return "dropout"; }
+  void relevance(Walk& walk, int node) const override;
+  at::Tensor factor;  // 0 or 1/(1 − p); undefined: nothing is dropped
+};
+
+}  // namespace isnet

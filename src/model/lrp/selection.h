@@ -1,0 +1,36 @@
+// Which heatmaps a step computes. Chosen by name (--heatmaps).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "base/registry.h"
+#include "model/batch.h"
+#include "model/lrp/walk.h"
+
+namespace isnet {
+
+/// The start of a walk, and which class each of the M maps explains: B×M (int64), or undefined when the maps
+/// are those of all classes in order.
+struct Selected {
+  LrpStart start;
+  at::Tensor classes;
+};
+
+class HeatmapSelection {
+ public:
+  virtual ~HeatmapSelection() = default;
+  /// logits: B×K. Draws depend on (seed, batch.epoch, sample id) only.
+  virtual Selected select(const at::Tensor& logits, const Batch& batch, std::uint64_t seed) const = 0;
+};
+
+using HeatmapSelectionFactory = std::function<std::unique_ptr<HeatmapSelection>(const OptionValues&)>;
+Registry<HeatmapSelectionFactory>& heatmap_selections();
+
+/// A start at one logit for each image. classes: B×M (int64).
+LrpStart start_at(const at::Tensor& classes, const at::Tensor& logits);
+
+}  // namespace isnet

@@ -1,0 +1,92 @@
+// The tape: layers compute their outputs on it, and it remembers what they did, so that one generic reverse
+// walk (walk.h) yields the relevance of any network so written. docs/lrp.md explains both.
+#pragma once
+
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/lrp/operation.h"
+
+namespace isnet {
+
+/// Which statistics batch norm normalises with.
+enum class BatchStatistics {
+  running,     ///< the running ones: evaluation
+  batch,       ///< the batch's, running ones left alone
+  batch_update ///< the batch's, running ones updated: training
+};
+
+/// What the layers need to know besides their inputs.
+struct TapeContext {
+  bool recording = false;  ///< keep what the reverse walk needs
+  BatchStatistics statistics = BatchStatistics::running;
+  bool dropout = false;  ///< dropout layers drop
+  std::uint64_t seed = 0;
+  std::uint64_t epoch = 0;
+  at::Tensor ids;  ///< B (int64, CPU): global sample ids; needed where dropout is on
+};
+
+/// Per-channel input normalisation (x − mean)/std; one value, or one for each of the three channels.
+struct Normalization {
+  std::vector<double> mean{0.0};
+  std::vector<double> std{1.0};
+  bool identity() const;
+};
+
+/// The output of a layer, as a place on the tape.
+struct Value {
+  int node = -1;
+};
+
+/// Computes a network's outputs layer by layer, and records. Use: one tape per forward pass; dies with the
+/// step. Not thread-safe. All methods return values on this tape; shapes in comments are those of the output.
+class Tape {
+ public:
+  explicit Tape(TapeContext context) : context_(std::move(context)) {}
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  /// Pixels in [0, 1], B×3×H×W, then normalised. The walk ends here.
+  Value input(const at::Tensor& images, const Normalization& normalization);
+
+  Value convolution(Value x, const torch::nn::Conv2d& layer);
+  Value batch_norm(Value x, const torch::nn::BatchNorm2d& layer);
+  Value relu(Value x);
+  Value linear(Value x, const torch::nn::Linear& layer);
+  Value max_pool(Value x, std::int64_t kernel, std::int64_t stride, std::int64_t padding);
+  Value average_pool(Value x, std::int64_t kernel, std::int64_t stride);
+  Value adaptive_average_pool(Value x, std::int64_t height, std::int64_t width);
+  Value flatten(Value x);                  ///< B×(F·H·W)
+  Value concatenate(Value x, Value y);     ///< along channels
+  Value add(Value x, Value y);             ///< residual sum
+  Value dropout(Value x, double probability);
+
+  const at::Tensor& output(Value x) const { return node(x).output; }
+  const TapeContext& context() const { return context_; }
+
+  /// A step of the forward pass.
+  struct Node {
+    std::unique_ptr<Operation> operation;
+    std::vector<int> inputs;
+    at::Tensor output;
+  };
+  const Node& node(Value x) const { return nodes_[static_cast<std::size_t>(x.node)]; }
+  const Node& node(int index) const { return nodes_[static_cast<std::size_t>(index)]; }
+  int size() const { return static_cast<int>(nodes_.size()); }
+
+  /// Adds a step; for operations that are defined elsewhere. The operation is dropped when not recording.
+  Value record(std::unique_ptr<Operation> operation, std::vector<int> inputs, at::Tensor output);
+
+ private:
+  TapeContext context_;
+  std::vector<Node> nodes_;
+  int dropout_layers_ = 0;
+};
+
+}  // namespace isnet

@@ -1,0 +1,80 @@
+// The reverse walk over a tape: layer-wise relevance propagation as a modified backward pass.
+//
+// shared terms: docs/lrp.md. Mathematics: Bassi & Cavalli (arXiv 2202.00232) section LRP block; LRP-ε after
+// Bach et al., "On pixel-wise explanations …", PLoS ONE 2015.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "model/lrp/tape.h"
+
+namespace isnet {
+
+/// Where ε enters. block: a gate at the output of every linear layer (the rules taken literally). flex: gates
+/// only at ReLUs and in the first layer's rule (LRP-Flex, arXiv 2401.08409).
+enum class LrpForm { block, flex };
+
+struct LrpOptions {
+  LrpForm form = LrpForm::block;
+  double epsilon = 0.01;             ///< > 0
+  std::string first_layer = "zb";    ///< name in first_layer_rules()
+};
+
+/// Where the walk begins: M coefficients at the logits, B×M×K. `gated`: the logits' own gate is already in.
+struct LrpStart {
+  at::Tensor coefficients;
+  bool gated = false;
+};
+
+/// The heatmaps R: B×M×3×H×W, differentiable with respect to everything that the tape recorded live.
+/// Errors: usage when the tape holds something that the walk or the first layer's rule cannot pass.
+at::Tensor relevance(const Tape& tape, Value logits, const LrpStart& start, const LrpOptions& options);
+
+/// z + ε·s(z), s(0) = +1.
+at::Tensor stabilized(const at::Tensor& z, double epsilon);
+
+/// The state of one walk, as operations see it. Coefficients of all M maps travel as one batch: (B·M)×….
+class Walk {
+ public:
+  Walk(const Tape& tape, const LrpOptions& options, std::int64_t maps);
+
+  /// How the coefficient was treated by the reader it comes from.
+  enum class Gate {
+    pending,  ///< a plain reader: this layer's own gate is still to be applied
+    applied   ///< the reader was a ReLU or a batch norm fused with this layer: the gate is in
+  };
+
+  const Tape& tape() const { return tape_; }
+  const LrpOptions& options() const { return options_; }
+  std::int64_t maps() const { return maps_; }
+  const at::Tensor& output(int node) const { return tape_.node(node).output; }
+  at::Tensor denominator(int node) const { return tape_.node(node).operation->denominator(*this, node); }
+
+  /// Adds a coefficient at the output of `node`.
+  void pass(int node, const at::Tensor& coefficient, Gate gate);
+  /// The coefficient at `node` with this layer's own gate applied where it was pending (block form).
+  at::Tensor gated(int node) const;
+  /// The plain sum of what arrived, for operations without a gate of their own.
+  at::Tensor total(int node) const;
+  at::Tensor arrived(int node, Gate gate) const;
+  bool reached(int node) const;
+
+  /// coefficient ⊙ factor, where the factor (B×…) has no map axis.
+  at::Tensor scaled(const at::Tensor& coefficient, const at::Tensor& factor) const;
+  /// (B·M)×… as B×M×….
+  at::Tensor by_map(const at::Tensor& coefficient) const;
+
+ private:
+  struct Arrived {
+    at::Tensor pending, applied;
+  };
+  const Tape& tape_;
+  const LrpOptions& options_;
+  std::int64_t maps_;
+  std::vector<Arrived> arrived_;
+};
+
+}  // namespace isnet
