@@ -24,7 +24,7 @@ Usage: launch/run.sh [OPTION...] [--] COMMAND [ARGUMENT...]      COMMAND of isne
   --dry-run            print the command and end
   --print-binary       print which isnet would run and end
 
-Signals: the first SIGINT, SIGTERM or SIGUSR1 lets the ranks save a checkpoint and end with status 75;
+Signals: the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 lets the ranks save a checkpoint and end with status 75;
 a second SIGINT or SIGTERM ends them at once.
 Status: that of isnet (0 done, 1 failure, 2 usage, 3 bad data or checkpoint, 75 stopped after a checkpoint:
 start me again), 128 + signal of a rank that was killed, 205 for a lost host.
@@ -157,7 +157,7 @@ on_signal() {
     kill -TERM "$child" 2>/dev/null || true
   fi
 }
-for signal in INT TERM USR1; do
+for signal in INT TERM HUP USR1; do
   # shellcheck disable=SC2064  # the name is wanted now
   trap "on_signal $signal" "$signal"
 done
