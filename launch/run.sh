@@ -152,7 +152,7 @@ on_signal() {
   if ((stopping == 1)); then
     say "SIG$1: asking the ranks to save and to end"
     kill -USR1 "$child" 2>/dev/null || true
-  elif [[ $1 != USR1 ]]; then
+  elif [[ $1 == INT || $1 == TERM ]]; then
     say "SIG$1 again: ending at once"
     kill -TERM "$child" 2>/dev/null || true
   fi
