@@ -15,8 +15,9 @@ struct TypeName {
   const char* name;
 };
 constexpr TypeName type_names[] = {
-    {at::kDouble, "F64"}, {at::kFloat, "F32"}, {at::kHalf, "F16"},  {at::kBFloat16, "BF16"}, {at::kLong, "I64"},
-    {at::kInt, "I32"},    {at::kShort, "I16"}, {at::kChar, "I8"},   {at::kByte, "U8"},       {at::kBool, "BOOL"},
+    {at::kDouble, "F64"}, {at::kFloat, "F32"}, {at::kHalf, "F16"},  {at::kBFloat16, "BF16"},
+    {at::kLong, "I64"},   {at::kInt, "I32"},   {at::kShort, "I16"}, {at::kChar, "I8"},
+    {at::kByte, "U8"},    {at::kBool, "BOOL"},
 };
 
 std::string shape_text(at::IntArrayRef shape) {
@@ -94,7 +95,8 @@ std::string safetensors_type(const at::Tensor& tensor) {
 std::map<std::string, safetensors::TensorView> views_of(const NamedTensors& tensors) {
   std::map<std::string, safetensors::TensorView> views;
   for (const auto& [name, tensor] : tensors)
-    views[name] = {safetensors_type(tensor), tensor.sizes().vec(),
+    views[name] = {safetensors_type(tensor),
+                   tensor.sizes().vec(),
                    {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()}};
   return views;
 }
@@ -153,12 +155,13 @@ WeightsReport load_weights(const std::string& source, const NamedTensors& tensor
     const auto found = tensors.find(name);
     if (found == tensors.end() || found->second.sizes() != tensor.sizes()) continue;
     if (found->second.is_floating_point() != tensor.is_floating_point())
-      fail(ErrorKind::checkpoint, source, ": tensor '", name, "' has the type ", safetensors_type(found->second),
-           ", the network needs ", safetensors_type(tensor));
+      fail(ErrorKind::checkpoint, source, ": tensor '", name, "' has the type ",
+           safetensors_type(found->second), ", the network needs ", safetensors_type(tensor));
   }
   for (const auto& [name, tensor] : wanted) {
     const auto found = tensors.find(name);
-    if (found != tensors.end() && found->second.sizes() == tensor.sizes()) tensor.detach().copy_(found->second);
+    if (found != tensors.end() && found->second.sizes() == tensor.sizes())
+      tensor.detach().copy_(found->second);
   }
   return report;
 }

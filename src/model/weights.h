@@ -1,5 +1,5 @@
-// Weights of a network as safetensors files, by the names that torchvision gives parameters and buffers, so that
-// Python reads and writes them without us.
+// Weights of a network as safetensors files, by the names that torchvision gives parameters and buffers, so
+// that Python reads and writes them without us.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -26,7 +26,8 @@ NamedTensors named_tensors(const torch::nn::Module& module);
 /// Contiguous copies in host memory, as files need them; tensors that are so already are shared, not copied.
 NamedTensors host_copies(const NamedTensors& tensors);
 
-/// The safetensors name of a tensor's type ("F32", …). Errors: internal (a type that the format does not know).
+/// The safetensors name of a tensor's type ("F32", …). Errors: internal (a type that the format does not
+/// know).
 std::string safetensors_type(const at::Tensor& tensor);
 /// Views of contiguous host tensors for safetensors::write; the tensors have to outlive them.
 std::map<std::string, safetensors::TensorView> views_of(const NamedTensors& tensors);
@@ -38,16 +39,16 @@ void save_weights(const std::filesystem::path& path, const torch::nn::Module& mo
                   const std::map<std::string, std::string>& metadata = {});
 
 struct LoadWeightsOptions {
-  /// Name of the classifying layer (`classifier`, `fc`): its tensors may be missing or of another shape, and keep
-  /// their values then. Empty: every tensor has to fit.
+  /// Name of the classifying layer (`classifier`, `fc`): its tensors may be missing or of another shape, and
+  /// keep their values then. Empty: every tensor has to fit.
   std::string changed_head;
 };
 
 /// What a file did not fit in.
 struct WeightsReport {
-  std::vector<std::string> missing;      ///< in the module, not in the file
-  std::vector<std::string> superfluous;  ///< in the file, not in the module
-  std::vector<std::string> mis_shaped;   ///< in both: "name: 10×64 in the file, 4×64 in the network"
+  std::vector<std::string> missing;             ///< in the module, not in the file
+  std::vector<std::string> superfluous;         ///< in the file, not in the module
+  std::vector<std::string> mis_shaped;          ///< in both: "name: 10×64 in the file, 4×64 in the network"
   std::map<std::string, std::string> metadata;  ///< of the file
 
   bool complete() const { return missing.empty() && superfluous.empty() && mis_shaped.empty(); }

@@ -31,9 +31,10 @@ std::string cpu_model() {
   return "unknown model";
 }
 
-// The checksum of the whole: over the metadata (with the tensors' checksums, without its own) and each tensor's
-// name, type and shape. Lengths in front keep neighbours apart.
-std::string checksum_of(const Metadata& metadata, const std::map<std::string, safetensors::TensorView>& tensors) {
+// The checksum of the whole: over the metadata (with the tensors' checksums, without its own) and each
+// tensor's name, type and shape. Lengths in front keep neighbours apart.
+std::string checksum_of(const Metadata& metadata,
+                        const std::map<std::string, safetensors::TensorView>& tensors) {
   std::string text;
   const auto add = [&](const std::string& part) { text += cat(part.size(), ":", part); };
   for (const auto& [key, value] : metadata) {
@@ -49,16 +50,16 @@ std::string checksum_of(const Metadata& metadata, const std::map<std::string, sa
   return sha256(text);
 }
 
-// safetensors::write fills its header up to a multiple of 8 with spaces that nothing protects. This many bytes in
-// "padding", which the checksum covers, leave it nothing to fill.
-std::size_t padding_for(const Metadata& metadata, const std::map<std::string, safetensors::TensorView>& tensors) {
+// safetensors::write fills its header up to a multiple of 8 with spaces that nothing protects. This many
+// bytes in "padding", which the checksum covers, leave it nothing to fill.
+std::size_t padding_for(const Metadata& metadata,
+                        const std::map<std::string, safetensors::TensorView>& tensors) {
   nlohmann::json header = nlohmann::json::object();
   header["__metadata__"] = metadata;
   std::uint64_t offset = 0;
   for (const auto& [name, view] : tensors) {
-    header[name] = {{"dtype", view.dtype},
-                    {"shape", view.shape},
-                    {"data_offsets", {offset, offset + view.bytes.size()}}};
+    header[name] = {
+        {"dtype", view.dtype}, {"shape", view.shape}, {"data_offsets", {offset, offset + view.bytes.size()}}};
     offset += view.bytes.size();
   }
   return (8 - header.dump().size() % 8) % 8;
@@ -68,9 +69,15 @@ Metadata describe(const Checkpoint& checkpoint, const std::map<std::string, safe
   const Environment here = current_environment();
   nlohmann::json sums = nlohmann::json::object();
   for (const auto& [name, view] : views) sums[name] = sha256(view.bytes);
-  Metadata metadata{{"format", format_name},       {"version", cat(format_version)}, {"isnet", here.isnet},
-                    {"torch", here.torch},         {"cpu", here.cpu},                {"threads", cat(here.threads)},
-                    {"state", checkpoint.state.dump()}, {"tensor_checksums", sums.dump()}, {"padding", ""}};
+  Metadata metadata{{"format", format_name},
+                    {"version", cat(format_version)},
+                    {"isnet", here.isnet},
+                    {"torch", here.torch},
+                    {"cpu", here.cpu},
+                    {"threads", cat(here.threads)},
+                    {"state", checkpoint.state.dump()},
+                    {"tensor_checksums", sums.dump()},
+                    {"padding", ""}};
   metadata["checksum"] = std::string(64, '0');  // its length counts for the padding
   metadata["padding"] = std::string(padding_for(metadata, views), '.');
   metadata["checksum"] = checksum_of(metadata, views);
@@ -89,7 +96,8 @@ class Reader {
     StoredCheckpoint checkpoint;
     checkpoint.tensors = tensors();
     checkpoint.state = json("state");
-    checkpoint.environment = {entry("isnet"), entry("torch"), entry("cpu"), std::atoi(entry("threads").c_str())};
+    checkpoint.environment = {entry("isnet"), entry("torch"), entry("cpu"),
+                              std::atoi(entry("threads").c_str())};
     return checkpoint;
   }
 
@@ -173,7 +181,8 @@ std::string set_aside(const std::filesystem::path& path) {
 }  // namespace
 
 Environment current_environment() {
-  return {ISNET_VERSION, TORCH_VERSION, cat(at::get_cpu_capability(), ", ", cpu_model()), at::get_num_threads()};
+  return {ISNET_VERSION, TORCH_VERSION, cat(at::get_cpu_capability(), ", ", cpu_model()),
+          at::get_num_threads()};
 }
 
 std::string environment_difference(const Environment& stored) {
@@ -195,7 +204,9 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
   safetensors::write(path, views, describe(checkpoint, views));
 }
 
-StoredCheckpoint load_checkpoint(const std::filesystem::path& path) { return Reader(path).read(); }
+StoredCheckpoint load_checkpoint(const std::filesystem::path& path) {
+  return Reader(path).read();
+}
 
 std::optional<std::filesystem::path> newest_valid_checkpoint(const std::filesystem::path& folder) {
   for (const auto& path : newest_first(folder)) {
@@ -205,7 +216,8 @@ std::optional<std::filesystem::path> newest_valid_checkpoint(const std::filesyst
     } catch (const Error& e) {
       // What cannot be read now (permissions, a failing disk) may be whole all the same: only named.
       const bool broken = e.kind() == ErrorKind::checkpoint;
-      log::warning(cat("passed over a checkpoint: ", e.what(), broken ? "; " + set_aside(path) : std::string()));
+      log::warning(
+          cat("passed over a checkpoint: ", e.what(), broken ? "; " + set_aside(path) : std::string()));
     }
   }
   return std::nullopt;

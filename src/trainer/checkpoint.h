@@ -1,4 +1,5 @@
-// Checkpoints: everything that a run needs to go on, in one safetensors file (docs/formats.md, "Checkpoints").
+// Checkpoints: everything that a run needs to go on, in one safetensors file (docs/formats.md,
+// "Checkpoints").
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,9 +12,9 @@
 
 namespace isnet {
 
-/// Tensors: `model.<torchvision name>` for parameters and buffers, `optimizer.<parameter>.<state>`, anything else
-/// by a prefix of its own. State: loop and data position, metrics, options, whatever is not a tensor. (JSON has no
-/// NaN or infinity: they are read back as null.)
+/// Tensors: `model.<torchvision name>` for parameters and buffers, `optimizer.<parameter>.<state>`, anything
+/// else by a prefix of its own. State: loop and data position, metrics, options, whatever is not a tensor.
+/// (JSON has no NaN or infinity: they are read back as null.)
 struct Checkpoint {
   std::map<std::string, at::Tensor> tensors;
   nlohmann::json state = nlohmann::json::object();
@@ -40,8 +41,8 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
 /// runtime (reading).
 StoredCheckpoint load_checkpoint(const std::filesystem::path& path);
 
-/// What differs between an environment and this one, as text for a warning; "" when bitwise equal results may be
-/// expected.
+/// What differs between an environment and this one, as text for a warning; "" when bitwise equal results may
+/// be expected.
 std::string environment_difference(const Environment& stored);
 
 /// The most recently written `*.ckpt` of a folder that is valid; broken ones are warned of, and kept aside as

@@ -38,7 +38,8 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }
 
 // Starts the command as leader of a new process group with its output in the pipe's writing end.
-pid_t spawn(std::vector<std::string> command, std::vector<std::string> environment, const std::array<int, 2>& pipe) {
+pid_t spawn(std::vector<std::string> command, std::vector<std::string> environment,
+            const std::array<int, 2>& pipe) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
@@ -49,8 +50,8 @@ pid_t spawn(std::vector<std::string> command, std::vector<std::string> environme
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   posix_spawnattr_setpgroup(&attributes, 0);
   pid_t pid = 0;
-  const int code = ::posix_spawnp(&pid, command.front().c_str(), &actions, &attributes, pointers(command).data(),
-                                  pointers(environment).data());
+  const int code = ::posix_spawnp(&pid, command.front().c_str(), &actions, &attributes,
+                                  pointers(command).data(), pointers(environment).data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (code != 0) throw std::runtime_error("cannot start " + command.front() + ": " + std::strerror(code));
@@ -78,7 +79,8 @@ void end_group(pid_t group) {
   ::kill(-group, SIGTERM);
   for (int tenths = 0; tenths < 30; ++tenths) {
     siginfo_t info{};
-    if (::waitid(P_PID, static_cast<id_t>(group), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == group)
+    if (::waitid(P_PID, static_cast<id_t>(group), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+        info.si_pid == group)
       break;
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
@@ -106,7 +108,8 @@ ProgramResult run_program(const std::vector<std::string>& command, const Program
 }
 
 ProgramResult run_ranks(int ranks, const std::vector<std::string>& command, const ProgramOptions& options) {
-  std::vector<std::string> whole{"mpirun", "-n", std::to_string(ranks), "--oversubscribe", "--bind-to", "none"};
+  std::vector<std::string> whole{"mpirun",          "-n",        std::to_string(ranks),
+                                 "--oversubscribe", "--bind-to", "none"};
   whole.insert(whole.end(), options.mpirun_options.begin(), options.mpirun_options.end());
   whole.insert(whole.end(), command.begin(), command.end());
   ProgramOptions with = options;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/safetensors.h"
 #include "support/temporary_folder.h"
 
 namespace isnet {
@@ -27,7 +28,8 @@ Checkpoint example() {
                         {"random.state", at::arange(5, at::kByte)},
                         {"half", at::rand({3}, at::kFloat).to(at::kBFloat16)},
                         {"empty", at::empty({0, 4}, at::kFloat)}};
-  checkpoint.state = {{"epoch", 3}, {"step", 1234}, {"loss", 0.1}, {"options", {{"lr", "0.1"}}}, {"ü", "“ \n"}};
+  checkpoint.state = {
+      {"epoch", 3}, {"step", 1234}, {"loss", 0.1}, {"options", {{"lr", "0.1"}}}, {"ü", "“ \n"}};
   return checkpoint;
 }
 
@@ -87,7 +89,8 @@ TEST(Checkpoint, ADamagedPartIsNamed) {
     return refusal(folder / "b.ckpt");
   };
   // Tensors lie in the order of their names; the last is random.state.
-  EXPECT_THAT(damage(content.size() - 1, 'x'), HasSubstr("tensor 'random.state': its bytes do not match its checksum"));
+  EXPECT_THAT(damage(content.size() - 1, 'x'),
+              HasSubstr("tensor 'random.state': its bytes do not match its checksum"));
   EXPECT_THAT(damage(content.size() - 6, 'x'), HasSubstr("tensor 'optimizer.weight.momentum_buffer'"));
   EXPECT_THAT(damage(content.find("1234"), '9'), HasSubstr("the state"));
   EXPECT_THAT(damage(3, 'x'), HasSubstr("its header should have"));
@@ -117,7 +120,8 @@ TEST(Checkpoint, AFailedSaveKeepsTheOldOne) {
   Checkpoint old;
   old.state = {{"step", 1}};
   save_checkpoint(folder / "last.ckpt", old);
-  for (const auto call : {FileCall::open, FileCall::write, FileCall::flush, FileCall::close, FileCall::rename})
+  for (const auto call :
+       {FileCall::open, FileCall::write, FileCall::flush, FileCall::close, FileCall::rename})
     for (const int code : {ENOSPC, EIO}) {
       const ScopedFileFault fault([&](FileCall made, const auto&) { return made == call ? code : 0; });
       EXPECT_THROW(save_checkpoint(folder / "last.ckpt", example()), Error);
@@ -133,8 +137,8 @@ TEST(NewestValidCheckpoint, PassesOverBrokenOnesAndKeepsThemAside) {
     Checkpoint checkpoint = example();
     checkpoint.state["name"] = name;
     save_checkpoint(folder / name, checkpoint);
-    std::filesystem::last_write_time(folder / name,
-                                     std::filesystem::file_time_type::clock::now() - std::chrono::seconds(age));
+    std::filesystem::last_write_time(
+        folder / name, std::filesystem::file_time_type::clock::now() - std::chrono::seconds(age));
   };
   save("a.ckpt", 30);
   save("last.ckpt", 10);

@@ -61,11 +61,21 @@ class OnRanks : public ::testing::TestWithParam<int> {
   }
 };
 
-TEST_P(OnRanks, GradientsAreTheMeanOverRanksBeforeAndAfterBucketsAreRebuilt) { expect_success("gradients"); }
-TEST_P(OnRanks, GradientsAreTheMeanOverRanksAsViewsOfBucketsToo) { expect_success("gradients-as-views"); }
-TEST_P(OnRanks, AccumulatedGradientsAreTheMeanOfTheSums) { expect_success("accumulation"); }
-TEST_P(OnRanks, SumsExtremesAndTextsAreThoseOfAllRanks) { expect_success("metrics"); }
-TEST_P(OnRanks, AResumedRunWithTheStoredBucketPlanIsBitwiseTheUninterruptedOne) { expect_success("bucket-plan"); }
+TEST_P(OnRanks, GradientsAreTheMeanOverRanksBeforeAndAfterBucketsAreRebuilt) {
+  expect_success("gradients");
+}
+TEST_P(OnRanks, GradientsAreTheMeanOverRanksAsViewsOfBucketsToo) {
+  expect_success("gradients-as-views");
+}
+TEST_P(OnRanks, AccumulatedGradientsAreTheMeanOfTheSums) {
+  expect_success("accumulation");
+}
+TEST_P(OnRanks, SumsExtremesAndTextsAreThoseOfAllRanks) {
+  expect_success("metrics");
+}
+TEST_P(OnRanks, AResumedRunWithTheStoredBucketPlanIsBitwiseTheUninterruptedOne) {
+  expect_success("bucket-plan");
+}
 INSTANTIATE_TEST_SUITE_P(Ranks, OnRanks, ::testing::Values(1, 2, 3));
 
 TEST(Distributed, BuffersAreEachRanksOwnUntilSynchronised) {
@@ -105,7 +115,8 @@ TEST(Distributed, ARankThatHangsEndsTheOthersAfterTheTimeout) {
   const auto result = ranks(2, "hanging", {.timeout = std::chrono::seconds(60)});
   EXPECT_EQ(result.status, 1) << result.output;
   EXPECT_FALSE(result.timed_out) << result.output;
-  EXPECT_THAT(result.output, HasSubstr("rank 0 of 2: averaging gradients failed, another rank is gone or hangs"));
+  EXPECT_THAT(result.output,
+              HasSubstr("rank 0 of 2: averaging gradients failed, another rank is gone or hangs"));
 }
 
 TEST(Distributed, AFailureOfOneRankEndsAllWithItsStatus) {
@@ -122,8 +133,7 @@ TEST(Distributed, APlannedStatusReachesTheLauncher) {
 
 TEST(Distributed, ATakenPortIsNamedWithARemedy) {
   const TakenPort taken;
-  const auto result =
-      testing::run_ranks(2, {ISNET_RANK_PROGRAMS, "connect", std::to_string(taken.port())});
+  const auto result = testing::run_ranks(2, {ISNET_RANK_PROGRAMS, "connect", std::to_string(taken.port())});
   EXPECT_EQ(result.status, 1) << result.output;
   EXPECT_THAT(result.output, HasSubstr("port " + std::to_string(taken.port()) + " on 127.0.0.1 is taken"));
   EXPECT_THAT(result.output, HasSubstr("--master-port"));
@@ -131,7 +141,9 @@ TEST(Distributed, ATakenPortIsNamedWithARemedy) {
 
 TEST(Distributed, AFreePortThatIsAskedForIsUsed) {
   int port = 0;
-  { port = TakenPort().port(); }
+  {
+    port = TakenPort().port();
+  }
   const auto result = testing::run_ranks(2, {ISNET_RANK_PROGRAMS, "connect", std::to_string(port)});
   EXPECT_EQ(result.status, 0) << result.output;
 }
@@ -156,9 +168,10 @@ TEST(Distributed, RanksShareTheCoresUnlessToldOtherwise) {
   const int cores = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
   EXPECT_THAT(shared.output, HasSubstr("rank 0 of 2, local 0 of 2, launched 1"));
   EXPECT_THAT(shared.output, HasSubstr("rank 1 of 2, local 1 of 2, launched 1"));
-  EXPECT_EQ(count_of(shared.output, "threads " + std::to_string(std::max(1, cores / 2)) + "\n"), 2) << shared.output;
-  const auto told = ranks(2, "place", {.environment = {{"OMP_NUM_THREADS", "3"}}});
-  EXPECT_EQ(count_of(told.output, "threads 3\n"), 2) << told.output;
+  EXPECT_EQ(count_of(shared.output, "threads " + std::to_string(std::max(1, cores / 2)) + "\n"), 2)
+      << shared.output;
+  const auto told = ranks(2, "place", {.environment = {{"OMP_NUM_THREADS", std::to_string(cores)}}});
+  EXPECT_EQ(count_of(told.output, "threads " + std::to_string(cores) + "\n"), 2) << told.output;
 }
 
 TEST(Distributed, ProcessesThatSrunStartedWithoutPmixAreRefused) {

@@ -41,10 +41,12 @@ TEST(SharedNetwork, RanksOfOneHostShareItsAddress) {
 }
 
 TEST(SharedNetwork, LoopbackAndNetworksOfOtherSizeDoNotCount) {
-  EXPECT_THAT(shared_network({{"a", {interface("lo", "127.0.0.1", 8)}}, {"b", {interface("lo", "127.0.0.1", 8)}}}),
-              IsEmpty());
-  EXPECT_THAT(shared_network({{"a", {interface("e", "10.0.0.1", 24)}}, {"b", {interface("e", "10.0.0.2", 16)}}}),
-              IsEmpty());
+  EXPECT_THAT(
+      shared_network({{"a", {interface("lo", "127.0.0.1", 8)}}, {"b", {interface("lo", "127.0.0.1", 8)}}}),
+      IsEmpty());
+  EXPECT_THAT(
+      shared_network({{"a", {interface("e", "10.0.0.1", 24)}}, {"b", {interface("e", "10.0.0.2", 16)}}}),
+      IsEmpty());
 }
 
 TEST(LocalInterfaces, HoldLoopback) {

@@ -31,8 +31,9 @@ NamedParameters parameters_of(const torch::nn::Module& module) {
 
 std::shared_ptr<torch::nn::SequentialImpl> network() {
   torch::manual_seed(5);
-  auto module = torch::nn::Sequential(torch::nn::Conv2d(torch::nn::Conv2dOptions(2, 3, 3)), torch::nn::BatchNorm2d(3),
-                                      torch::nn::Flatten(), torch::nn::Linear(12, 2));
+  auto module =
+      torch::nn::Sequential(torch::nn::Conv2d(torch::nn::Conv2dOptions(2, 3, 3)), torch::nn::BatchNorm2d(3),
+                            torch::nn::Flatten(), torch::nn::Linear(12, 2));
   module->eval();
   return module.ptr();
 }
@@ -88,8 +89,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(Optimizer, SgdWithMomentumIsTheFormula) {
   const at::Tensor parameter = at::tensor({1.0, -2.0}, at::kDouble).requires_grad_();
-  const auto optimizer =
-      make_optimizer({{"w", parameter}}, options_of({{"lr", "0.5"}, {"momentum", "0.8"}, {"weight-decay", "0.1"}}));
+  const auto optimizer = make_optimizer(
+      {{"w", parameter}}, options_of({{"lr", "0.5"}, {"momentum", "0.8"}, {"weight-decay", "0.1"}}));
   at::Tensor expected = parameter.detach().clone(), velocity;
   for (int step = 0; step < 3; ++step) {
     const at::Tensor gradient = at::tensor({0.3 * step, 1.0}, at::kDouble);
@@ -104,7 +105,8 @@ TEST(Optimizer, SgdWithMomentumIsTheFormula) {
 
 TEST(Optimizer, AdamWTakesItsOwnDefaultDecay) {
   const at::Tensor parameter = at::tensor({1.0}, at::kDouble).requires_grad_();
-  const auto optimizer = make_optimizer({{"w", parameter}}, options_of({{"optimizer", "adamw"}, {"lr", "0.1"}}));
+  const auto optimizer =
+      make_optimizer({{"w", parameter}}, options_of({{"optimizer", "adamw"}, {"lr", "0.1"}}));
   parameter.mutable_grad() = at::zeros({1}, at::kDouble);
   optimizer->step();
   EXPECT_DOUBLE_EQ(parameter.item<double>(), 1 - 0.1 * 0.01);
@@ -153,7 +155,8 @@ std::vector<at::Tensor> with_gradients(const std::vector<at::Tensor>& gradients)
 }
 
 TEST(GradientClipping, ByNormIsTheFormulaOfClipGradNorm) {
-  const std::vector<at::Tensor> gradients{at::tensor({3.0, 0.0}, at::kDouble), at::tensor({-4.0}, at::kDouble)};
+  const std::vector<at::Tensor> gradients{at::tensor({3.0, 0.0}, at::kDouble),
+                                          at::tensor({-4.0}, at::kDouble)};
   for (const double limit : {1.0, 4.9, 5.1}) {
     auto parameters = with_gradients(gradients);
     parameters.push_back(at::zeros({2}).requires_grad_());  // without a gradient
@@ -168,8 +171,10 @@ TEST(GradientClipping, ByNormAgreesWithLibTorchInFloat32) {
   torch::manual_seed(1);
   const std::vector<at::Tensor> gradients{at::randn({30, 40}), at::randn({7})};
   auto ours = with_gradients(gradients), theirs = with_gradients(gradients);
-  EXPECT_NEAR(clip_gradients(ours, {2.0, ClipAlgorithm::norm}), torch::nn::utils::clip_grad_norm_(theirs, 2.0), 1e-5);
-  for (std::size_t i = 0; i < gradients.size(); ++i) EXPECT_TRUE(at::allclose(ours[i].grad(), theirs[i].grad()));
+  EXPECT_NEAR(clip_gradients(ours, {2.0, ClipAlgorithm::norm}),
+              torch::nn::utils::clip_grad_norm_(theirs, 2.0), 1e-5);
+  for (std::size_t i = 0; i < gradients.size(); ++i)
+    EXPECT_TRUE(at::allclose(ours[i].grad(), theirs[i].grad()));
 }
 
 TEST(GradientClipping, ByValueLimitsEachElementAndReturnsTheNorm) {

@@ -1,11 +1,11 @@
-// What one rank does in the tests of distribution (distributed_test.cpp starts it): a case by name. Ends as the
-// real program does: errors to stderr with their exit status, all ranks together where they failed alike.
+// What one rank does in the tests of distribution (distributed_test.cpp starts it): a case by name. Ends as
+// the real program does: errors to stderr with their exit status, all ranks together where they failed alike.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <signal.h>
 #include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/nn.h>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include <functional>
 #include <iostream>
@@ -77,7 +77,8 @@ std::vector<at::Tensor> gradients_of(Network& network) {
 }
 
 // The mean over ranks of the gradients of a loss, without DistributedDataParallel.
-std::vector<at::Tensor> mean_gradients(const Communicator& communicator, Network& network, const at::Tensor& loss) {
+std::vector<at::Tensor> mean_gradients(const Communicator& communicator, Network& network,
+                                       const at::Tensor& loss) {
   auto gradients = torch::autograd::grad({loss}, network->parameters());
   for (auto& gradient : gradients) {
     gradient = gradient.contiguous();
@@ -114,7 +115,8 @@ void gradients(World& world, bool as_view) {
   for (std::int64_t step = 0; step < 4; ++step) {
     const auto expected = mean_gradients(communicator, reference, loss_of(reference, step, world.rank()));
     train_step(parallel, network, step);
-    require_near(gradients_of(network), expected, cat("gradients of step ", step, " are the mean over ranks"));
+    require_near(gradients_of(network), expected,
+                 cat("gradients of step ", step, " are the mean over ranks"));
   }
   if (world.size() == 1) return;
   require(first_plan.size() > 1, "there are several buckets");
@@ -170,7 +172,8 @@ void buffers(World& world) {
     train_step(parallel, network, 0);
     const auto spread = [&] {
       const auto sum = network->norm->running_mean.sum().item<double>() * 1e6;
-      return communicator.maximum(static_cast<std::int64_t>(sum)) - communicator.minimum(static_cast<std::int64_t>(sum));
+      return communicator.maximum(static_cast<std::int64_t>(sum)) -
+             communicator.minimum(static_cast<std::int64_t>(sum));
     };
     require(spread() != 0, "statistics are each rank's own while training");
     if (each_forward)
@@ -206,7 +209,8 @@ void bucket_plan(World& world) {
     require(parallel.bucket_plan() == plan, cat("the plan stays in step ", step));
   }
   for (std::size_t i = 0; i < whole->parameters().size(); ++i)
-    require(at::equal(whole->parameters()[i], resumed->parameters()[i]), "resumed weights are equal bit by bit");
+    require(at::equal(whole->parameters()[i], resumed->parameters()[i]),
+            "resumed weights are equal bit by bit");
   BucketPlan wrong{{0, 1}, {1}};
   try {
     parallel.restore_bucket_plan(wrong);
@@ -235,7 +239,8 @@ void metrics(World& world) {
   require(communicator.maximum(world.rank()) == world.size() - 1, "maximum");
   require(communicator.minimum(world.rank() - 5) == -5, "minimum");
   require(communicator.any(world.rank() == world.size() - 1), "any");
-  require(communicator.all(true) && communicator.all(world.size() == 1 || world.rank() != 0) == (world.size() == 1),
+  require(communicator.all(true) &&
+              communicator.all(world.size() == 1 || world.rank() != 0) == (world.size() == 1),
           "all");
   const auto texts = communicator.all_gather(std::string(static_cast<std::size_t>(world.rank()), 'x'));
   require(texts.size() == static_cast<std::size_t>(world.size()) &&
@@ -276,7 +281,8 @@ void interrupted(World& world, const std::function<void()>& end) {
 
 void place(World& world) {
   std::cout << cat("rank ", world.rank(), " of ", world.size(), ", local ", world.local_rank(), " of ",
-                   world.local_size(), ", launched ", world.launched(), ", threads ", at::get_num_threads(), "\n")
+                   world.local_size(), ", launched ", world.launched(), ", threads ", at::get_num_threads(),
+                   "\n")
             << std::flush;
 }
 
@@ -296,7 +302,9 @@ const std::map<std::string, std::function<void(World&)>>& cases() {
       {"killed", [](World& world) { interrupted(world, [] { ::raise(SIGKILL); }); }},
       {"hanging", [](World& world) { interrupted(world, [] { ::raise(SIGSTOP); }); }},
       {"lone-failure",
-       [](World& world) { interrupted(world, [] { fail(ErrorKind::data, "shard-00000.h5 is cut in half"); }); }},
+       [](World& world) {
+         interrupted(world, [] { fail(ErrorKind::data, "shard-00000.h5 is cut in half"); });
+       }},
       {"stopped", [](World&) {}},
   };
   return all;

@@ -22,7 +22,9 @@ double rate(const Settings& settings, const Progress& progress) {
   return LearningRate(options_of(settings)).at(progress);
 }
 
-Progress epoch(std::int64_t number) { return {.step = 10 * number, .total_steps = 1000, .epoch = number}; }
+Progress epoch(std::int64_t number) {
+  return {.step = 10 * number, .total_steps = 1000, .epoch = number};
+}
 
 std::string refusal(const Settings& settings, const Progress& progress = {}) {
   try {

@@ -64,7 +64,8 @@ TEST(Weights, AreReadBackBitByBitWithTheirMetadata) {
   EXPECT_EQ(report.metadata.at("normalize"), "imagenet");
   const auto expected = named_tensors(written);
   EXPECT_EQ(expected.count("features.norm0.running_var"), 1u);
-  for (const auto& [name, tensor] : named_tensors(read)) EXPECT_TRUE(at::equal(tensor, expected.at(name))) << name;
+  for (const auto& [name, tensor] : named_tensors(read))
+    EXPECT_TRUE(at::equal(tensor, expected.at(name))) << name;
 }
 
 TEST(Weights, WhatDoesNotFitIsNamedAndNothingIsChanged) {
@@ -72,7 +73,8 @@ TEST(Weights, WhatDoesNotFitIsNamedAndNothingIsChanged) {
   save_weights(folder / "w", random_classifier(1, 3));
   Classifier other = random_classifier(2, 5);
   const auto before = other.parameters()[0].clone();
-  EXPECT_THAT(refusal(folder / "w", other), HasSubstr("classifier.weight: 3×2 in the file, 5×2 in the network"));
+  EXPECT_THAT(refusal(folder / "w", other),
+              HasSubstr("classifier.weight: 3×2 in the file, 5×2 in the network"));
   EXPECT_TRUE(at::equal(other.parameters()[0], before));
 
   auto tensors = named_tensors(random_classifier(1));
@@ -80,7 +82,8 @@ TEST(Weights, WhatDoesNotFitIsNamedAndNothingIsChanged) {
   tensors["extra.weight"] = at::ones({2});
   safetensors::write(folder / "w2", views_of(host_copies(tensors)));
   Classifier same = random_classifier(2);
-  EXPECT_THAT(refusal(folder / "w2", same), HasSubstr("missing: features.norm0.bias; superfluous: extra.weight"));
+  EXPECT_THAT(refusal(folder / "w2", same),
+              HasSubstr("missing: features.norm0.bias; superfluous: extra.weight"));
 }
 
 TEST(Weights, AChangedHeadKeepsItsOwnValues) {
@@ -175,7 +178,8 @@ save_file(state, sys.argv[1] + "/w.safetensors", metadata={"format": "pt"})
   EXPECT_TRUE(load_weights(folder / "w.safetensors", module).complete());
   std::int64_t index = 0;
   for (const auto& [name, tensor] : named_tensors(module)) {
-    const auto expected = (at::arange(tensor.numel()).view(tensor.sizes()) + 100 * index++).to(tensor.scalar_type());
+    const auto expected =
+        (at::arange(tensor.numel()).view(tensor.sizes()) + 100 * index++).to(tensor.scalar_type());
     EXPECT_TRUE(at::equal(tensor, expected)) << name;
   }
 }

@@ -128,8 +128,8 @@ Interface named_interface(const std::string& name, const std::string& host) {
     if (name == one.name) return one;
     known += cat(known.empty() ? "" : ", ", one.name);
   }
-  fail(ErrorKind::usage, "GLOO_SOCKET_IFNAME: host ", host, " has no interface '", name, "' that is up; it has ",
-       known);
+  fail(ErrorKind::usage, "GLOO_SOCKET_IFNAME: host ", host, " has no interface '", name,
+       "' that is up; it has ", known);
 }
 
 // This rank's interface on the network of the run. Collective; alike on all ranks but for GLOO_SOCKET_IFNAME.
@@ -138,7 +138,8 @@ Interface choose_interface(int rank, int world_size, int local_size, const std::
   if (local_size == world_size) {
     for (const auto& one : local_interfaces())
       if (one.loopback()) return one;
-    fail(ErrorKind::communication, "host ", host, " has no loopback interface that is up: set GLOO_SOCKET_IFNAME");
+    fail(ErrorKind::communication, "host ", host,
+         " has no loopback interface that is up: set GLOO_SOCKET_IFNAME");
   }
   const auto hosts = exchange_hosts(host, world_size);
   const auto chosen = shared_network(hosts);
@@ -150,8 +151,8 @@ Interface choose_interface(int rank, int world_size, int local_size, const std::
   return hosts[self].interfaces[chosen[self]];
 }
 
-// This rank's share of the cores that it may use, each divided among the local ranks that may use it: right with
-// and without binding, and inside a Slurm job that owns a part of the host. Collective over `local`.
+// This rank's share of the cores that it may use, each divided among the local ranks that may use it: right
+// with and without binding, and inside a Slurm job that owns a part of the host. Collective over `local`.
 int share_of_cores(MPI_Comm local, int local_size) {
   cpu_set_t mine;
   CPU_ZERO(&mine);
@@ -161,8 +162,8 @@ int share_of_cores(MPI_Comm local, int local_size) {
   double share = 0;
   for (std::size_t core = 0; core < CPU_SETSIZE; ++core)
     if (CPU_ISSET(core, &mine))
-      share += 1.0 / static_cast<double>(std::count_if(all.begin(), all.end(),
-                                                       [&](const auto& set) { return CPU_ISSET(core, &set); }));
+      share += 1.0 / static_cast<double>(std::count_if(
+                         all.begin(), all.end(), [&](const auto& set) { return CPU_ISSET(core, &set); }));
   return std::max(1, static_cast<int>(std::floor(share + 1e-9)));
 }
 
@@ -235,7 +236,8 @@ void World::choose_threads(int threads) const {
 }
 
 int World::take_listening_socket() {
-  if (listening_socket_ < 0) throw std::logic_error("the listening socket is rank 0's, and was given away already");
+  if (listening_socket_ < 0)
+    throw std::logic_error("the listening socket is rank 0's, and was given away already");
   return std::exchange(listening_socket_, -1);
 }
 

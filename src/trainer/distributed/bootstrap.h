@@ -1,7 +1,7 @@
 // Where this process stands among the ranks of a run, and how they find each other.
 //
-// MPI brings the ranks up, tells each its place, and carries a few bytes at the start (interfaces, one broadcast
-// of rank 0's address, port and job token) and at the end (a barrier). Training traffic is c10d's
+// MPI brings the ranks up, tells each its place, and carries a few bytes at the start (interfaces, one
+// broadcast of rank 0's address, port and job token) and at the end (a barrier). Training traffic is c10d's
 // (process_group.h). A process that no launcher started is a world of one and never touches MPI.
 #pragma once
 
@@ -13,12 +13,12 @@ namespace isnet {
 
 struct WorldOptions {
   int master_port = 0;  ///< TCP port for the rendezvous on rank 0; 0: any free one
-  int threads = 0;      ///< threads per rank; 0: OMP_NUM_THREADS, else this rank's share of the machine's cores
+  int threads = 0;  ///< threads per rank; 0: OMP_NUM_THREADS, else this rank's share of the machine's cores
 };
 
 /// Where the ranks meet: what rank 0 broadcasts at the start.
 struct Rendezvous {
-  std::string address;    ///< IPv4 address of rank 0 on the network that connects all ranks
+  std::string address;  ///< IPv4 address of rank 0 on the network that connects all ranks
   std::uint16_t port = 0;
   std::string token;      ///< random, of this run only: keeps strangers and stale ranks apart
   std::string interface;  ///< of this rank on that network, e.g. "eth0"; "lo" on a single host
@@ -50,13 +50,14 @@ class World {
   /// The bound and listening socket of the rendezvous, given away: rank 0's TCPStore owns it then. Once.
   int take_listening_socket();
 
-  /// Collective, the planned end, after the last write: waits for all ranks, ends MPI and returns the largest of
-  /// their statuses, for main to return. Errors: none; when a rank does not come within `patience`, all are ended
-  /// with this one's status (1 if that is 0). Needs no World, so that main can call it for errors of a constructor.
+  /// Collective, the planned end, after the last write: waits for all ranks, ends MPI and returns the largest
+  /// of their statuses, for main to return. Errors: none; when a rank does not come within `patience`, all
+  /// are ended with this one's status (1 if that is 0). Needs no World, so that main can call it for errors
+  /// of a constructor.
   [[nodiscard]] static int finish(int status, std::chrono::milliseconds patience = std::chrono::minutes(5));
 
-  /// The end after an error. When all ranks failed alike (and call this within `patience`) they end together with
-  /// the largest status; otherwise this rank's status ends them all, without a return.
+  /// The end after an error. When all ranks failed alike (and call this within `patience`) they end together
+  /// with the largest status; otherwise this rank's status ends them all, without a return.
   [[nodiscard]] static int fail(int status, std::chrono::milliseconds patience = std::chrono::seconds(2)) {
     return finish(status, patience);
   }

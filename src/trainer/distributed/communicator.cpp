@@ -36,8 +36,8 @@ void guarded(const Communicator& communicator, const char* operation, const Coll
     collective()->wait();
   } catch (const std::exception& e) {
     const std::string cause = e.what();
-    fail(ErrorKind::communication, "rank ", communicator.rank(), " of ", communicator.world_size(), ": ", operation,
-         " failed, another rank is gone or hangs: ", cause.substr(0, cause.find('\n')));
+    fail(ErrorKind::communication, "rank ", communicator.rank(), " of ", communicator.world_size(), ": ",
+         operation, " failed, another rank is gone or hangs: ", cause.substr(0, cause.find('\n')));
   }
 }
 
@@ -71,7 +71,9 @@ Communicator::Communicator(World& world, const ProcessGroupOptions& options)
   if (group_->process_group) backend_ = resolve_backend(options);
 }
 
-c10::intrusive_ptr<c10d::ProcessGroup> Communicator::process_group() const { return group_->process_group; }
+c10::intrusive_ptr<c10d::ProcessGroup> Communicator::process_group() const {
+  return group_->process_group;
+}
 
 void Communicator::all_reduce_sum(std::vector<double>& values) const {
   if (!process_group() || values.empty()) return;
@@ -103,7 +105,8 @@ void Communicator::broadcast(std::string& bytes, int root) const {
     guarded(*this, "a broadcast", [&] { return process_group()->broadcast(tensors, options); });
     return tensors.front();
   };
-  const auto size = send(at::full({1}, static_cast<std::int64_t>(bytes.size()), at::kLong)).item<std::int64_t>();
+  const auto size =
+      send(at::full({1}, static_cast<std::int64_t>(bytes.size()), at::kLong)).item<std::int64_t>();
   if (size == 0) return bytes.clear();
   bytes = bytes_of(send(rank_ == root ? bytes_tensor(bytes) : at::empty({size}, at::kByte)));
 }
@@ -125,7 +128,8 @@ std::vector<std::string> Communicator::all_gather(const std::string& text) const
   const auto texts = gather(bytes_tensor(padded));
   std::vector<std::string> result;
   for (std::size_t rank = 0; rank < texts.size(); ++rank)
-    result.push_back(bytes_of(texts[rank]).substr(0, static_cast<std::size_t>(sizes[rank].item<std::int64_t>())));
+    result.push_back(
+        bytes_of(texts[rank]).substr(0, static_cast<std::size_t>(sizes[rank].item<std::int64_t>())));
   return result;
 }
 
@@ -134,7 +138,8 @@ void Communicator::barrier() const {
 }
 
 bool is_communication_failure(const std::exception& exception) {
-  if (const auto* error = dynamic_cast<const Error*>(&exception)) return error->kind() == ErrorKind::communication;
+  if (const auto* error = dynamic_cast<const Error*>(&exception))
+    return error->kind() == ErrorKind::communication;
   if (dynamic_cast<const c10::DistError*>(&exception)) return true;
   // Gloo's exceptions are known by the name of their type only, without its headers.
   return std::string(typeid(exception).name()).find("gloo") != std::string::npos;
@@ -159,8 +164,7 @@ std::string first_difference(const std::string& other, const std::string& refere
 // Texts with their lengths in front, so that they can be told apart again.
 std::string joined(const std::vector<Fact>& facts) {
   std::string all;
-  for (const auto& [name, text] : facts)
-    all += cat(name.size(), " ", name, text.size(), " ", text);
+  for (const auto& [name, text] : facts) all += cat(name.size(), " ", name, text.size(), " ", text);
   return all;
 }
 

@@ -1,10 +1,10 @@
 #include "trainer/distributed/distributed_data_parallel.h"
 
 #include <ATen/ATen.h>
+#include <torch/nn/module.h>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/logger.hpp>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
-#include <torch/nn/module.h>
 
 #include <algorithm>
 #include <map>
@@ -111,8 +111,10 @@ void DistributedDataParallel::verify_same_model(bool with_buffers) const {
   for (std::size_t rank = 1; rank < all.size(); ++rank)
     for (std::size_t i = 0; i < tensors.size(); ++i)
       if (all[rank].compare(64 * i, 64, all.front(), 64 * i, 64) != 0)
-        fail(ErrorKind::communication, "rank ", rank, " and rank 0 have different values in ", tensors[i].name,
-             ", which should be equal (memory or network of one of them is faulty, or a rank changed it alone)");
+        fail(ErrorKind::communication, "rank ", rank, " and rank 0 have different values in ",
+             tensors[i].name,
+             ", which should be equal (memory or network of one of them is faulty, or a rank changed it "
+             "alone)");
 }
 
 void DistributedDataParallel::make_reducer() {
@@ -126,13 +128,15 @@ void DistributedDataParallel::make_reducer() {
   for (std::size_t i = 0; i < names_.size(); ++i) names[i] = names_[i];
   reducer_ = std::make_shared<c10d::Reducer>(
       parameters_, buckets, communicator_.process_group(), dense, static_cast<std::int64_t>(cap),
-      options_.find_unused_parameters, options_.gradient_as_bucket_view, names, static_cast<std::int64_t>(first),
+      options_.find_unused_parameters, options_.gradient_as_bucket_view, names,
+      static_cast<std::int64_t>(first),
       /*skip_all_reduce_unused_params=*/false, /*use_python_reducer=*/false, std::vector<std::int64_t>{});
   logger_ = std::make_shared<c10d::Logger>(reducer_);
   std::vector<int> devices;
   if (parameters_.front().is_cuda()) devices.push_back(parameters_.front().get_device());
   logger_->set_construction_data_and_log(module_->name(), devices, devices.empty() ? -1 : devices.front(),
-                                         options_.broadcast_buffers, /*has_sync_bn=*/false, options_.static_graph);
+                                         options_.broadcast_buffers, /*has_sync_bn=*/false,
+                                         options_.static_graph);
   reducer_->set_logger(logger_);
   if (options_.static_graph) {
     reducer_->set_static_graph();
@@ -168,7 +172,8 @@ void DistributedDataParallel::finish_backward() {
       if (!parameters_[i].grad().defined()) missing += (missing.empty() ? "" : ", ") + names_[i];
     fail(ErrorKind::internal, "rank ", communicator_.rank(),
          ": the backward pass ended before all gradients were reduced; parameters without a gradient: ",
-         missing.empty() ? "some in this step" : missing, " (use them, freeze them, or set find_unused_parameters)");
+         missing.empty() ? "some in this step" : missing,
+         " (use them, freeze them, or set find_unused_parameters)");
   }
 }
 

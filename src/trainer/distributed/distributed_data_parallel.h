@@ -24,18 +24,18 @@ namespace isnet {
 
 /// The names and defaults of torch.nn.parallel.DistributedDataParallel, but for broadcast_buffers.
 struct DistributedDataParallelOptions {
-  double bucket_cap_mb = 25;           ///< MiB of gradients sent together
-  double first_bucket_mb = 1;          ///< of the first one, small so that sending starts early
-  bool find_unused_parameters = false; ///< parameters may get no gradient in some steps
+  double bucket_cap_mb = 25;             ///< MiB of gradients sent together
+  double first_bucket_mb = 1;            ///< of the first one, small so that sending starts early
+  bool find_unused_parameters = false;   ///< parameters may get no gradient in some steps
   bool gradient_as_bucket_view = false;  ///< gradients live in the buckets: less memory, one copy less
-  bool static_graph = false;           ///< the same parameters are used, in the same way, in every step
+  bool static_graph = false;             ///< the same parameters are used, in the same way, in every step
   /// Rank 0's buffers (BN statistics) replace those of the others before each forward pass that trains. Off:
   /// each rank keeps its own until synchronise_buffers().
   bool broadcast_buffers = false;
 };
 
-/// Which parameters share a bucket, in the order of sending: indices into the trainable parameters. Sums of three
-/// or more ranks depend on it, so a checkpoint of a bitwise resumable run keeps it.
+/// Which parameters share a bucket, in the order of sending: indices into the trainable parameters. Sums of
+/// three or more ranks depend on it, so a checkpoint of a bitwise resumable run keeps it.
 using BucketPlan = std::vector<std::vector<std::size_t>>;
 
 /// In each step, on every rank:
@@ -45,14 +45,14 @@ using BucketPlan = std::vector<std::vector<std::size_t>>;
 ///     ddp.backward(loss);        // or prepare_backward(loss), loss.backward(), finish_backward()
 ///     // gradients are the mean over ranks now
 ///
-/// Gradient accumulation: hold a NoSync during the steps (prepare_forward to finish_backward) that only add up.
-/// In a world of one nothing happens. One thread at a time.
+/// Gradient accumulation: hold a NoSync during the steps (prepare_forward to finish_backward) that only add
+/// up. In a world of one nothing happens. One thread at a time.
 class DistributedDataParallel {
  public:
-  /// Collective: checks that all ranks have parameters and buffers of the same names, shapes and types, gives all
-  /// of them rank 0's values and verifies that they arrived. Parameters on one device, those without
-  /// requires_grad are left out of the reduction. Errors: usage (models differ: rank and parameter; nothing to
-  /// train), communication (values differ after the broadcast: rank and parameter).
+  /// Collective: checks that all ranks have parameters and buffers of the same names, shapes and types, gives
+  /// all of them rank 0's values and verifies that they arrived. Parameters on one device, those without
+  /// requires_grad are left out of the reduction. Errors: usage (models differ: rank and parameter; nothing
+  /// to train), communication (values differ after the broadcast: rank and parameter).
   DistributedDataParallel(std::shared_ptr<torch::nn::Module> module, Communicator communicator,
                           const DistributedDataParallelOptions& options = {});
   ~DistributedDataParallel();
@@ -64,8 +64,8 @@ class DistributedDataParallel {
   void prepare_backward(const at::Tensor& loss);
   /// Errors: internal, when a parameter got no gradient although find_unused_parameters is off.
   void finish_backward();
-  /// prepare_backward, loss.backward(), finish_backward. Errors: communication, when another rank is gone or hangs
-  /// (loss.backward() alone throws c10d's exceptions); internal, as finish_backward.
+  /// prepare_backward, loss.backward(), finish_backward. Errors: communication, when another rank is gone or
+  /// hangs (loss.backward() alone throws c10d's exceptions); internal, as finish_backward.
   void backward(const at::Tensor& loss);
 
   /// While it lives, backward passes add up local gradients and send nothing. The first synchronised backward
@@ -87,8 +87,8 @@ class DistributedDataParallel {
 
   /// Collective: rank 0's buffers on every rank (before validation and checkpoints).
   void synchronise_buffers();
-  /// Collective: errors (communication, rank and tensor) unless parameters, and buffers if asked for, are bitwise
-  /// equal on all ranks.
+  /// Collective: errors (communication, rank and tensor) unless parameters, and buffers if asked for, are
+  /// bitwise equal on all ranks.
   void verify_same_model(bool with_buffers = true) const;
 
   /// The plan in use; empty in a world of one.

@@ -1,6 +1,6 @@
-// The one file that sees Gloo's headers. The wheel has Gloo inside but not its headers; those of another version
-// (Debian's libgloo-dev) serve for the declarations, so nothing here may instantiate a class of Gloo's: the object
-// file must define no vtable of theirs (a test looks).
+// The one file that sees Gloo's headers. The wheel has Gloo inside but not its headers; those of another
+// version (Debian's libgloo-dev) serve for the declarations, so nothing here may instantiate a class of
+// Gloo's: the object file must define no vtable of theirs (a test looks).
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
 #include "trainer/distributed/process_group.h"
@@ -14,8 +14,8 @@ c10::intrusive_ptr<c10d::Backend> connect(const BackendPlace& place) {
   return c10::make_intrusive<c10d::ProcessGroupGloo>(place.store, place.rank, place.world_size, options);
 }
 
-const Registration<BackendFactory> registration(process_group_backends(),
-                                                {"gloo", "TCP, for CPU tensors (and CUDA by way of the CPU)", {}, connect});
+const Registration<BackendFactory> registration(
+    process_group_backends(), {"gloo", "TCP, for CPU tensors (and CUDA by way of the CPU)", {}, connect});
 
 }  // namespace
 }  // namespace isnet

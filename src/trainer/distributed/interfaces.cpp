@@ -36,7 +36,9 @@ std::vector<std::size_t> on_network(const std::vector<Host>& hosts, const Interf
 
 }  // namespace
 
-bool Interface::loopback() const { return (ntohl(address) >> 24) == 127; }
+bool Interface::loopback() const {
+  return (ntohl(address) >> 24) == 127;
+}
 
 bool Interface::same_network(const Interface& other) const {
   return netmask == other.netmask && (address & netmask) == (other.address & other.netmask);

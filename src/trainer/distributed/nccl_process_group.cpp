@@ -10,7 +10,8 @@ namespace {
 
 c10::intrusive_ptr<c10d::Backend> connect(const BackendPlace& place) {
   const auto devices = c10::cuda::device_count();
-  if (devices == 0) fail(ErrorKind::usage, "--backend nccl needs a GPU, this host has none: use --backend gloo");
+  if (devices == 0)
+    fail(ErrorKind::usage, "--backend nccl needs a GPU, this host has none: use --backend gloo");
   c10::cuda::set_device(static_cast<c10::DeviceIndex>(place.local_rank % devices));
   auto options = c10d::ProcessGroupNCCL::Options::create();
   options->timeout = place.timeout;

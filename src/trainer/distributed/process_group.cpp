@@ -36,8 +36,8 @@ c10::intrusive_ptr<c10d::Store> open_store(World& world) {
     return c10::make_intrusive<c10d::PrefixStore>("isnet-" + place.token, std::move(store));
   } catch (const std::exception& e) {
     fail(ErrorKind::communication, "rank ", world.rank(), " on ", world.host(), " cannot reach rank 0 at ",
-         place.address, " port ", place.port, " (a firewall, or the wrong interface: see GLOO_SOCKET_IFNAME): ",
-         first_line(e));
+         place.address, " port ", place.port,
+         " (a firewall, or the wrong interface: see GLOO_SOCKET_IFNAME): ", first_line(e));
   }
 }
 
@@ -57,8 +57,8 @@ void greet(c10d::Store& store, const World& world) {
     } catch (const std::exception&) {
       missing = " 0 (its store does not answer)";
     }
-    fail(ErrorKind::communication, "rank ", world.rank(), ": not all ranks have come to the rendezvous; missing:",
-         missing, ": ", first_line(e));
+    fail(ErrorKind::communication, "rank ", world.rank(),
+         ": not all ranks have come to the rendezvous; missing:", missing, ": ", first_line(e));
   }
 }
 
@@ -94,12 +94,8 @@ c10::intrusive_ptr<ProcessGroup> make_process_group(World& world, const ProcessG
   const auto store = open_store(world);
   greet(*store, world);
   auto group = c10::make_intrusive<ProcessGroup>(store, world.rank(), world.size());
-  BackendPlace place{nullptr,
-                     world.rank(),
-                     world.size(),
-                     world.local_rank(),
-                     world.rendezvous().interface,
-                     options.timeout};
+  BackendPlace place{
+      nullptr, world.rank(), world.size(), world.local_rank(), world.rendezvous().interface, options.timeout};
   const auto connect = [&](const std::string& backend) {
     place.store = c10::make_intrusive<c10d::PrefixStore>(backend, store);
     return process_group_backends().at(backend).make(place);
@@ -113,8 +109,8 @@ c10::intrusive_ptr<ProcessGroup> make_process_group(World& world, const ProcessG
   } catch (const Error&) {
     throw;
   } catch (const std::exception& e) {
-    fail(ErrorKind::communication, "rank ", world.rank(), " on ", world.host(), ": the ranks cannot connect over ",
-         place.interface, " (", name, "): ", first_line(e));
+    fail(ErrorKind::communication, "rank ", world.rank(), " on ", world.host(),
+         ": the ranks cannot connect over ", place.interface, " (", name, "): ", first_line(e));
   }
   return group;
 }
@@ -125,10 +121,11 @@ std::vector<OptionSpec> distributed_options() {
   if (std::find(backends.begin(), backends.end(), "nccl") == backends.end()) backends.emplace_back("nccl");
   return {choice_option("backend", "auto", "What carries gradients between ranks: nccl for CUDA, else gloo",
                         backends),
-          integer_option("master-port", "0", "TCP port of rank 0 for the ranks' rendezvous; 0: a free one", 0, 65535),
+          integer_option("master-port", "0", "TCP port of rank 0 for the ranks' rendezvous; 0: a free one", 0,
+                         65535),
           integer_option("threads", "0", "Threads per rank; 0: this rank's share of the cores", 0, 4096),
-          real_option("distributed-timeout", "600", "Seconds after which a collective that hangs is an error", 0,
-                      1e9, true)};
+          real_option("distributed-timeout", "600", "Seconds after which a collective that hangs is an error",
+                      0, 1e9, true)};
 }
 
 WorldOptions world_options(const OptionValues& options) {

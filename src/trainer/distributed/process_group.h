@@ -20,10 +20,10 @@ class Store;
 namespace isnet {
 
 struct ProcessGroupOptions {
-  /// "gloo" (CPU, and CUDA by way of host memory), "nccl" (CUDA), or "auto": nccl for CUDA where it is compiled
-  /// in, else gloo.
+  /// "gloo" (CPU, and CUDA by way of host memory), "nccl" (CUDA), or "auto": nccl for CUDA where it is
+  /// compiled in, else gloo.
   std::string backend = "auto";
-  c10::DeviceType device = c10::DeviceType::CPU;  ///< where the parameters are
+  c10::DeviceType device = c10::DeviceType::CPU;                 ///< where the parameters are
   std::chrono::milliseconds timeout = std::chrono::minutes(10);  ///< of one collective
 };
 
@@ -43,8 +43,8 @@ using BackendFactory = std::function<c10::intrusive_ptr<c10d::Backend>(const Bac
 /// The registered backends; "nccl" is among them when the torch wheel has CUDA.
 Registry<BackendFactory>& process_group_backends();
 
-/// The name that "auto" stands for with this device; other names are checked. Errors: usage (unknown name, or a
-/// backend that cannot carry this device's tensors).
+/// The name that "auto" stands for with this device; other names are checked. Errors: usage (unknown name, or
+/// a backend that cannot carry this device's tensors).
 std::string resolve_backend(const ProcessGroupOptions& options);
 
 /// The process group of all ranks: CPU tensors go through Gloo, CUDA tensors through the backend asked for.

@@ -25,7 +25,8 @@ struct AdamKind {
     state->exp_avg_sq(values.tensor("exp_avg_sq", parameter));
     state->max_exp_avg_sq(values.tensor("max_exp_avg_sq", parameter));
     if (!state->exp_avg().defined() || !state->exp_avg_sq().defined())
-      fail(ErrorKind::checkpoint, "optimiser states 'exp_avg' and 'exp_avg_sq' belong together, one is missing");
+      fail(ErrorKind::checkpoint,
+           "optimiser states 'exp_avg' and 'exp_avg_sq' belong together, one is missing");
     return state;
   }
 };
@@ -43,20 +44,19 @@ std::unique_ptr<Optimizer> make(NamedParameters parameters, const OptionValues& 
 }
 
 std::vector<OptionSpec> adam_options() {
-  return {text_option("betas", "0.9,0.999", "B,B", "Adam, AdamW: decay of the running means of gradient and square"),
+  return {text_option("betas", "0.9,0.999", "B,B",
+                      "Adam, AdamW: decay of the running means of gradient and square"),
           real_option("adam-epsilon", "1e-8", "Adam, AdamW: added to the root of the mean square", 0, 1),
-          real_option("weight-decay", "", "Share of the parameters subtracted per unit of --lr (default 0; adamw 0.01)",
-                      0, 1e6)};
+          real_option("weight-decay", "",
+                      "Share of the parameters subtracted per unit of --lr (default 0; adamw 0.01)", 0, 1e6)};
 }
 
 const Registration<OptimizerFactory> adam(
-    optimizers(),
-    {"adam", "Adam (Kingma and Ba, 2015)", adam_options(),
-     make<torch::optim::Adam, torch::optim::AdamParamState, torch::optim::AdamOptions>});
+    optimizers(), {"adam", "Adam (Kingma and Ba, 2015)", adam_options(),
+                   make<torch::optim::Adam, torch::optim::AdamParamState, torch::optim::AdamOptions>});
 const Registration<OptimizerFactory> adamw(
-    optimizers(),
-    {"adamw", "Adam with decoupled weight decay (Loshchilov and Hutter, 2019)", adam_options(),
-     make<torch::optim::AdamW, torch::optim::AdamWParamState, torch::optim::AdamWOptions>});
+    optimizers(), {"adamw", "Adam with decoupled weight decay (Loshchilov and Hutter, 2019)", adam_options(),
+                   make<torch::optim::AdamW, torch::optim::AdamWParamState, torch::optim::AdamWOptions>});
 
 }  // namespace
 }  // namespace isnet

@@ -22,8 +22,10 @@ at::Tensor total_norm(const std::vector<at::Tensor>& gradients) {
 }  // namespace
 
 std::vector<OptionSpec> gradient_clipping_options() {
-  return {real_option("gradient-clip-val", "", "Largest norm (or value) of the gradients; none by default", 0, 1e30, true),
-          choice_option("gradient-clip-algorithm", "norm", "What --gradient-clip-val limits", {"norm", "value"})};
+  return {
+      real_option("gradient-clip-val", "", "Largest norm (or value) of the gradients; none by default", 0,
+                  1e30, true),
+      choice_option("gradient-clip-algorithm", "norm", "What --gradient-clip-val limits", {"norm", "value"})};
 }
 
 GradientClipping gradient_clipping(const OptionValues& options) {

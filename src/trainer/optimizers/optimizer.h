@@ -27,8 +27,8 @@ class Optimizer {
   virtual void zero_grad() = 0;
   virtual void set_learning_rate(double rate) = 0;
 
-  /// Tensors named `<parameter>.<state>`, e.g. `features.conv0.weight.momentum_buffer`: copies. Counts are int64
-  /// scalars. Loading them into a fresh optimiser of the same kind continues bitwise.
+  /// Tensors named `<parameter>.<state>`, e.g. `features.conv0.weight.momentum_buffer`: copies. Counts are
+  /// int64 scalars. Loading them into a fresh optimiser of the same kind continues bitwise.
   virtual std::map<std::string, at::Tensor> state() const = 0;
   /// Errors: checkpoint (unknown parameter or state, another shape), naming it.
   virtual void load_state(const std::map<std::string, at::Tensor>& state) = 0;

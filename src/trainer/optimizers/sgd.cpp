@@ -36,8 +36,8 @@ const Registration<OptimizerFactory> registration(
      "stochastic gradient descent with momentum",
      {real_option("momentum", "0.9", "SGD: share of the last step that goes into the next", 0, 1),
       switch_option("nesterov", false, "SGD: Nesterov's momentum"),
-      real_option("weight-decay", "", "Share of the parameters subtracted per unit of --lr (default 0; adamw 0.01)", 0,
-                  1e6)},
+      real_option("weight-decay", "",
+                  "Share of the parameters subtracted per unit of --lr (default 0; adamw 0.01)", 0, 1e6)},
      make});
 
 }  // namespace

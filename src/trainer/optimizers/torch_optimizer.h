@@ -79,9 +79,10 @@ class TorchOptimizer : public Optimizer {
       const std::string key = owner ? full_name.substr(dot + 1) : "";
       const auto keys = Kind::names();
       if (!owner || std::find(keys.begin(), keys.end(), key) == keys.end())
-        fail(ErrorKind::checkpoint, "optimiser state '", full_name,
-             "' belongs to no trained parameter of this optimiser (use the --optimizer and the network of the "
-             "run that wrote it)");
+        fail(
+            ErrorKind::checkpoint, "optimiser state '", full_name,
+            "' belongs to no trained parameter of this optimiser (use the --optimizer and the network of the "
+            "run that wrote it)");
       by_parameter[owner][key] = tensor;
     }
     torch_.state().clear();

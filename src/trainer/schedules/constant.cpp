@@ -3,10 +3,12 @@
 namespace isnet {
 namespace {
 
-const Registration<Schedule> registration(
-    schedules(), {"constant", "the same rate throughout", {}, [](const ScheduleOptions& options, const Progress&) {
-                    return options.rate;
-                  }});
+const Registration<Schedule> registration(schedules(), {"constant",
+                                                        "the same rate throughout",
+                                                        {},
+                                                        [](const ScheduleOptions& options, const Progress&) {
+                                                          return options.rate;
+                                                        }});
 
 }  // namespace
 }  // namespace isnet

@@ -16,29 +16,31 @@ OptionSpec gamma_option() {
 }
 
 const Registration<Schedule> step(
-    schedules(),
-    {"step",
-     "times --lr-gamma every --lr-step-size epochs",
-     {gamma_option(), integer_option("lr-step-size", "30", "step: epochs between two falls", 1)},
-     [](const ScheduleOptions& options, const Progress& progress) {
-       return fallen(options, progress.epoch / options.step_size);
-     }});
+    schedules(), {"step",
+                  "times --lr-gamma every --lr-step-size epochs",
+                  {gamma_option(), integer_option("lr-step-size", "30", "step: epochs between two falls", 1)},
+                  [](const ScheduleOptions& options, const Progress& progress) {
+                    return fallen(options, progress.epoch / options.step_size);
+                  }});
 
 const Registration<Schedule> multi_step(
     schedules(),
     {"multi-step",
      "times --lr-gamma at each epoch of --lr-milestones",
-     {gamma_option(), integers_option("lr-milestones", "", "multi-step: epochs (from 0) at which the rate falls", 0)},
+     {gamma_option(),
+      integers_option("lr-milestones", "", "multi-step: epochs (from 0) at which the rate falls", 0)},
      [](const ScheduleOptions& options, const Progress& progress) {
        return fallen(options, std::count_if(options.milestones.begin(), options.milestones.end(),
                                             [&](auto epoch) { return progress.epoch >= epoch; }));
      }});
 
-const Registration<Schedule> exponential(
-    schedules(), {"exponential", "times --lr-gamma every epoch", {gamma_option()},
-                  [](const ScheduleOptions& options, const Progress& progress) {
-                    return fallen(options, progress.epoch);
-                  }});
+const Registration<Schedule> exponential(schedules(),
+                                         {"exponential",
+                                          "times --lr-gamma every epoch",
+                                          {gamma_option()},
+                                          [](const ScheduleOptions& options, const Progress& progress) {
+                                            return fallen(options, progress.epoch);
+                                          }});
 
 }  // namespace
 }  // namespace isnet

@@ -19,12 +19,12 @@ struct Progress {
 
 /// The options of a schedule, validated.
 struct ScheduleOptions {
-  double rate = 0.01;              ///< --lr
-  double min_rate = 0;             ///< --lr-min: where cosine ends, and below which the others do not go
-  double gamma = 0.1;              ///< --lr-gamma: factor of step, multi-step, exponential
-  std::int64_t step_size = 30;     ///< --lr-step-size: epochs between two falls of step
+  double rate = 0.01;           ///< --lr
+  double min_rate = 0;          ///< --lr-min: where cosine ends, and below which the others do not go
+  double gamma = 0.1;           ///< --lr-gamma: factor of step, multi-step, exponential
+  std::int64_t step_size = 30;  ///< --lr-step-size: epochs between two falls of step
   std::vector<std::int64_t> milestones;  ///< --lr-milestones: epochs at which multi-step falls
-  std::int64_t warmup_steps = 0;   ///< --warmup-steps: the rate rises linearly in these
+  std::int64_t warmup_steps = 0;         ///< --warmup-steps: the rate rises linearly in these
 };
 
 /// The rate at this progress, warm-up left out.
