@@ -15,8 +15,7 @@ std::vector<OptionGroup> inspect_options() {
             integer_option("pixel-samples", "1000", "Samples of each split whose pixels are looked at", 0),
             flag_option("shards", "List the shard files"),
             flag_option("verify", "Compare all checksums and read every sample")},
-           {}},
-          common_options()};
+           {}}};
 }
 
 void print_shards(const SplitSummary& summary) {

@@ -54,8 +54,7 @@ std::vector<OptionGroup> pack_options() {
   return {{"Input", input_options(), {}},
           {"Images and masks", image_options(), {}},
           std::move(background),
-          {"Output", output_options(), {}},
-          common_options()};
+          {"Output", output_options(), {}}};
 }
 
 IdxDataSetOptions idx_options(const OptionValues& options) {
@@ -89,8 +88,8 @@ IdxDataSetOptions idx_options(const OptionValues& options) {
 void print_report(const std::string& name, const SplitReport& report) {
   std::cout << "split " << name << ": " << report.samples << " samples";
   if (report.marked > 0)
-    std::cout << ", " << report.marked << " marked; the mask covers some of the mark in " << report.partly_covered
-              << ", all of it in " << report.fully_covered << " (left out there)";
+    std::cout << ", " << report.marked << " marked (mark partly covered by the mask in " << report.partly_covered
+              << ", wholly in " << report.fully_covered << ")";
   std::cout << '\n';
 }
 

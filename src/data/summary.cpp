@@ -88,7 +88,7 @@ std::string summary_text(const SplitSummary& summary, const std::vector<std::str
   out << "split " << summary.name << ": " << summary.samples << " samples in " << summary.shards.size() << " shard"
       << (summary.shards.size() == 1 ? "" : "s") << "; " << layout_text(summary.layout) << '\n';
   for (std::size_t k = 0; k < summary.class_counts.size(); ++k)
-    out << "  class " << k << (k < class_names.size() && class_names[k] != cat(k) ? " " + class_names[k] : "") << ": "
+    out << "  class " << k << (k < class_names.size() && class_names[k] != cat(k) ? cat(" (", class_names[k], ")") : "") << ": "
         << summary.class_counts[k] << '\n';
   if (summary.looked_at == 0) return out.str();
   out << std::fixed << std::setprecision(4) << "  pixels: mean " << summary.mean << ", std "
