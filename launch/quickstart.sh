@@ -89,7 +89,7 @@ evaluate() {
   local network
   for network in classifier isnet; do
     "$isnet" evaluate --checkpoint "$output/$network/checkpoints/last.ckpt" --data "$data" \
-      --split "${tests[@]}" --output "$output/$network/evaluation" || return
+      --split "$(IFS=,; echo "${tests[*]}")" --output "$output/$network/evaluation" || return
   done
 }
 
