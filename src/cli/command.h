@@ -38,8 +38,9 @@ struct Invocation {
   OptionValues options;  ///< validated one by one; what depends on several is the command's to check
   std::vector<std::string> positionals;
   /// Set by a command once it is one of several ranks: called after the message of an uncaught error was
-  /// written, with the exit status of the error. It must end the other ranks too (MPI_Abort). If it returns,
-  /// the process leaves at once, without static destructors.
+  /// written, with the exit status of the error. It must end the other ranks too (World::fail). The command's
+  /// own objects are gone by then: the hook shares what it needs. When it returns, the process leaves at
+  /// once, without static destructors.
   std::function<void(int status)> on_failure;
 };
 

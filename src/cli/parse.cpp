@@ -5,6 +5,7 @@
 #include <boost/program_options/options_description.hpp>
 #include <boost/program_options/parsers.hpp>
 #include <boost/program_options/value_semantic.hpp>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -134,6 +135,16 @@ void apply_config(const EarlyOptions& early, OptionValues& values) {
   }
 }
 
+/// Whatever is in force has to survive options.ini, where "#" begins a comment and blanks around a value do
+/// not count. Errors: usage.
+void check_fits_ini(const std::string& name, const std::string& value) {
+  const bool blanks = !value.empty() && (std::isspace(static_cast<unsigned char>(value.front())) ||
+                                         std::isspace(static_cast<unsigned char>(value.back())));
+  if (blanks || value.find_first_of("#\n\r") != std::string::npos)
+    fail(ErrorKind::usage, "--", name, ": '", value,
+         "' is not allowed: an option file cannot hold '#', line breaks, or blanks at either end");
+}
+
 void check_positionals(const Command& command, const std::vector<std::string>& given) {
   const bool any_number = !command.positionals.empty() && command.positionals.back().repeated;
   if (!any_number && given.size() > command.positionals.size())
@@ -191,6 +202,7 @@ Invocation parse_command_line(const Command& command, const std::vector<std::str
       invocation.positionals.push_back(value);
     } else if (std::none_of(own.begin(), own.end(),
                             [&](const auto& one) { return one.name == option.string_key; })) {
+      check_fits_ini(option.string_key, value);
       invocation.options.set(option.string_key, value);
     }
   }

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <sstream>
 
 namespace isnet::cli {
@@ -14,12 +13,6 @@ std::size_t terminal_width() {
   winsize size{};
   if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return without_terminal;
   return std::clamp<std::size_t>(size.ws_col, narrowest, widest);
-}
-
-bool colours_allowed(int descriptor) {
-  const char* no_colour = std::getenv("NO_COLOR");  // https://no-color.org
-  const char* terminal = std::getenv("TERM");
-  return ::isatty(descriptor) && !(no_colour && *no_colour) && terminal && std::string(terminal) != "dumb";
 }
 
 std::string wrapped(const std::string& text, std::size_t width, std::size_t indent) {

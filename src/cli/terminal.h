@@ -9,9 +9,6 @@ namespace isnet::cli {
 /// Columns for text on stdout: those of the terminal, at most 120; 100 when stdout is none.
 std::size_t terminal_width();
 
-/// Whether escape sequences may be written to this descriptor: a terminal, not "dumb", NO_COLOR unset.
-bool colours_allowed(int descriptor);
-
 /// The words of `text` in lines of at most `width` columns, every line but the first indented.
 std::string wrapped(const std::string& text, std::size_t width, std::size_t indent);
 

@@ -58,6 +58,12 @@ TEST(Main, TheCommandLineWinsOverTheConfigFile) {
   EXPECT_THAT(result.out, HasSubstr("data = there\n"));
 }
 
+TEST(Main, TheConfigFileMayBeAPipe) {
+  const std::string command =
+      std::string("printf 'lr = 0.5\\n' | ") + CLI_PROBE + " probe --config /dev/stdin";
+  EXPECT_THAT(run_process({"sh", "-c", command}).out, HasSubstr("lr = 0.5\n"));
+}
+
 TEST(Main, AnUnknownOptionOfTheConfigFileIsNamedWithTheFile) {
   isnet::testing::TemporaryFolder folder;
   write_file_atomically(folder / "recipe.ini", "lrr = 0.5\n");

@@ -104,6 +104,12 @@ TEST_F(ParseConfig, WhatARunWroteIsReadBack) {
   EXPECT_EQ(again.options.ini(), first.options.ini());
 }
 
+TEST_F(ParseConfig, ValuesThatAFileCannotHoldAreRefused) {
+  for (const std::string value : {"a#b", " a", "a ", "a\nb"})
+    EXPECT_THROW(parsed({"--data", value, "name"}), Error) << value;
+  EXPECT_EQ(parsed({"--data", "a  b=;c", "name"}).options.text("data"), "a  b=;c");
+}
+
 TEST_F(ParseConfig, AWrongLineIsNamedWithItsFile) {
   EXPECT_THAT(refusal({"--config", file_with("max-epoch = 5\n"), "name"}),
               AllOf(HasSubstr("options.ini: unknown option 'max-epoch'"), HasSubstr("'max-epochs'")));
