@@ -132,7 +132,7 @@ class PanelWriter {
 
  private:
   void write_header() {
-    constexpr int bar_width = 100, bar_height = 10, word_width = 62;
+    constexpr int bar_width = 100, bar_height = 10, word_width = 66;
     const int legend = bar_width + 2 * word_width;
     const bool fits = picture_.width() > 3 * legend;
     const int room = picture_.width() - 2 * margin - (fits ? legend : 0);
@@ -147,14 +147,29 @@ class PanelWriter {
     picture_.write("positive", x + bar_width + 5, baseline, word_width, faint);
   }
 
-  void add_cell(Picture enlarged, const std::vector<std::string>& lines, bool bold) {
+  /// A name and a mark behind it, which stays whole when the name is too long. Bold when marked.
+  struct Heading {
+    std::string name, mark;
+  };
+
+  void add_cell(const Picture& enlarged, const Heading& heading, const std::vector<std::string>& lines) {
     const int x = layout_.x(cell_), y = layout_.y(cell_);
     picture_.fill(x - 1, y - 1, enlarged.width() + 2, enlarged.height() + 2, frame);
     picture_.place(enlarged, x, y);
     int baseline = y + layout_.cell_height() + line_height - 2;
-    for (std::size_t i = 0; i < lines.size(); ++i, baseline += line_height)
-      picture_.write(lines[i], x, baseline, layout_.cell_width(), i == 0 ? ink : faint, i == 0 && bold);
+    write_heading(heading, x, baseline);
+    for (const auto& line : lines)
+      picture_.write(line, x, baseline += line_height, layout_.cell_width(), faint);
     ++cell_;
+  }
+
+  void write_heading(const Heading& heading, int x, int baseline) {
+    const bool bold = !heading.mark.empty();
+    const int mark_width = Picture::text_width(heading.mark, bold);
+    const int name_room = layout_.cell_width() - mark_width;
+    const int name_width = std::min(Picture::text_width(heading.name, bold), name_room);
+    picture_.write(heading.name, x, baseline, name_room, ink, bold);
+    picture_.write(heading.mark, x + name_width, baseline, mark_width, ink, bold);
   }
 
   void add_image() {
@@ -162,14 +177,14 @@ class PanelWriter {
     if (!input_.mask.empty())
       draw_outline(image, mask_of_map(input_, 0), input_.width, input_.height, layout_.factor(),
                    outline_on_image);
-    add_cell(std::move(image), {"image", formatted("%d x %d", input_.width, input_.height)}, false);
+    add_cell(image, {"image", ""}, {formatted("%d x %d", input_.width, input_.height)});
   }
 
   void add_mask() {
     const double area = std::accumulate(input_.mask.begin(), input_.mask.end(), 0.0) /
                         static_cast<double>(input_.mask.size());
-    add_cell(picture_of_mask(input_).enlarged(layout_.factor()),
-             {"mask", formatted("%.1f %% of the image", 100 * area)}, false);
+    add_cell(picture_of_mask(input_).enlarged(layout_.factor()), {"mask", ""},
+             {formatted("%.1f %% of the image", 100 * area)});
   }
 
   void add_map(std::size_t map) {
@@ -184,16 +199,16 @@ class PanelWriter {
       draw_outline(enlarged, mask, input_.width, input_.height, layout_.factor(), outline_on_map);
 
     const auto& caption = input_.maps[map];
-    std::string name = caption.class_name;
-    if (caption.is_label)
-      name += caption.is_predicted ? " (label, predicted)" : " (label)";
-    else if (caption.is_predicted)
-      name += " (predicted)";
-    std::vector<std::string> lines{name, formatted("logit %.3g, p %.3f", caption.logit, caption.probability)};
+    std::vector<std::string> lines{formatted("logit %.3g, p %.3f", caption.logit, caption.probability)};
     if (!mask.empty())
       lines.push_back(formatted("background %.1f %%", 100 * background_share(heatmap, mask)));
-    lines.push_back(formatted("scale +-%.2g", maximum));
-    add_cell(std::move(enlarged), lines, caption.is_label || caption.is_predicted);
+    lines.push_back(formatted("full colour at %.2g", maximum));
+    add_cell(enlarged, {caption.class_name, mark_of(caption)}, lines);
+  }
+
+  static std::string mark_of(const MapCaption& caption) {
+    if (caption.is_label) return caption.is_predicted ? " (label, predicted)" : " (label)";
+    return caption.is_predicted ? " (predicted)" : "";
   }
 
   const PanelInput& input_;

@@ -11,7 +11,6 @@
 namespace isnet {
 namespace {
 
-constexpr int font = cv::FONT_HERSHEY_SIMPLEX;
 constexpr double font_scale = 0.45;
 constexpr Colour rule_colour{200, 200, 200};
 
@@ -30,14 +29,14 @@ std::string ascii(const std::string& text) {
   return result;
 }
 
-int text_width(const std::string& text, int thickness) {
-  int baseline = 0;
-  return cv::getTextSize(text, font, font_scale, thickness, &baseline).width;
+/// Bold is a font of its own: a thicker pen would fill the letters at this size.
+int font_of(bool bold) {
+  return bold ? cv::FONT_HERSHEY_DUPLEX : cv::FONT_HERSHEY_SIMPLEX;
 }
 
-std::string cut_to(std::string text, int max_width, int thickness) {
-  if (text_width(text, thickness) <= max_width) return text;
-  while (!text.empty() && text_width(text + "..", thickness) > max_width) text.pop_back();
+std::string cut_to(std::string text, int max_width, bool bold) {
+  if (Picture::text_width(text, bold) <= max_width) return text;
+  while (!text.empty() && Picture::text_width(text + "..", bold) > max_width) text.pop_back();
   return text + "..";
 }
 
@@ -74,10 +73,14 @@ void Picture::place(const Picture& other, int x, int y) {
 
 void Picture::write(const std::string& text, int x, int y, int max_width, Colour colour, bool bold) {
   without_threads();
-  const int thickness = bold ? 2 : 1;
   cv::Mat view(height_, width_, CV_8UC3, pixels_.data());
-  cv::putText(view, cut_to(ascii(text), max_width, thickness), {x, y}, font, font_scale,
-              {double(colour.red), double(colour.green), double(colour.blue)}, thickness, cv::LINE_AA);
+  cv::putText(view, cut_to(ascii(text), max_width, bold), {x, y}, font_of(bold), font_scale,
+              {double(colour.red), double(colour.green), double(colour.blue)}, 1, cv::LINE_AA);
+}
+
+int Picture::text_width(const std::string& text, bool bold) {
+  int baseline = 0;
+  return cv::getTextSize(ascii(text), font_of(bold), font_scale, 1, &baseline).width;
 }
 
 Picture Picture::enlarged(int factor) const {

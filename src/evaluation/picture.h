@@ -29,6 +29,9 @@ class Picture {
   /// font knows ASCII only: other characters become "?".
   void write(const std::string& text, int x, int y, int max_width, Colour colour, bool bold = false);
 
+  /// Pixels that a line of text takes when written.
+  static int text_width(const std::string& text, bool bold = false);
+
   /// Every pixel as a square of factor×factor pixels.
   Picture enlarged(int factor) const;
 
