@@ -5,6 +5,7 @@
 // Files are opened for reading without file locking, which Lustre and NFS often refuse.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -121,7 +122,7 @@ class Group : public Object {
 
   /// Missing groups on the way are made.
   Group create_group(const std::string& path);
-  /// Contiguous, uninitialised, stored as T; missing groups on the way are made.
+  /// Contiguous, stored as T (no text), zero until it is written; missing groups on the way are made.
   template <typename T>
   Dataset create_dataset(const std::string& path, const Shape& shape);
   template <typename T>
@@ -136,7 +137,11 @@ class Group : public Object {
 
  private:
   std::vector<std::string> names_of(bool groups, bool datasets) const;
+  void check_count(const std::string& path, std::size_t values, const Shape& shape) const;
 };
+
+template <>
+Dataset Group::write(const std::string& path, const std::vector<std::string>& values, const Shape& shape);
 
 /// A file, which is its root group.
 class File : public Group {

@@ -108,12 +108,11 @@ Handle new_dataset(const OpenFile& file, const std::string& path, hid_t type, co
           H5Dclose};
 }
 
-template <typename T>
-hid_t stored_type(const Handle& text) {
-  if constexpr (std::is_same_v<T, std::string>)
-    return text.id();
-  else
-    return native_type<T>();
+// Texts one after the other, each filled up with zeros to `length`.
+std::vector<char> packed_texts(const std::vector<std::string>& texts, size_t length) {
+  std::vector<char> bytes(texts.size() * length, '\0');
+  for (size_t i = 0; i < texts.size(); ++i) std::copy(texts[i].begin(), texts[i].end(), bytes.begin() + i * length);
+  return bytes;
 }
 
 }  // namespace
@@ -131,27 +130,37 @@ Group Group::create_group(const std::string& path) {
 template <typename T>
 Dataset Group::create_dataset(const std::string& path, const Shape& shape) {
   const std::string full = joined_path(path_, path);
-  const Handle text = detail::text_type();
-  auto handle = std::make_shared<Handle>(new_dataset(*file_, full, stored_type<T>(text), shape));
+  auto handle = std::make_shared<Handle>(new_dataset(*file_, full, native_type<T>(), shape));
   return Dataset(file_, std::move(handle), full);
+}
+
+void Group::check_count(const std::string& path, size_t values, const Shape& shape) const {
+  if (element_count(shape) != static_cast<std::int64_t>(values))
+    fail(ErrorKind::internal, where(), ": ", values, " values for '", path, "' of shape ", shape_text(shape));
 }
 
 template <typename T>
 Dataset Group::write(const std::string& path, const std::vector<T>& values, const Shape& shape) {
-  if (element_count(shape) != static_cast<std::int64_t>(values.size()))
-    fail(ErrorKind::internal, where(), ": ", values.size(), " values for '", path, "' of shape ", shape_text(shape));
+  check_count(path, values.size(), shape);
   Dataset dataset = create_dataset<T>(path, shape);
-  const auto write_all = [&](hid_t type, const void* data) {
-    checked(file_->kind, dataset.where(), "write",
-            [&] { return H5Dwrite(dataset.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data); });
-  };
-  if constexpr (std::is_same_v<T, std::string>) {
-    std::vector<const char*> pointers;
-    for (const auto& text : values) pointers.push_back(text.c_str());
-    write_all(detail::text_type().id(), pointers.data());
-  } else {
-    write_all(native_type<T>(), values.data());
-  }
+  checked(file_->kind, dataset.where(), "write",
+          [&] { return H5Dwrite(dataset.id(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()); });
+  return dataset;
+}
+
+// Fixed length: faster than variable length, and what damage in a file can do to it is less.
+template <>
+Dataset Group::write(const std::string& path, const std::vector<std::string>& values, const Shape& shape) {
+  check_count(path, values.size(), shape);
+  size_t length = 1;
+  for (const auto& text : values) length = std::max(length, text.size());
+  const Handle type = detail::fixed_text_type(length);
+  const std::string full = joined_path(path_, path);
+  auto handle = std::make_shared<Handle>(new_dataset(*file_, full, type.id(), shape));
+  Dataset dataset(file_, std::move(handle), full);
+  const auto bytes = packed_texts(values, length);
+  checked(file_->kind, dataset.where(), "write",
+          [&] { return H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()); });
   return dataset;
 }
 
@@ -207,6 +216,5 @@ ISNET_HDF5_INSTANTIATE(std::int64_t)
 ISNET_HDF5_INSTANTIATE(std::int32_t)
 ISNET_HDF5_INSTANTIATE(std::uint8_t)
 ISNET_HDF5_INSTANTIATE(std::uint16_t)
-ISNET_HDF5_INSTANTIATE(std::string)
 
 }  // namespace isnet::hdf5

@@ -56,6 +56,15 @@ Handle text_type() {
   return type;
 }
 
+Handle fixed_text_type(size_t length) {
+  silence_this_thread();
+  Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type.id(), length);
+  H5Tset_strpad(type.id(), H5T_STR_NULLPAD);
+  H5Tset_cset(type.id(), H5T_CSET_UTF8);
+  return type;
+}
+
 ElementType element_type_of(hid_t type) {
   const H5T_class_t kind = H5Tget_class(type);
   if (kind == H5T_STRING) return ElementType::string;

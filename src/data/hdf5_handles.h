@@ -63,6 +63,8 @@ hid_t native_type();
 Handle new_space(const Shape& shape);
 /// UTF-8 text of variable length.
 Handle text_type();
+/// UTF-8 text of `length` bytes, shorter ones filled up with zeros.
+Handle fixed_text_type(size_t length);
 
 ElementType element_type_of(hid_t type);
 
