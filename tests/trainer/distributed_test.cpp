@@ -107,6 +107,7 @@ TEST(Distributed, DifferentNetworksAreRefusedWithTheParameter) {
 TEST(Distributed, AKilledRankEndsTheOthersSoon) {
   const auto result = ranks(3, "killed", {.timeout = std::chrono::seconds(60)});
   EXPECT_NE(result.status, 0);
+  EXPECT_THAT(result.output, Not(HasSubstr("pair.cc")));
   EXPECT_FALSE(result.timed_out) << result.output;
   EXPECT_LT(result.seconds, 30);
 }

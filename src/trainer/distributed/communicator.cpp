@@ -1,13 +1,11 @@
 #include "trainer/distributed/communicator.h"
 
 #include <ATen/ATen.h>
-#include <c10/util/Exception.h>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include <algorithm>
 #include <cstring>
 #include <sstream>
-#include <typeinfo>
 
 #include "base/error.h"
 
@@ -35,9 +33,8 @@ void guarded(const Communicator& communicator, const char* operation, const Coll
   try {
     collective()->wait();
   } catch (const std::exception& e) {
-    const std::string cause = e.what();
     fail(ErrorKind::communication, "rank ", communicator.rank(), " of ", communicator.world_size(), ": ",
-         operation, " failed, another rank is gone or hangs: ", cause.substr(0, cause.find('\n')));
+         operation, " failed, another rank is gone or hangs: ", communication_failure_text(e));
   }
 }
 
@@ -135,14 +132,6 @@ std::vector<std::string> Communicator::all_gather(const std::string& text) const
 
 void Communicator::barrier() const {
   if (process_group()) maximum(0);
-}
-
-bool is_communication_failure(const std::exception& exception) {
-  if (const auto* error = dynamic_cast<const Error*>(&exception))
-    return error->kind() == ErrorKind::communication;
-  if (dynamic_cast<const c10::DistError*>(&exception)) return true;
-  // Gloo's exceptions are known by the name of their type only, without its headers.
-  return std::string(typeid(exception).name()).find("gloo") != std::string::npos;
 }
 
 namespace {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <string>
 #include <utility>
@@ -54,10 +53,6 @@ class Communicator {
   std::string backend_ = "none";
   std::shared_ptr<Group> group_;
 };
-
-/// Whether an exception of the library's comes from the connection between ranks (Gloo, NCCL, the store):
-/// another rank is gone or hangs, and this one is innocent.
-bool is_communication_failure(const std::exception& exception);
 
 /// A fact that must be the same on all ranks: its name for messages ("options", "torch") and its text.
 using Fact = std::pair<std::string, std::string>;

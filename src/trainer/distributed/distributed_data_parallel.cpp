@@ -184,7 +184,7 @@ void DistributedDataParallel::backward(const at::Tensor& loss) {
   } catch (const std::exception& e) {
     if (!is_communication_failure(e)) throw;
     fail(ErrorKind::communication, "rank ", communicator_.rank(), " of ", communicator_.world_size(),
-         ": averaging gradients failed, another rank is gone or hangs: ", e.what());
+         ": averaging gradients failed, another rank is gone or hangs: ", communication_failure_text(e));
   }
   finish_backward();
 }

@@ -1,10 +1,15 @@
 #include "trainer/distributed/process_group.h"
 
+#include <c10/util/Exception.h>
+#include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <typeinfo>
 #include <vector>
 
 #include "base/error.h"
@@ -17,10 +22,20 @@ using c10d::ProcessGroup;
 // How long a rank may take from MPI's start to the rendezvous.
 constexpr auto rendezvous_timeout = std::chrono::minutes(2);
 
-std::string first_line(const std::exception& e) {
-  const std::string text = e.what();
-  return text.substr(0, text.find('\n'));
-}
+// While it lives, c10d does not warn that addresses have no names: clusters without reverse look-up are
+// common, and the errors say it all. TORCH_CPP_LOG_LEVEL wins.
+class QuietConnecting {
+ public:
+  QuietConnecting() {
+    if (!std::getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = 2;  // errors
+  }
+  ~QuietConnecting() { FLAGS_caffe2_log_level = before_; }
+  QuietConnecting(const QuietConnecting&) = delete;
+  QuietConnecting& operator=(const QuietConnecting&) = delete;
+
+ private:
+  int before_ = FLAGS_caffe2_log_level;
+};
 
 c10::intrusive_ptr<c10d::Store> open_store(World& world) {
   const auto& place = world.rendezvous();
@@ -37,7 +52,7 @@ c10::intrusive_ptr<c10d::Store> open_store(World& world) {
   } catch (const std::exception& e) {
     fail(ErrorKind::communication, "rank ", world.rank(), " on ", world.host(), " cannot reach rank 0 at ",
          place.address, " port ", place.port,
-         " (a firewall, or the wrong interface: see GLOO_SOCKET_IFNAME): ", first_line(e));
+         " (a firewall, or the wrong interface: see GLOO_SOCKET_IFNAME): ", communication_failure_text(e));
   }
 }
 
@@ -58,7 +73,8 @@ void greet(c10d::Store& store, const World& world) {
       missing = " 0 (its store does not answer)";
     }
     fail(ErrorKind::communication, "rank ", world.rank(),
-         ": not all ranks have come to the rendezvous; missing:", missing, ": ", first_line(e));
+         ": not all ranks have come to the rendezvous; missing:", missing, ": ",
+         communication_failure_text(e));
   }
 }
 
@@ -69,6 +85,24 @@ ProcessGroup::BackendType backend_type(const std::string& name) {
 }
 
 }  // namespace
+
+bool is_communication_failure(const std::exception& exception) {
+  if (const auto* error = dynamic_cast<const Error*>(&exception))
+    return error->kind() == ErrorKind::communication;
+  if (dynamic_cast<const c10::DistError*>(&exception)) return true;
+  // Gloo's exceptions are known by the name of their type only, without its headers.
+  return std::string(typeid(exception).name()).find("gloo") != std::string::npos;
+}
+
+std::string communication_failure_text(const std::exception& exception) {
+  std::string text = exception.what();
+  text = text.substr(0, text.find('\n'));
+  // Gloo: "[/path/pair.cc:537] Read error [10.0.0.1]:54460: … This is typically caused by …".
+  if (const auto end = text.find("] "); text.rfind("[/", 0) == 0 && end != std::string::npos)
+    text.erase(0, end + 2);
+  if (const auto advice = text.find(" This is typically"); advice != std::string::npos) text.erase(advice);
+  return text;
+}
 
 Registry<BackendFactory>& process_group_backends() {
   static Registry<BackendFactory> registry("backend");
@@ -91,6 +125,7 @@ std::string resolve_backend(const ProcessGroupOptions& options) {
 c10::intrusive_ptr<ProcessGroup> make_process_group(World& world, const ProcessGroupOptions& options) {
   const std::string name = resolve_backend(options);
   if (world.size() == 1) return nullptr;
+  const QuietConnecting quiet;
   const auto store = open_store(world);
   greet(*store, world);
   auto group = c10::make_intrusive<ProcessGroup>(store, world.rank(), world.size());
@@ -110,7 +145,8 @@ c10::intrusive_ptr<ProcessGroup> make_process_group(World& world, const ProcessG
     throw;
   } catch (const std::exception& e) {
     fail(ErrorKind::communication, "rank ", world.rank(), " on ", world.host(),
-         ": the ranks cannot connect over ", place.interface, " (", name, "): ", first_line(e));
+         ": the ranks cannot connect over ", place.interface, " (", name,
+         "): ", communication_failure_text(e));
   }
   return group;
 }

@@ -5,6 +5,7 @@
 #include <c10/util/intrusive_ptr.h>
 
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <string>
 
@@ -51,6 +52,12 @@ std::string resolve_backend(const ProcessGroupOptions& options);
 /// nullptr in a world of one. Collective. Errors: usage (backend), communication (ranks that did not come, by
 /// number; connections that failed).
 c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(World& world, const ProcessGroupOptions& options);
+
+/// Whether an exception of the library's comes from the connection between ranks (Gloo, NCCL, the store):
+/// another rank is gone or hangs, and this one is innocent.
+bool is_communication_failure(const std::exception& exception);
+/// Its cause in one line, without source places and advice of the library's.
+std::string communication_failure_text(const std::exception& exception);
 
 /// --backend, --master-port, --threads, --distributed-timeout.
 std::vector<OptionSpec> distributed_options();
