@@ -1,0 +1,137 @@
+// isnet evaluate: losses and scores of a trained network on splits of a data set.
+#include <ATen/ATen.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/model_setup.h"
+#include "evaluation/metrics.h"
+#include "evaluation/table.h"
+#include "trainer/bn_statistics.h"
+#include "trainer/distributed/bootstrap.h"
+#include "trainer/evaluation_loop.h"
+#include "trainer/options.h"
+
+namespace isnet::cli {
+namespace {
+
+std::vector<OptionGroup> evaluate_options() {
+  std::vector<OptionSpec> what = trained_model_options();
+  for (auto& more :
+       {text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required)"),
+        text_option("split", "", "NAME,NAME", "splits to evaluate (default: all whose names begin with test)"),
+        text_option("output", "", "DIR", "folder for metrics.json"),
+        integer_option("batch-size", "64", "samples of a batch", 1),
+        integer_option("recompute-bn-statistics", "0", "batches of split train for re-estimating BN statistics first; scores without it are shown too", 0),
+        integer_option("num-workers", "1", "threads that read data", 1, 1024),
+        integer_option("seed", "0", "of stochastic heatmaps and of the order for BN statistics", 0)})
+    what.push_back(more);
+  std::vector<OptionGroup> groups{{"Model and data", std::move(what), {}}};
+  groups.push_back({"Device", device_option_specs(), {}});
+  for (auto& group : model_option_groups()) groups.push_back(std::move(group));
+  return groups;
+}
+
+std::vector<std::string> splits_of(const OptionValues& options, const DataSet& data) {
+  if (options.has("split")) return options.list("split");
+  std::vector<std::string> names;
+  for (const auto& name : data.split_names())
+    if (name.rfind("test", 0) == 0 || data.is_single_shard()) names.push_back(name);
+  if (names.empty()) fail(ErrorKind::usage, "the data set has no split whose name begins with test; name one with --split");
+  return names;
+}
+
+Loader loader_of(const std::shared_ptr<const SplitReader>& split, const OptionValues& options, bool shuffle) {
+  SamplerOptions sampling;
+  sampling.size = split->size();
+  sampling.batch_size = options.integer("batch-size");
+  sampling.shuffle = shuffle;
+  sampling.seed = static_cast<std::uint64_t>(options.integer("seed"));
+  sampling.last_batch = LastBatch::short_;
+  LoaderOptions loading;
+  loading.workers = static_cast<int>(options.integer("num-workers"));
+  loading.double_precision = precision_of(options) == at::kDouble;
+  return Loader(split, Sampler(sampling), loading);
+}
+
+Scores score(Network& network, Objective& objective, const std::shared_ptr<const SplitReader>& split,
+             const DataSet& data, const OptionValues& options, const EvaluationPlace& place) {
+  if (split->layout().labels == LabelKind::none)
+    fail(ErrorKind::data, data.path().string(), ": split ", split->name(), " has no labels; evaluate needs them");
+  const bool multi = split->layout().labels == LabelKind::multi;
+  std::vector<std::string> losses{"loss", "loss_classification"};
+  if (objective.needs_masks()) losses.emplace_back("loss_heatmap");
+  Scores scores(multi ? ScoreKind::multi_label : ScoreKind::single_label, data.description().class_names, losses);
+  const auto observe = [&](const Batch& batch, const Losses& result, std::int64_t samples) {
+    const auto weight = static_cast<double>(samples);
+    scores.add_loss("loss", result.total.item<double>(), weight);
+    for (const auto& [name, value] : result.parts) scores.add_loss(name, value.item<double>(), weight);
+    if (multi) {
+      const at::Tensor truth = (batch.labels > 0.5).to(at::kByte).cpu().contiguous();
+      const at::Tensor predicted = (result.logits > 0).to(at::kByte).cpu().contiguous();
+      const auto classes = static_cast<std::size_t>(truth.size(1));
+      for (std::int64_t i = 0; i < samples; ++i)
+        scores.add({truth.data_ptr<std::uint8_t>() + static_cast<std::size_t>(i) * classes, classes},
+                   {predicted.data_ptr<std::uint8_t>() + static_cast<std::size_t>(i) * classes, classes});
+    } else {
+      const at::Tensor predicted = result.logits.argmax(1).cpu(), truth = batch.labels.cpu().contiguous();
+      for (std::int64_t i = 0; i < samples; ++i)
+        scores.add(truth.data_ptr<std::int64_t>()[i], predicted.data_ptr<std::int64_t>()[i]);
+    }
+  };
+  Loader loader = loader_of(split, options, false);
+  evaluate(network, objective, loader, place, Communicator(), observe);
+  return scores;
+}
+
+int run_evaluate(Invocation& invocation) {
+  OptionValues& options = invocation.options;
+  const at::Device device = device_of(options, 0);
+  const EvaluationPlace place{device, precision_of(options)};
+  TrainedModel model = load_trained_model(options, place.device, place.dtype);
+  const auto objective = objectives().at(options.text("objective")).make(options);
+  const auto splits = splits_of(options, *model.data);
+
+  Table table({"split", "statistics", "samples", "loss", "accuracy"});
+  nlohmann::ordered_json json;
+  const auto add_row = [&](const std::string& split, const char* statistics, const Scores& scores) {
+    table.add({split, statistics, cat(scores.samples()), fixed(scores.loss(), 4), fixed(scores.accuracy(), 4)});
+  };
+  const std::int64_t batches = options.integer("recompute-bn-statistics");
+  for (const auto& name : splits) {
+    const Scores scores = score(*model.network, *objective, model.data->split(name), *model.data, options, place);
+    add_row(name, "stored", scores);
+    if (batches == 0) json[name] = scores.to_json();
+  }
+  if (batches > 0) {
+    Loader loader = loader_of(model.data->split("train"), options, true);
+    recompute_bn_statistics(*model.network, loader, batches, 0, place, Communicator());
+    for (const auto& name : splits) {
+      const Scores scores = score(*model.network, *objective, model.data->split(name), *model.data, options, place);
+      add_row(name, "re-estimated", scores);
+      json[name] = scores.to_json();
+    }
+  }
+  std::cout << table.text();
+  if (options.has("output")) {
+    const std::filesystem::path folder(options.text("output"));
+    create_folders(folder);
+    write_file_atomically(folder / "metrics.json", json.dump(2) + "\n");
+    log::info(cat("metrics written to ", (folder / "metrics.json").string()));
+  }
+  return 0;
+}
+
+Command evaluate_command() {
+  return {"evaluate", "Score a trained network", "isnet evaluate --checkpoint FILE --data DIR [options]", {},
+          evaluate_options, run_evaluate, 40};
+}
+
+const CommandRegistration registration(evaluate_command);
+
+}  // namespace
+}  // namespace isnet::cli

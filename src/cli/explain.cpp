@@ -1,0 +1,255 @@
+// isnet explain: heatmaps of a trained network, as HDF5 and as pictures.
+#include <ATen/ATen.h>
+
+#include <iostream>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/model_setup.h"
+#include "data/hdf5.h"
+#include "data/loader.h"
+#include "evaluation/background_share.h"
+#include "evaluation/panel.h"
+#include "model/lrp/selection.h"
+#include "model/lrp/walk.h"
+#include "trainer/batches.h"
+#include "trainer/options.h"
+
+namespace isnet::cli {
+namespace {
+
+std::vector<OptionGroup> explain_options() {
+  std::vector<OptionSpec> what = trained_model_options();
+  for (auto& more :
+       {text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required)"),
+        text_option("split", "test", "NAME", "split to explain"),
+        text_option("output", "", "FILE.h5", "file for logits, heatmaps, labels, ids"),
+        text_option("pictures", "", "DIR", "folder for PNG panels"),
+        integer_option("limit", "0", "explain the first N samples only; 0: all", 0),
+        integer_option("pictures-limit", "16", "panels to draw at most", 1),
+        flag_option("train-statistics", "normalise with each batch's statistics instead of the running ones"),
+        integer_option("batch-size", "16", "samples of a batch", 1),
+        integer_option("seed", "0", "of stochastic heatmaps", 0)})
+    what.push_back(more);
+  std::vector<OptionGroup> groups{{"Model and data", std::move(what), {}}};
+  groups.push_back({"Device", device_option_specs(), {}});
+  for (auto& group : model_option_groups()) groups.push_back(std::move(group));
+  return groups;
+}
+
+struct Explained {
+  at::Tensor logits, heatmaps, classes;  // B×K, B×M×3×H×W, B×M or undefined
+};
+
+// The datasets of --output, filled batch by batch into a temporary file that gets its name at the end.
+class HeatmapFile {
+ public:
+  HeatmapFile(std::filesystem::path path, std::int64_t samples, at::ScalarType dtype)
+      : path_(std::move(path)), temporary_(temporary_name(path_)), file_(hdf5::File::create(temporary_)), samples_(samples), dtype_(dtype) {}
+  ~HeatmapFile() {
+    std::error_code ignored;
+    if (!committed_) std::filesystem::remove(temporary_, ignored);
+  }
+  HeatmapFile(const HeatmapFile&) = delete;
+  HeatmapFile& operator=(const HeatmapFile&) = delete;
+
+  void append(const Explained& batch) {
+    write("logits", batch.logits);
+    write("heatmaps", batch.heatmaps);
+    if (batch.classes.defined() && batch.classes.size(1) == 1) {
+      const at::Tensor classes = batch.classes.flatten().cpu().contiguous();
+      if (written_ == 0) file_.create_dataset<std::int64_t>("map_class", {samples_});
+      file_.dataset("map_class").write_rows(written_, classes.size(0), classes.data_ptr<std::int64_t>());
+    }
+    written_ += batch.logits.size(0);
+  }
+  void finish(const SplitReader& split, std::int64_t samples) {
+    if (split.layout().labels == LabelKind::single) {
+      std::vector<std::int64_t> labels;
+      for (std::int64_t i = 0; i < samples; ++i) labels.push_back(split.label(i));
+      file_.write("labels", labels, {samples});
+    } else if (split.layout().labels == LabelKind::multi) {
+      const std::int64_t classes = file_.dataset("logits").shape()[1];
+      std::vector<float> row(static_cast<std::size_t>(classes));
+      std::vector<std::uint8_t> labels;
+      for (std::int64_t i = 0; i < samples; ++i) {
+        split.multi_label(i, row.data());
+        for (const float value : row) labels.push_back(value > 0.5f);
+      }
+      file_.write("labels", labels, {samples, classes});
+    }
+    std::vector<std::string> ids;
+    for (std::int64_t i = 0; i < samples; ++i) ids.push_back(split.id(i));
+    file_.write("ids", ids, {samples});
+    file_.close();
+    commit_file(temporary_, path_);
+    committed_ = true;
+  }
+
+ private:
+  void write(const char* name, const at::Tensor& tensor) {
+    if (dtype_ == at::kDouble) write_as<double>(name, tensor);
+    else write_as<float>(name, tensor);
+  }
+  template <typename Real>
+  void write_as(const char* name, const at::Tensor& tensor) {
+    const at::Tensor host = tensor.to(at::kCPU, dtype_).contiguous();
+    if (written_ == 0) {
+      hdf5::Shape shape = host.sizes().vec();
+      shape[0] = samples_;
+      file_.create_dataset<Real>(name, shape);
+    }
+    file_.dataset(name).write_rows(written_, host.size(0), host.data_ptr<Real>());
+  }
+
+  std::filesystem::path path_, temporary_;
+  hdf5::File file_;
+  std::int64_t samples_;
+  at::ScalarType dtype_;
+  std::int64_t written_ = 0;
+  bool committed_ = false;
+};
+
+std::vector<float> floats(const at::Tensor& tensor) {
+  const at::Tensor host = tensor.to(at::kCPU, at::kFloat).contiguous();
+  return {host.data_ptr<float>(), host.data_ptr<float>() + host.numel()};
+}
+
+class Explainer {
+ public:
+  Explainer(OptionValues& options)
+      : options_(options), device_(device_of(options, 0)), dtype_(precision_of(options)),
+        model_(load_trained_model(options, device_, dtype_)), split_(model_.data->split(options.text("split"))),
+        selection_(heatmap_selections().at(options.text("heatmaps")).make(options)) {
+    lrp_.form = options.text("lrp-form") == "flex" ? LrpForm::flex : LrpForm::block;
+    lrp_.epsilon = options.real("lrp-epsilon");
+    lrp_.first_layer = options.text("first-layer");
+    const std::int64_t limit = options.integer("limit");
+    samples_ = limit > 0 ? std::min(limit, split_->size()) : split_->size();
+  }
+
+  int run() {
+    const at::NoGradGuard no_grad;
+    std::unique_ptr<HeatmapFile> file;
+    if (options_.has("output")) file = std::make_unique<HeatmapFile>(options_.text("output"), samples_, dtype_);
+    if (options_.has("pictures")) create_folders(options_.text("pictures"));
+    double background = 0;
+    std::int64_t maps = 0;
+    for (std::int64_t first = 0; first < samples_; first += options_.integer("batch-size")) {
+      const Batch batch = read(first, std::min(options_.integer("batch-size"), samples_ - first));
+      const Explained explained = explain(batch);
+      if (file) file->append(explained);
+      for (std::int64_t i = 0; i < batch.size(); ++i) {
+        if (batch.masks.defined()) add_background(batch, explained, i, background, maps);
+        if (options_.has("pictures") && first + i < options_.integer("pictures-limit")) draw(batch, explained, i);
+      }
+    }
+    if (file) file->finish(*split_, samples_);
+    std::cout << samples_ << " samples of split " << split_->name() << " explained";
+    if (maps > 0) std::cout << "; share of relevance in the background, mean over " << maps << " heatmaps: " << background / static_cast<double>(maps);
+    std::cout << '\n';
+    return 0;
+  }
+
+ private:
+  Batch read(std::int64_t first, std::int64_t count) const {
+    BatchPlan plan;
+    for (std::int64_t i = 0; i < count; ++i) plan.ids.push_back(first + i);
+    plan.counted.assign(plan.ids.size(), 1);
+    return to_batch(read_batch(*split_, plan, 0, 0, dtype_ == at::kDouble), device_, dtype_);
+  }
+
+  Explained explain(const Batch& batch) const {
+    TapeContext context;
+    context.recording = true;
+    context.statistics = options_.flag("train-statistics") ? BatchStatistics::batch : BatchStatistics::running;
+    Tape tape(std::move(context));
+    const Value out = model_.network->forward(tape, batch.images);
+    const Selected selected = selection_->select(tape.output(out), batch, static_cast<std::uint64_t>(options_.integer("seed")));
+    return {tape.output(out), relevance(tape, out, selected.start, lrp_), selected.classes};
+  }
+
+  static at::Tensor mask_of(const Batch& batch, const Explained& explained, std::int64_t i, std::int64_t map) {
+    const at::Tensor mask = batch.masks[i];  // 1×H×W or K×1×H×W
+    if (mask.dim() == 3) return mask;
+    return mask[explained.classes.defined() ? explained.classes[i][map].item<std::int64_t>() : map];
+  }
+
+  static void add_background(const Batch& batch, const Explained& explained, std::int64_t i, double& sum, std::int64_t& maps) {
+    for (std::int64_t map = 0; map < explained.heatmaps.size(1); ++map, ++maps)
+      sum += background_share(floats(explained.heatmaps[i][map]), floats(mask_of(batch, explained, i, map)));
+  }
+
+  void draw(const Batch& batch, const Explained& explained, std::int64_t i) const {
+    const std::int64_t index = batch.ids[i].item<std::int64_t>();
+    const at::Tensor logits = explained.logits[i].to(at::kCPU, at::kDouble).contiguous();
+    const bool single = split_->layout().labels != LabelKind::multi;
+    const at::Tensor probabilities = (single ? logits.softmax(0) : logits.sigmoid()).contiguous();
+    const auto image = floats(batch.images[i]);
+    std::vector<float> mask, heatmaps;
+    PanelInput input;
+    input.title = split_->id(index);
+    input.height = static_cast<int>(batch.images.size(2));
+    input.width = static_cast<int>(batch.images.size(3));
+    for (const std::int64_t map : shown_maps(explained, logits, i, single ? label_of(index) : -1)) {
+      const std::int64_t k = explained.classes.defined() ? explained.classes[i][map].item<std::int64_t>() : map;
+      MapCaption caption;
+      caption.class_name = model_.data->description().class_names.at(static_cast<std::size_t>(k));
+      caption.logit = logits[k].item<double>();
+      caption.probability = probabilities[k].item<double>();
+      caption.is_label = single ? label_of(index) == k : batch.labels[i][k].item<double>() > 0.5;
+      caption.is_predicted = single ? logits.argmax().item<std::int64_t>() == k : caption.logit > 0;
+      input.maps.push_back(caption);
+      const auto values = floats(explained.heatmaps[i][map]);
+      heatmaps.insert(heatmaps.end(), values.begin(), values.end());
+      if (batch.masks.defined() && (mask.empty() || batch.masks.dim() == 5)) {
+        const auto more = floats(mask_of(batch, explained, i, map));
+        mask.insert(mask.end(), more.begin(), more.end());
+      }
+    }
+    input.image = image;
+    input.mask = mask;
+    input.heatmaps = heatmaps;
+    write_png(std::filesystem::path(options_.text("pictures")) / safe_file_name(input.title), panel(input));
+  }
+
+  std::int64_t label_of(std::int64_t index) const {
+    return split_->layout().labels == LabelKind::single ? split_->label(index) : -1;
+  }
+
+  static std::vector<std::int64_t> shown_maps(const Explained& explained, const at::Tensor& logits, std::int64_t, std::int64_t label) {
+    if (explained.classes.defined()) {
+      std::vector<std::int64_t> every(static_cast<std::size_t>(explained.heatmaps.size(1)));
+      for (std::size_t i = 0; i < every.size(); ++i) every[i] = static_cast<std::int64_t>(i);
+      return every;
+    }
+    return maps_to_show({logits.data_ptr<double>(), static_cast<std::size_t>(logits.size(0))}, label, 10);
+  }
+
+  OptionValues& options_;
+  at::Device device_;
+  at::ScalarType dtype_;
+  TrainedModel model_;
+  std::shared_ptr<const SplitReader> split_;
+  std::unique_ptr<HeatmapSelection> selection_;
+  LrpOptions lrp_;
+  std::int64_t samples_ = 0;
+};
+
+int run_explain(Invocation& invocation) {
+  if (!invocation.options.has("output") && !invocation.options.has("pictures"))
+    fail(ErrorKind::usage, "nothing to write: give --output FILE.h5, --pictures DIR, or both");
+  return Explainer(invocation.options).run();
+}
+
+Command explain_command() {
+  return {"explain", "Compute heatmaps of a trained network", "isnet explain --checkpoint FILE --data DIR --output FILE.h5 [options]",
+          {}, explain_options, run_explain, 50};
+}
+
+const CommandRegistration registration(explain_command);
+
+}  // namespace
+}  // namespace isnet::cli

@@ -1,0 +1,132 @@
+#include "cli/model_setup.h"
+
+#include <ATen/ATen.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "model/losses/heatmap_loss.h"
+#include "model/lrp/first_layer.h"
+#include "model/lrp/selection.h"
+#include "model/weights.h"
+#include "trainer/checkpoint.h"
+
+namespace isnet::cli {
+namespace {
+
+OptionSpec normalize_option() {
+  OptionSpec spec = text_option("normalize", "none", "none|imagenet|M,S", "input normalisation (x - M)/S, part of the model");
+  spec.refusal = [](const std::string& text) -> std::string {
+    try {
+      parse_normalization(text);
+      return "";
+    } catch (const Error&) {
+      return "none|imagenet|M,S or M,M,M,S,S,S with every S above 0";
+    }
+  };
+  return spec;
+}
+
+// Tensors under plain names, and what was stored with them.
+struct StoredModel {
+  NamedTensors tensors;
+  ModelDescription description;
+};
+
+StoredModel read_checkpoint(const std::string& file) {
+  const StoredCheckpoint checkpoint = load_checkpoint(file);
+  StoredModel stored;
+  for (const auto& [name, tensor] : checkpoint.tensors)
+    if (name.rfind("model.", 0) == 0) stored.tensors[name.substr(6)] = tensor;
+  stored.description.options = checkpoint.state.value("options", "");
+  stored.description.class_names = checkpoint.state.value("class_names", std::vector<std::string>{});
+  return stored;
+}
+
+StoredModel read_weights(const std::string& path) {
+  const safetensors::File file(path);
+  StoredModel stored;
+  for (const auto& [name, view] : file.tensors()) stored.tensors[name] = tensor_of(view);
+  const auto found = file.metadata().find("isnet.options");
+  if (found != file.metadata().end()) stored.description.options = found->second;
+  return stored;
+}
+
+// Rows of the classifying layer's weight.
+std::int64_t classes_of(const StoredModel& stored, const std::string& file) {
+  const auto head = stored.tensors.find("classifier.weight");
+  if (head == stored.tensors.end() || head->second.dim() != 2)
+    fail(ErrorKind::checkpoint, file, ": no tensor 'classifier.weight' of two dimensions: these are not weights of a known network");
+  return head->second.size(0);
+}
+
+}  // namespace
+
+std::vector<OptionGroup> model_option_groups() {
+  std::vector<OptionGroup> groups;
+  groups.push_back(strategy_group("Network", networks(), "network", "densenet121", "architecture",
+                                  {normalize_option(),
+                                   real_option("dropout", "", "before the head (default: 0.5 for isnet, 0 for classifier)", 0, 0.999),
+                                   integer_option("num-classes", "", "classes (default: from the data)", 1)}));
+  groups.push_back(strategy_group("Heatmaps", heatmap_selections(), "heatmaps", "all", "which heatmaps a step computes"));
+  groups.push_back(strategy_group("First layer", first_layer_rules(), "first-layer", "zb", "rule of the layer that reads the pixels"));
+  groups.push_back(strategy_group("Heatmap loss", heatmap_losses(), "heatmap-loss", "gwrp", "how relevance in the background is punished"));
+  groups.push_back(strategy_group("Objective", objectives(), "objective", "isnet", "what a step computes"));
+  return groups;
+}
+
+void settle_defaults(OptionValues& options) {
+  const bool heatmaps = options.text("objective") != "classifier";
+  if (!options.has("dropout")) options.set("dropout", heatmaps ? "0.5" : "0");
+  if (options.known("recompute-bn-statistics") && !options.has("recompute-bn-statistics"))
+    options.set("recompute-bn-statistics", heatmaps ? "64" : "0");
+}
+
+void adopt_options(OptionValues& options, const std::string& ini) {
+  std::istringstream lines(ini);
+  for (std::string line; std::getline(lines, line);) {
+    const auto equals = line.find(" = ");
+    if (equals == std::string::npos) continue;
+    const std::string name = line.substr(0, equals);
+    if (options.known(name) && !options.given(name)) options.set(name, line.substr(equals + 3));
+  }
+}
+
+std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t num_classes, at::Device device,
+                                      at::ScalarType dtype) {
+  at::manual_seed(static_cast<std::uint64_t>(options.integer("seed")));
+  auto network = networks().at(options.text("network")).make(options, num_classes);
+  network->normalization = parse_normalization(options.text("normalize"));
+  network->to(device, dtype);
+  network->eval();
+  return network;
+}
+
+std::vector<OptionSpec> trained_model_options() {
+  return {text_option("checkpoint", "", "FILE", "checkpoint of a training; its options are taken over"),
+          text_option("weights", "", "FILE", "weights (safetensors); with --network unless the file says it")};
+}
+
+TrainedModel load_trained_model(OptionValues& options, at::Device device, at::ScalarType dtype) {
+  const bool from_checkpoint = options.has("checkpoint");
+  if (from_checkpoint == options.has("weights"))
+    fail(ErrorKind::usage, "one of --checkpoint and --weights is needed", from_checkpoint ? ", not both" : "");
+  if (!options.has("data")) fail(ErrorKind::usage, "--data: is required");
+  TrainedModel model;
+  model.source = options.text(from_checkpoint ? "checkpoint" : "weights");
+  const StoredModel stored = from_checkpoint ? read_checkpoint(model.source) : read_weights(model.source);
+  adopt_options(options, stored.description.options);
+  settle_defaults(options);
+  const std::int64_t classes = classes_of(stored, model.source);
+  if (options.given("num-classes") && options.integer("num-classes") != classes)
+    fail(ErrorKind::usage, "--num-classes: '", options.integer("num-classes"), "' is not allowed; the head of ", model.source,
+         " has ", classes);
+  model.data = std::make_unique<DataSet>(options.text("data"), classes);
+  model.network = make_network(options, classes, device, dtype);
+  load_weights(model.source, stored.tensors, *model.network);
+  return model;
+}
+
+}  // namespace isnet::cli

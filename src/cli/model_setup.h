@@ -1,0 +1,49 @@
+// From options, checkpoints and weights files to networks: shared by the commands that run one.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "data/data_set.h"
+#include "model/network.h"
+#include "model/objectives/objective.h"
+
+namespace isnet::cli {
+
+/// --network and its options; --objective, heatmaps, rules, losses and their options.
+std::vector<OptionGroup> model_option_groups();
+
+/// Options that are "" until the objective is known get their defaults: dropout (0.5 for objectives with heatmaps,
+/// else 0), recompute-bn-statistics (64, else 0).
+void settle_defaults(OptionValues& options);
+
+/// Sets every option that `ini` (lines "name = value") has, this command knows, and the user did not give.
+void adopt_options(OptionValues& options, const std::string& ini);
+
+/// A network as the options say, in eval mode, initialised from --seed.
+std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t num_classes, at::Device device,
+                                      at::ScalarType dtype);
+
+/// What goes into weights files and checkpoints besides tensors, so that they can be used without options.
+struct ModelDescription {
+  std::string options;  ///< ini
+  std::vector<std::string> class_names;
+};
+
+/// --checkpoint, --weights: a trained network, and the data set that fits it.
+std::vector<OptionSpec> trained_model_options();
+struct TrainedModel {
+  std::shared_ptr<Network> network;
+  std::unique_ptr<DataSet> data;
+  std::string source;  ///< the file's name
+};
+/// Reads --checkpoint or --weights (options in it are adopted, the user's win), opens --data with as many classes
+/// as the head has, and loads the tensors. Errors: usage (neither or both given), checkpoint, data.
+TrainedModel load_trained_model(OptionValues& options, at::Device device, at::ScalarType dtype);
+
+}  // namespace isnet::cli

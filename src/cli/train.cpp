@@ -1,0 +1,221 @@
+// isnet train: from options to a fitted network in a run folder.
+#include <ATen/Parallel.h>
+#include <torch/version.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/model_setup.h"
+#include "model/weights.h"
+#include "trainer/callbacks/model_checkpoint.h"
+#include "trainer/callbacks/progress.h"
+#include "trainer/distributed/bootstrap.h"
+#include "trainer/loggers/csv_logger.h"
+#include "trainer/run_folder.h"
+#include "trainer/trainer.h"
+
+namespace isnet::cli {
+namespace {
+
+std::vector<OptionGroup> train_options() {
+  std::vector<OptionGroup> groups;
+  groups.push_back({"Data and output",
+                    {text_option("data", "", "DIR", "data set, or one shard (required)"),
+                     text_option("output", "", "DIR", "folder of the run (required)"),
+                     text_option("resume", "", "last|FILE", "go on from the newest valid checkpoint of --output, or from this one"),
+                     flag_option("overwrite", "replace the run that --output holds"),
+                     text_option("weights", "", "FILE", "start from these weights (safetensors)")},
+                    {}});
+  for (auto& group : model_option_groups()) groups.push_back(std::move(group));
+  groups.push_back({"Optimiser", optimizer_options(), {}});
+  groups.push_back({"Learning rate", schedule_options(), {}});
+  groups.push_back({"Training", trainer_option_specs(), {}});
+  groups.push_back({"Distribution", distributed_options(), {}});
+  return groups;
+}
+
+// Options that a resumed run may not change: its checkpoint means nothing under others.
+constexpr const char* bound_options[] = {
+    "network", "normalize", "growth-rate", "blocks", "init-features", "num-classes", "objective", "optimizer",
+    "batch-size", "accumulate-grad-batches", "seed", "shuffle", "last-batch", "precision", "limit-train-batches"};
+
+void refuse_other_options(const OptionValues& options, const std::string& ini, const std::string& file) {
+  OptionValues stored(options.specs());
+  adopt_options(stored, ini);
+  for (const char* name : bound_options) {
+    if (!options.known(name) || options.text(name) == stored.text(name)) continue;
+    fail(ErrorKind::usage, "--", name, ": '", options.text(name), "' does not go with ", file, ", which was trained with '",
+         stored.text(name), "'; resume with that, or start a new run with --weights");
+  }
+}
+
+// The training of one rank, from options to outcome.
+class Training {
+ public:
+  Training(OptionValues& options, World& world)
+      : options_(options), folder_(options.text("output")), device_(device_of(options, world.local_rank())),
+        communicator_(world, process_group_options(options, device_.type())) {}
+
+  int run() {
+    if (communicator_.world_size() > 1 && !communicator_.is_main())
+      log::configure({log::Level::warning, cat("rank ", communicator_.rank(), ": ")});
+    open_data();
+    settle_defaults(options_);
+    check_same_on_all_ranks(communicator_, {{"options", options_.ini()},
+                                            {"torch", TORCH_VERSION},
+                                            {"data set", data_text()}});
+    make_job();
+    const auto resumed = find_checkpoint();
+    prepare_folder(resumed.has_value());
+    return fit(resumed ? &*resumed : nullptr);
+  }
+
+ private:
+  void open_data() {
+    std::optional<std::int64_t> classes;
+    if (options_.has("num-classes")) classes = options_.integer("num-classes");
+    data_ = std::make_unique<DataSet>(options_.text("data"), classes);
+    train_ = data_->split("train");
+    if (!data_->is_single_shard() && data_->has_split("val")) validation_ = data_->split("val");
+    if (!options_.has("num-classes")) options_.set("num-classes", cat(data_->class_count()));
+  }
+
+  std::string data_text() const {
+    std::string text = cat(data_->class_count(), " classes, ", train_->size(), " training samples");
+    for (const auto& [split, shards] : data_->description().splits)
+      for (const auto& shard : shards) text += cat("\n", split, " ", shard.file, " ", shard.samples, " ", shard.sha256);
+    return text;
+  }
+
+  void make_job() {
+    const auto network = make_network(options_, options_.integer("num-classes"), device_, precision_of(options_));
+    if (options_.has("weights")) {
+      const auto report = load_weights(options_.text("weights"), *network, {"classifier"});
+      if (!report.complete()) log::warning(cat(options_.text("weights"), ": ", report.text()));
+    }
+    std::shared_ptr<Objective> objective = objectives().at(options_.text("objective")).make(options_);
+    if (objective->needs_masks() && train_->layout().mask_channels == 0)
+      fail(ErrorKind::data, data_->path().string(), ": the split train has no masks, which --objective ",
+           options_.text("objective"), " needs; add them, or use --objective classifier");
+    NamedParameters parameters;
+    for (const auto& entry : network->named_parameters())
+      if (entry.value().requires_grad()) parameters.emplace_back(entry.key(), entry.value());
+    job_ = std::make_unique<TrainingJob>(TrainingJob{network, std::move(objective), make_optimizer(parameters, options_),
+                                                     LearningRate(options_), train_, validation_});
+  }
+
+  // The checkpoint to go on from, on every rank.
+  std::optional<StoredCheckpoint> find_checkpoint() {
+    if (!options_.has("resume")) return std::nullopt;
+    std::string file = options_.text("resume");
+    if (file == "last") {
+      file.clear();
+      if (communicator_.is_main() && std::filesystem::is_directory(folder_.checkpoints()))
+        if (const auto newest = newest_valid_checkpoint(folder_.checkpoints())) file = newest->string();
+      communicator_.broadcast(file);
+      if (file.empty()) {
+        log::info(cat("no checkpoint in ", folder_.path().string(), " yet: the run starts from the beginning"));
+        return std::nullopt;
+      }
+    } else if (!std::filesystem::exists(file)) {
+      fail(ErrorKind::checkpoint, file, ": there is no such checkpoint; --resume last takes the newest of --output");
+    }
+    StoredCheckpoint checkpoint = load_checkpoint(file);
+    refuse_other_options(options_, checkpoint.state.value("options", ""), file);
+    if (const auto difference = environment_difference(checkpoint); !difference.empty()) log::warning(difference);
+    log::info(cat("resuming from ", file));
+    return checkpoint;
+  }
+
+  static std::string environment_difference(const StoredCheckpoint& checkpoint) {
+    return isnet::environment_difference(checkpoint.environment);
+  }
+
+  void prepare_folder(bool resumed) {
+    if (communicator_.is_main()) {
+      // --resume last on a run that never wrote a checkpoint starts it again in place.
+      const bool again = options_.text("resume") == "last";
+      if (resumed) folder_.open();
+      else folder_.create(options_.flag("overwrite") || again);
+      write_file_atomically(folder_.options(), options_.ini());
+      log::to_file(folder_.log());
+    }
+    communicator_.barrier();
+  }
+
+  int fit(const Checkpoint* resumed) {
+    TrainerOptions trainer_opts = trainer_options(options_);
+    trainer_opts.device = device_;
+    nlohmann::json state{{"options", options_.ini()}, {"class_names", data_->description().class_names}};
+    const auto checkpoints = std::make_shared<ModelCheckpoint>(folder_, state);
+    const bool quiet = options_.flag("quiet");
+    std::vector<std::shared_ptr<Callback>> callbacks{
+        std::make_shared<ProgressBar>(::isatty(STDERR_FILENO) == 1, quiet), std::make_shared<CsvLogger>(folder_.metrics()), checkpoints};
+    Trainer trainer(trainer_opts, communicator_, callbacks);
+    announce(*job_->network);
+    const FitOutcome outcome = trainer.fit(*job_, resumed);
+    if (outcome == FitOutcome::interrupted) {
+      log::info(cat("stopped in epoch ", trainer.position().epoch, ", batch ", trainer.position().batch,
+                    "; the run goes on with --resume last"));
+      return exit_status_stopped;
+    }
+    if (communicator_.is_main()) export_best(checkpoints->best());
+    return 0;
+  }
+
+  void announce(const Network& network) const {
+    std::int64_t parameters = 0;
+    for (const auto& parameter : network.parameters()) parameters += parameter.numel();
+    log::info(cat(options_.text("network"), " with ", parameters, " parameters, ", data_->class_count(), " classes, ",
+                  train_->size(), " training samples; objective ", options_.text("objective"), "; ",
+                  communicator_.world_size(), " rank(s), backend ", communicator_.backend(), ", ", at::get_num_threads(), " thread(s) each"));
+  }
+
+  void export_best(const std::filesystem::path& best) const {
+    const StoredCheckpoint checkpoint = load_checkpoint(best);
+    NamedTensors tensors;
+    for (const auto& [name, tensor] : checkpoint.tensors)
+      if (name.rfind("model.", 0) == 0) tensors[name.substr(6)] = tensor;
+    safetensors::write(folder_.weights(), views_of(tensors),
+                       {{"format", "pt"},
+                        {"isnet.options", options_.ini()},
+                        {"isnet.class_names", nlohmann::json(data_->description().class_names).dump()}});
+    log::info(cat("weights of ", best.filename().string(), " written to ", folder_.weights().string()));
+  }
+
+  OptionValues& options_;
+  RunFolder folder_;
+  at::Device device_;
+  Communicator communicator_;
+  std::unique_ptr<DataSet> data_;
+  std::shared_ptr<const SplitReader> train_, validation_;
+  std::unique_ptr<TrainingJob> job_;
+};
+
+int run_train(Invocation& invocation) {
+  for (const char* name : {"data", "output"})
+    if (!invocation.options.has(name)) fail(ErrorKind::usage, "--", name, ": is required");
+  const auto world = std::make_shared<World>(world_options(invocation.options));
+  invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
+  int status = 0;
+  {
+    Training training(invocation.options, *world);
+    status = training.run();
+  }
+  return world->finish(status);
+}
+
+Command train_command() {
+  return {"train", "Train a classifier, or an ISNet, on one or many ranks", "isnet train --data DIR --output DIR [options]",
+          {}, train_options, run_train, 30};
+}
+
+const CommandRegistration registration(train_command);
+
+}  // namespace
+}  // namespace isnet::cli

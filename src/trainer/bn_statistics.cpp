@@ -1,0 +1,79 @@
+#include "trainer/bn_statistics.h"
+
+#include <ATen/ATen.h>
+#include <torch/nn/modules/batchnorm.h>
+
+#include <optional>
+
+#include "trainer/batches.h"
+
+namespace isnet {
+namespace {
+
+struct Estimate {
+  torch::nn::BatchNorm2dImpl* layer;
+  std::optional<double> momentum;  // of the layer, restored afterwards
+  at::Tensor sums;                 // 2×F, float64: Σ mean, Σ (variance + mean²)
+};
+
+std::vector<Estimate> begin(Network& network) {
+  std::vector<Estimate> estimates;
+  for (const auto& module : network.modules()) {
+    auto* layer = dynamic_cast<torch::nn::BatchNorm2dImpl*>(module.get());
+    if (!layer) continue;
+    estimates.push_back({layer, layer->options.momentum(),
+                         at::zeros({2, layer->running_mean.size(0)}, layer->running_mean.options().dtype(at::kDouble))});
+    layer->options.momentum(1.0);  // the running statistics become those of the last batch
+  }
+  return estimates;
+}
+
+void finish(std::vector<Estimate>& estimates, double batches, const Communicator& communicator) {
+  std::vector<double> values{batches};
+  for (const auto& estimate : estimates) {
+    const at::Tensor sums = estimate.sums.cpu().contiguous();
+    values.insert(values.end(), sums.data_ptr<double>(), sums.data_ptr<double>() + sums.numel());
+  }
+  communicator.all_reduce_sum(values);
+  auto next = values.begin() + 1;
+  for (auto& estimate : estimates) {
+    const at::Tensor sums = at::empty_like(estimate.sums, at::kCPU);
+    std::copy(next, next + sums.numel(), sums.data_ptr<double>());
+    next += sums.numel();
+    const at::Tensor mean = sums[0] / values[0];
+    estimate.layer->running_mean.copy_(mean);
+    estimate.layer->running_var.copy_((sums[1] / values[0] - mean.square()).clamp_min(0));
+    estimate.layer->options.momentum(estimate.momentum);
+  }
+}
+
+}  // namespace
+
+void recompute_bn_statistics(Network& network, Loader& loader, std::int64_t batches, std::uint64_t epoch,
+                             const EvaluationPlace& place, const Communicator& communicator) {
+  if (batches == 0) return;
+  const at::NoGradGuard no_grad;
+  auto estimates = begin(network);
+  if (estimates.empty()) return;
+  double seen = 0;
+  loader.start(epoch);
+  for (std::int64_t step = 0; step < batches; ++step) {
+    auto host = loader.next();
+    if (!host) break;
+    if (host->size == 0) continue;
+    const Batch batch = to_batch(std::move(*host), place.device, place.dtype);
+    TapeContext context;
+    context.statistics = BatchStatistics::batch_update;
+    Tape tape(std::move(context));
+    network.forward(tape, batch.images);
+    for (auto& estimate : estimates) {
+      const at::Tensor mean = estimate.layer->running_mean.to(at::kDouble);
+      estimate.sums[0] += mean;
+      estimate.sums[1] += estimate.layer->running_var.to(at::kDouble) + mean.square();
+    }
+    ++seen;
+  }
+  finish(estimates, seen, communicator);
+}
+
+}  // namespace isnet

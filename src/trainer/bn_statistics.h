@@ -1,0 +1,20 @@
+// Running statistics of batch norms, estimated anew from a fixed number of batches.
+//
+// In short trainings the running averages lag behind the weights, and evaluation collapses although training
+// goes well. The estimate is that of Wu and Johnson, "Rethinking 'batch' in batch norm", 2021 (precise BN).
+#pragma once
+
+#include "data/loader.h"
+#include "model/network.h"
+#include "trainer/distributed/communicator.h"
+#include "trainer/evaluation_loop.h"
+
+namespace isnet {
+
+/// Sets running mean and variance of every batch norm to those of the first `batches` batches (of each rank) of
+/// this epoch's order, with the present weights. The same bits on all ranks. Collective. Does nothing when the
+/// network has no batch norm or batches is 0.
+void recompute_bn_statistics(Network& network, Loader& loader, std::int64_t batches, std::uint64_t epoch,
+                             const EvaluationPlace& place, const Communicator& communicator);
+
+}  // namespace isnet

@@ -1,0 +1,108 @@
+#include "trainer/callbacks/model_checkpoint.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "trainer/trainer.h"
+
+namespace isnet {
+namespace {
+
+std::string name_of(std::int64_t epoch, double value) {
+  char text[96];
+  std::snprintf(text, sizeof text, "epoch=%03lld-val_loss=%.4f.ckpt", static_cast<long long>(epoch), value);
+  return text;
+}
+
+}  // namespace
+
+bool ModelCheckpoint::save(const std::filesystem::path& path, const Trainer& trainer) {
+  try {
+    save_checkpoint(path, trainer.checkpoint());
+    return true;
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::runtime) throw;
+    log::warning(cat("the checkpoint was not written; the one before it stays: ", e.what()));
+    return false;
+  }
+}
+
+void ModelCheckpoint::on_validation_end(Trainer&, const Metrics& metrics) { value_ = metric(metrics, "loss"); }
+
+void ModelCheckpoint::on_train_batch_end(Trainer& trainer, const StepRecord& record) {
+  last_is_current_ = false;
+  const auto every = trainer.options().checkpoint_every_n_steps;
+  if (!trainer.communicator().is_main() || every == 0 || !record.optimizer_stepped) return;
+  if (trainer.position().global_step % every == 0) last_is_current_ = save(folder_.last_checkpoint(), trainer);
+}
+
+void ModelCheckpoint::on_train_epoch_end(Trainer& trainer, const Metrics&) {
+  if (!trainer.communicator().is_main()) return;
+  if (value_ && std::isfinite(*value_)) rank(trainer, *value_);
+  value_.reset();
+  last_is_current_ = save(folder_.last_checkpoint(), trainer);
+}
+
+// The new one is written before an old one is removed.
+void ModelCheckpoint::rank(const Trainer& trainer, double value) {
+  const auto keep = static_cast<std::size_t>(trainer.options().save_top_k);
+  const auto place = std::find_if(ranked_.begin(), ranked_.end(), [&](const Ranked& one) { return value < one.value; });
+  if (static_cast<std::size_t>(place - ranked_.begin()) >= keep) return;
+  const auto file = folder_.checkpoints() / name_of(trainer.position().epoch - 1, value);
+  const auto inserted = ranked_.insert(place, {file, value});
+  if (!save(file, trainer)) {
+    ranked_.erase(inserted);
+    return;
+  }
+  while (ranked_.size() > keep) {
+    std::error_code ignored;  // a checkpoint too many is no harm
+    std::filesystem::remove(ranked_.back().file, ignored);
+    ranked_.pop_back();
+  }
+}
+
+void ModelCheckpoint::save_last_or_fail(Trainer& trainer) {
+  if (!trainer.communicator().is_main() || last_is_current_) return;
+  save_checkpoint(folder_.last_checkpoint(), trainer.checkpoint());
+  last_is_current_ = true;
+}
+
+void ModelCheckpoint::on_train_end(Trainer& trainer) { save_last_or_fail(trainer); }
+void ModelCheckpoint::on_interrupted(Trainer& trainer) {
+  save_last_or_fail(trainer);
+  trainer.communicator().barrier();  // nobody leaves before it is written
+}
+
+void ModelCheckpoint::on_save_checkpoint(const Trainer&, Checkpoint& checkpoint) {
+  checkpoint.state.update(state_);
+  auto& best = checkpoint.state["callbacks"]["model_checkpoint"] = nlohmann::json::array();
+  for (const auto& one : ranked_) best.push_back({{"file", one.file.filename().string()}, {"val_loss", one.value}});
+}
+
+void ModelCheckpoint::on_load_checkpoint(const Trainer& trainer, const Checkpoint& checkpoint) {
+  last_is_current_ = true;
+  const auto callbacks = checkpoint.state.value("callbacks", nlohmann::json::object());
+  for (const auto& one : callbacks.value("model_checkpoint", nlohmann::json::array())) {
+    const auto file = folder_.checkpoints() / one.at("file").get<std::string>();
+    if (std::filesystem::exists(file)) ranked_.push_back({file, one.at("val_loss").get<double>()});
+  }
+  if (!trainer.communicator().is_main()) return;
+  // Best checkpoints of epochs after this one belong to what is trained again.
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.checkpoints())) {
+    long long epoch = 0;
+    if (std::sscanf(entry.path().filename().c_str(), "epoch=%lld-val_loss", &epoch) == 1 &&
+        epoch >= trainer.position().epoch && entry.path().extension() == ".ckpt") {
+      std::error_code ignored;
+      std::filesystem::remove(entry.path(), ignored);
+    }
+  }
+}
+
+std::filesystem::path ModelCheckpoint::best() const {
+  return ranked_.empty() ? folder_.last_checkpoint() : ranked_.front().file;
+}
+
+}  // namespace isnet

@@ -1,0 +1,105 @@
+#include "trainer/options.h"
+
+#include <ATen/Context.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+
+namespace isnet {
+namespace {
+
+OptionSpec limit_option(std::string name, std::string help) {
+  OptionSpec spec = real_option(std::move(name), "1.0", std::move(help), 0, 1e15);
+  const auto number = spec.refusal;
+  spec.value_name = "N|X";
+  spec.refusal = [number](const std::string& text) {
+    const bool share = text.find('.') != std::string::npos;
+    const bool fits = number(text).empty() && (share ? std::stod(text) <= 1.0 : text.find_first_of("eE") == std::string::npos);
+    return fits ? std::string() : std::string("a number of batches, or a share from 0.0 to 1.0");
+  };
+  return spec;
+}
+
+BatchLimit limit_of(const OptionValues& values, const std::string& name) {
+  return {values.real(name), values.text(name).find('.') != std::string::npos};
+}
+
+}  // namespace
+
+std::int64_t BatchLimit::of(std::int64_t batches) const {
+  if (is_share) return static_cast<std::int64_t>(std::floor(static_cast<double>(batches) * value + 1e-9));
+  return std::min(batches, static_cast<std::int64_t>(value));
+}
+
+std::vector<OptionSpec> device_option_specs() {
+  return {choice_option("precision", "32", "bits of the floating-point numbers", {"32", "64"}),
+          choice_option("device", "auto", "where the network runs", {"auto", "cpu", "cuda"})};
+}
+
+std::vector<OptionSpec> trainer_option_specs() {
+  std::vector<OptionSpec> specs{
+      integer_option("max-epochs", "10", "epochs to train", 1),
+      integer_option("max-steps", "-1", "optimiser steps to train at most; -1: no limit", -1),
+      real_option("max-time", "0", "seconds after which to save and stop with status 75; 0: no limit", 0, 1e12),
+      integer_option("batch-size", "32", "samples of each rank in a step", 1),
+      integer_option("accumulate-grad-batches", "1", "batches whose gradients are added up for one step", 1),
+      limit_option("limit-train-batches", "how many training batches an epoch has: a number, or a share as 0.5"),
+      limit_option("limit-val-batches", "the same for validation; 0: no validation"),
+      integer_option("check-val-every-n-epoch", "1", "validate after every N-th epoch", 1),
+      integer_option("num-sanity-val-steps", "2", "validation batches to try before training", 0),
+      integer_option("log-every-n-steps", "50", "how often progress is written where there is no terminal", 1),
+      integer_option("checkpoint-every-n-steps", "0", "checkpoints within epochs; 0: only at their ends", 0),
+      integer_option("save-top-k", "1", "best checkpoints that are kept, by val_loss", 0),
+      integer_option("recompute-bn-statistics", "", "batches for re-estimating BN statistics before validation and export (default: 64 for objectives with heatmaps, else 0)", 0),
+      integer_option("seed", "0", "of initialisation, order, dropout, augmentation", 0),
+      switch_option("shuffle", true, "a new order in each epoch"),
+      choice_option("last-batch", "drop", "samples that do not fill a global batch", {"drop", "pad", "short"}),
+      integer_option("num-workers", "1", "threads that read data", 1, 1024),
+      integer_option("prefetch", "2", "batches that are read ahead", 1, 4096)};
+  for (auto& more : {device_option_specs(), gradient_clipping_options()}) specs.insert(specs.end(), more.begin(), more.end());
+  return specs;
+}
+
+TrainerOptions trainer_options(const OptionValues& values) {
+  TrainerOptions o;
+  o.max_epochs = values.integer("max-epochs");
+  o.max_steps = values.integer("max-steps");
+  o.max_time = values.real("max-time");
+  o.batch_size = values.integer("batch-size");
+  o.accumulate_grad_batches = values.integer("accumulate-grad-batches");
+  o.clipping = gradient_clipping(values);
+  o.limit_train_batches = limit_of(values, "limit-train-batches");
+  o.limit_val_batches = limit_of(values, "limit-val-batches");
+  o.check_val_every_n_epoch = values.integer("check-val-every-n-epoch");
+  o.num_sanity_val_steps = values.integer("num-sanity-val-steps");
+  o.log_every_n_steps = values.integer("log-every-n-steps");
+  o.checkpoint_every_n_steps = values.integer("checkpoint-every-n-steps");
+  o.save_top_k = values.integer("save-top-k");
+  if (values.has("recompute-bn-statistics")) o.recompute_bn_statistics = values.integer("recompute-bn-statistics");
+  o.seed = static_cast<std::uint64_t>(values.integer("seed"));
+  o.shuffle = values.flag("shuffle");
+  o.last_batch = last_batch_of(values.text("last-batch").c_str());
+  o.workers = static_cast<int>(values.integer("num-workers"));
+  o.prefetch = static_cast<int>(values.integer("prefetch"));
+  o.dtype = precision_of(values);
+  return o;
+}
+
+at::ScalarType precision_of(const OptionValues& values) {
+  return values.text("precision") == "64" ? at::kDouble : at::kFloat;
+}
+
+at::Device device_of(const OptionValues& values, int local_rank) {
+  const std::string& wanted = values.text("device");
+  const bool available = at::globalContext().hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
+  if (wanted == "cuda" && !available)
+    fail(ErrorKind::usage, "--device: 'cuda' is not allowed; there is no CUDA device here, or the torch wheel has no CUDA: use cpu");
+  if (wanted == "cpu" || !available) return at::kCPU;
+  const int devices = at::detail::getCUDAHooks().deviceCount();
+  return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(local_rank % devices));
+}
+
+}  // namespace isnet

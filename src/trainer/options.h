@@ -1,0 +1,56 @@
+// Options of the fit loop, with PyTorch Lightning's names and meanings.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/options.h"
+#include "data/sampler.h"
+#include "trainer/optimizers/gradient_clipping.h"
+
+namespace isnet {
+
+/// How many batches of an epoch are used: a share (0 … 1) of them, or a number.
+struct BatchLimit {
+  double value = 1.0;
+  bool is_share = true;
+  std::int64_t of(std::int64_t batches) const;
+};
+
+struct TrainerOptions {
+  std::int64_t max_epochs = 10;
+  std::int64_t max_steps = -1;    ///< optimiser steps; −1: no limit
+  double max_time = 0;            ///< seconds; 0: no limit
+  std::int64_t batch_size = 32;   ///< per rank
+  std::int64_t accumulate_grad_batches = 1;
+  GradientClipping clipping;
+  BatchLimit limit_train_batches, limit_val_batches;
+  std::int64_t check_val_every_n_epoch = 1;
+  std::int64_t num_sanity_val_steps = 2;
+  std::int64_t log_every_n_steps = 50;
+  std::int64_t checkpoint_every_n_steps = 0;  ///< 0: only at the ends of epochs
+  std::int64_t save_top_k = 1;
+  std::int64_t recompute_bn_statistics = 0;   ///< batches for re-estimating BN statistics before validation
+  std::uint64_t seed = 0;
+  bool shuffle = true;
+  LastBatch last_batch = LastBatch::drop;
+  int workers = 1, prefetch = 2;
+  at::ScalarType dtype = at::kFloat;
+  at::Device device = at::kCPU;
+};
+
+/// Declarations for the command line. The seed is among them; those of optimisers, schedules, networks,
+/// objectives and distribution are their registries'.
+std::vector<OptionSpec> trainer_option_specs();
+TrainerOptions trainer_options(const OptionValues& values);
+
+/// --precision and --device, for commands that only run a network.
+std::vector<OptionSpec> device_option_specs();
+at::ScalarType precision_of(const OptionValues& values);
+/// "auto": CUDA where there is any, one device for each local rank. Errors: usage (cuda asked for, none there).
+at::Device device_of(const OptionValues& values, int local_rank);
+
+}  // namespace isnet

@@ -1,0 +1,32 @@
+#include "trainer/run_folder.h"
+
+#include "base/error.h"
+#include "base/files.h"
+
+namespace isnet {
+
+bool RunFolder::holds_run() const {
+  std::error_code ignored;
+  return std::filesystem::exists(options(), ignored) || std::filesystem::exists(checkpoints(), ignored);
+}
+
+void RunFolder::create(bool overwrite) const {
+  std::error_code ignored;
+  if (std::filesystem::exists(path_, ignored) && !std::filesystem::is_directory(path_, ignored))
+    fail(ErrorKind::usage, "--output: ", path_.string(), " is a file, not a folder");
+  if (holds_run()) {
+    if (!overwrite)
+      fail(ErrorKind::usage, "--output: ", path_.string(),
+           " holds a run already; continue it with --resume last, replace it with --overwrite, or name another folder");
+    for (const auto& file : {options(), metrics(), log(), checkpoints(), weights()}) {
+      std::error_code code;
+      std::filesystem::remove_all(file, code);
+      if (code) fail(ErrorKind::runtime, file.string(), ": cannot be removed: ", code.message());
+    }
+  }
+  open();
+}
+
+void RunFolder::open() const { create_folders(checkpoints()); }
+
+}  // namespace isnet

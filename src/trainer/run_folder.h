@@ -1,0 +1,33 @@
+// The folder of a run (--output): options.ini, metrics.csv, log.txt, checkpoints/, weights.safetensors.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace isnet {
+
+class RunFolder {
+ public:
+  explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path options() const { return path_ / "options.ini"; }
+  std::filesystem::path metrics() const { return path_ / "metrics.csv"; }
+  std::filesystem::path log() const { return path_ / "log.txt"; }
+  std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
+  std::filesystem::path last_checkpoint() const { return checkpoints() / "last.ckpt"; }
+  std::filesystem::path weights() const { return path_ / "weights.safetensors"; }
+
+  /// Whether a run was begun here.
+  bool holds_run() const;
+  /// For a new run: makes the folders. One that holds a run is refused, or, with `overwrite`, its files (those
+  /// named above, no others) are removed first. Errors: usage, runtime.
+  void create(bool overwrite) const;
+  /// For a run that goes on: makes what is missing. Errors: runtime.
+  void open() const;
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace isnet

@@ -1,0 +1,101 @@
+// The fit loop.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/loader.h"
+#include "model/objectives/objective.h"
+#include "trainer/callback.h"
+#include "trainer/distributed/distributed_data_parallel.h"
+#include "trainer/options.h"
+#include "trainer/optimizers/optimizer.h"
+#include "trainer/schedules/schedule.h"
+
+namespace isnet {
+
+/// What is trained on what. Parameters and buffers are on the trainer's device and in its type already.
+struct TrainingJob {
+  std::shared_ptr<Network> network;
+  std::shared_ptr<Objective> objective;
+  std::shared_ptr<Optimizer> optimizer;
+  LearningRate learning_rate;
+  std::shared_ptr<const SplitReader> train;
+  std::shared_ptr<const SplitReader> validation;  ///< may be null
+};
+
+/// Where a run stands. Counts from 0.
+struct LoopPosition {
+  std::int64_t epoch = 0;
+  std::int64_t batch = 0;        ///< batches of this epoch that are done
+  std::int64_t global_step = 0;  ///< optimiser steps that are done
+};
+
+enum class FitOutcome {
+  finished,
+  interrupted  ///< by a signal or --max-time; a checkpoint was asked for (Callback::on_interrupted)
+};
+
+/// Trains. One fit() for each object; collective: all ranks call it with the same job and options.
+class Trainer {
+ public:
+  Trainer(TrainerOptions options, Communicator communicator, std::vector<std::shared_ptr<Callback>> callbacks);
+
+  /// From the beginning, or from where `resume` was written. Errors: data, checkpoint (one that does not fit),
+  /// runtime (a loss that is not finite: epoch, step, ranks), communication.
+  FitOutcome fit(const TrainingJob& job, const Checkpoint* resume = nullptr);
+
+  /// The run as it stands, for a checkpoint; main rank's buffers. Between steps only.
+  Checkpoint checkpoint() const;
+
+  const TrainerOptions& options() const { return options_; }
+  const Communicator& communicator() const { return communicator_; }
+  const LoopPosition& position() const { return position_; }
+  const TrainingJob& job() const { return *job_; }
+  std::int64_t batches_per_epoch() const;
+  std::int64_t total_steps() const { return total_steps_; }
+  double current_learning_rate() const;
+  /// Of the last validation; empty before the first.
+  const Metrics& validation_metrics() const { return validation_metrics_; }
+  /// Ends training after this step, as if it were complete.
+  void stop() { should_stop_ = true; }
+
+ private:
+  struct Accumulated;
+  template <typename Hook, typename... Arguments>
+  void call(Hook hook, Arguments&&... arguments) {
+    for (const auto& callback : callbacks_) ((*callback).*hook)(*this, std::forward<Arguments>(arguments)...);
+  }
+
+  void prepare(const Checkpoint* resume);
+  void restore(const Checkpoint& checkpoint);
+  void sanity_check();
+  bool run_epoch();                    // false: interrupted
+  void train_batch(HostBatch&& host);
+  void optimizer_step(StepRecord& record);
+  void validate();
+  bool interrupted();                  // joint decision
+  bool complete() const;
+  std::unique_ptr<Loader> make_loader(const std::shared_ptr<const SplitReader>& split, const BatchLimit& limit,
+                                      bool training) const;
+
+  TrainerOptions options_;
+  Communicator communicator_;
+  std::vector<std::shared_ptr<Callback>> callbacks_;
+  const TrainingJob* job_ = nullptr;
+  std::unique_ptr<DistributedDataParallel> parallel_;
+  std::unique_ptr<Loader> train_loader_, validation_loader_, statistics_loader_;
+  std::vector<at::Tensor> parameters_;
+  LoopPosition position_;
+  std::int64_t total_steps_ = 0;
+  MetricSums epoch_sums_;
+  Metrics validation_metrics_;
+  std::chrono::steady_clock::time_point started_;
+  bool should_stop_ = false;
+  bool validated_ = false;  // after the present epoch
+};
+
+}  // namespace isnet
