@@ -46,8 +46,9 @@ std::string group_help(const OptionGroup& group, std::size_t column, std::size_t
 }  // namespace
 
 std::string program_help(const std::vector<Command>& commands, std::size_t width) {
-  std::string text =
-      "isnet " ISNET_VERSION ": trains image classifiers that do not look at the background\n\n";
+  const std::string title =
+      "isnet " ISNET_VERSION ": trains image classifiers that do not look at the background";
+  std::string text = cat(wrapped(title, width, 0), "\n\n");
   text += "Usage: isnet COMMAND [options]\n\nCommands:\n";
   for (const auto& command : commands) text += entry(command.name, command.summary, 14, width);
   text += "\nOptions:\n";
