@@ -76,7 +76,8 @@ on_signal() {
   stop=${stop:-$1}
   signals=$((signals + 1))
   say "got SIG$1: the ranks save and end"
-  [[ -z $step ]] || kill -USR1 "$step" 2>/dev/null || true
+  # Slurm sends its SIGTERM to the ranks too, but under mpirun they never see it.
+  if [[ -n $step && ($1 == USR1 || ${launcher[0]} != srun) ]]; then kill -USR1 "$step" 2>/dev/null || true; fi
 }
 trap 'on_signal USR1' USR1
 trap 'on_signal TERM' TERM

@@ -22,7 +22,7 @@ on_hosts() {  # on_hosts OPTION... -- COMMAND: launch/run.sh on head, a rank on 
 has_checkpoint() { compgen -G "$1/checkpoints/*.ckpt"; }
 
 step "pack and train on one machine"
-epochs=6
+epochs=20
 make_data "$work/data"
 train_here "$work/here" $epochs
 
