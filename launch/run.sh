@@ -18,8 +18,8 @@ Usage: launch/run.sh [OPTION...] [--] COMMAND [ARGUMENT...]      COMMAND of isne
   --oversubscribe      allow more ranks than slots on hosts (here it is always allowed)
   --bind WHAT          bind each rank to a core, socket or numa node (default none: torch's threads share the cores)
   -x NAME              hand this environment variable on to ranks on other hosts (repeatable); PATH,
-                       LD_LIBRARY_PATH and those that start with ISNET_, GLOO_, NCCL_, TORCH_, OMP_, CUDA_,
-                       HDF5_ are anyway
+                       LD_LIBRARY_PATH and those that start with ISNET_, GLOO_, NCCL_, TORCH_, OMP_, GOMP_,
+                       CUDA_, HDF5_ are anyway
   --rank-logs DIR      write each rank's output to a file too
   --dry-run            print the command and end
   --print-binary       print which isnet would run and end
@@ -121,7 +121,7 @@ build_launcher() {
       launcher+=(--mca plm_rsh_args "-o BatchMode=yes -o ConnectTimeout=$host_timeout")
     fi
     while read -r name; do
-      if [[ $name =~ ^(PATH|LD_LIBRARY_PATH|TERM|(ISNET|GLOO|NCCL|TORCH|OMP|CUDA|HDF5)_.*)$ ]]; then variables+=("$name"); fi
+      if [[ $name =~ ^(PATH|LD_LIBRARY_PATH|TERM|(ISNET|GLOO|NCCL|TORCH|OMP|GOMP|CUDA|HDF5)_.*)$ ]]; then variables+=("$name"); fi
     done < <(compgen -e)
     for name in "${variables[@]}"; do
       [[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || usage_error "-x wants the name of a variable, got '$name'"
@@ -180,6 +180,9 @@ run_once() {
   return "$status"
 }
 
+# Threads that wait for each other give up their core after some microseconds: where cores are shared, the default
+# (many milliseconds) makes a run ten times slower.
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
 binary=$(find_binary)
 build_launcher
 if $dry_run; then

@@ -45,8 +45,9 @@ choose_launcher() {  # choose_launcher LOG-FOLDER: fills $launcher
   if [[ -z $kind ]]; then
     if srun --mpi=list 2>&1 | grep -qw pmix; then kind=srun; else kind=mpirun; fi
   fi
-  # Ranks that wait give up their core; MPI carries one broadcast and a few barriers.
+  # Ranks and threads that wait give up their core; MPI carries one broadcast and a few barriers.
   export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_pml=ob1 OMPI_MCA_btl=vader,tcp,self
+  export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
   if [[ $kind == srun ]]; then
     # srun does not take over what sbatch was told about cores (Slurm 22.05 and later)
     [[ -z ${SLURM_CPUS_PER_TASK:-} ]] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
