@@ -7,7 +7,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 usage() {
   cat <<'EOF_USAGE'
-Usage: launch/quickstart.sh [--output DIR] [--seed N] [--full] [--ranks N] [--yes]
+Usage: launch/quickstart.sh [--output DIR] [--seed N] [--full] [--ranks N] [--yes] [--recipes DIR] [--no-build]
 
 Sets up, builds, packs Fashion-MNIST with a class-correlated mark in the background, trains a plain classifier and
 an ISNet, evaluates both on three tests (mark as in training, no mark, mark of another class), and explains samples.
@@ -17,6 +17,8 @@ an ISNet, evaluates both on three tests (mark as in training, no mark, mark of a
   --full        all ten classes and longer trainings (recipes/full_*.ini)
   --ranks N     processes to train on (default 2)
   --yes         do not ask before packages are installed
+  --recipes DIR other recipes of the same names (default recipes/)
+  --no-build    neither set up nor build: the program is ISNET_BINARY, or what launch/run.sh finds
 
 Run it again after an interruption: finished stages are skipped, a training goes on from its last checkpoint.
 EOF_USAGE
@@ -24,7 +26,7 @@ EOF_USAGE
 
 usage_error() { echo "quickstart: $* (see launch/quickstart.sh --help)" >&2; exit 2; }
 
-output=runs/quickstart seed=1 recipe=quickstart ranks=2 setup_options=()
+output=runs/quickstart seed=1 recipe=quickstart ranks=2 recipes=$here/recipes build=true setup_options=()
 while (($#)); do
   case $1 in
     --output)
@@ -34,7 +36,11 @@ while (($#)); do
       [[ ${2:-} =~ ^[0-9]+$ ]] || usage_error "$1 wants a number, got '${2:-}'"
       if [[ $1 == --seed ]]; then seed=$2; else ranks=$2; fi
       shift ;;
+    --recipes)
+      [[ -d ${2:-} ]] || usage_error "--recipes wants a folder, got '${2:-}'"
+      recipes=$(cd "$2" && pwd); shift ;;
     --full) recipe=full ;;
+    --no-build) build=false ;;
     --yes) setup_options+=(--yes) ;;
     --help | -h) usage; exit 0 ;;
     *) usage_error "unknown option '$1'" ;;
@@ -50,12 +56,17 @@ readonly data=$output/data
 # stage NAME FUNCTION: once. A stage counts as done for the recipes, the seed and the ranks it was done with.
 stage() {
   local stamp=$output/stages/$1 key started=$SECONDS status=0
-  key=$(printf '%s\n' "$recipe" "$seed" "$ranks"; cat recipes/"$recipe"_*.ini)
+  key=$(printf '%s\n' "$recipe" "$seed" "$ranks"; cat "$recipes/$recipe"_*.ini)
   if [[ -f $stamp && $(< "$stamp") == "$key" ]]; then
     echo "quickstart: $1: done before"
     return 0
   fi
   echo "quickstart: $1"
+  # What an earlier start with the same key has left may be gone on with.
+  fresh=true
+  if [[ -f $stamp.started && $(< "$stamp.started") == "$key" ]]; then fresh=false; fi
+  mkdir -p "$output/stages"
+  echo "$key" > "$stamp.started"
   "$2" || status=$?
   if ((status == 75)); then
     echo "quickstart: stopped; the same command goes on where it was" >&2
@@ -64,7 +75,6 @@ stage() {
     echo "quickstart: '$1' failed with status $status (above: why); the same command tries again from there" >&2
     exit "$status"
   fi
-  mkdir -p "$output/stages"
   echo "$key" > "$stamp"
   echo "quickstart: $1: $((SECONDS - started)) s"
 }
@@ -72,15 +82,17 @@ stage() {
 pack_data() {
   [[ -r $images/train-images-idx3-ubyte.gz ]] ||
     { echo "quickstart: no Fashion-MNIST in $images: install the package dataset-fashion-mnist (./setup.sh does)" >&2; return 3; }
-  "$isnet" pack idx --config "recipes/${recipe}_data.ini" \
+  "$isnet" pack idx --config "$recipes/${recipe}_data.ini" \
     --images "$images/train-images-idx3-ubyte.gz" --labels "$images/train-labels-idx1-ubyte.gz" \
     --test-images "$images/t10k-images-idx3-ubyte.gz" --test-labels "$images/t10k-labels-idx1-ubyte.gz" \
     --output "$data" --overwrite
 }
 
 train() {  # train classifier|isnet
-  launch/run.sh -n "$ranks" -- train --config "recipes/${recipe}_$1.ini" --data "$data" --output "$output/$1" \
-    --seed "$seed" --resume last
+  local from=(--resume last)
+  if $fresh; then from=(--overwrite); fi
+  launch/run.sh -n "$ranks" -- train --config "$recipes/${recipe}_$1.ini" --data "$data" --output "$output/$1" \
+    --seed "$seed" "${from[@]}"
 }
 train_classifier() { train classifier; }
 train_isnet() { train isnet; }
@@ -123,9 +135,15 @@ for title, accuracies in rows:
 EOF_PYTHON
 }
 
-./setup.sh "${setup_options[@]}"
-launch/build.sh release
-isnet=$here/build/release/bin/isnet
+for part in data classifier isnet; do
+  [[ -r $recipes/${recipe}_$part.ini ]] || usage_error "there is no recipe $recipes/${recipe}_$part.ini"
+done
+if $build; then
+  ./setup.sh "${setup_options[@]}"
+  launch/build.sh release
+  export ISNET_BINARY=$here/build/release/bin/isnet
+fi
+isnet=$(launch/run.sh --print-binary)
 export ISNET_BINARY=$isnet GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
 mkdir -p "$output"
 started=$SECONDS
