@@ -24,7 +24,8 @@ void print_shards(const SplitSummary& summary) {
 
 int run_inspect(Invocation& invocation) {
   const auto& options = invocation.options;
-  const auto classes = options.has("num-classes") ? std::optional(options.integer("num-classes")) : std::nullopt;
+  const auto classes =
+      options.has("num-classes") ? std::optional(options.integer("num-classes")) : std::nullopt;
   const DataSet data(invocation.positionals.front(), classes);
   const bool verify = options.flag("verify");
   if (verify) data.verify_checksums();
@@ -32,7 +33,8 @@ int run_inspect(Invocation& invocation) {
   std::cout << data.path().string() << ": " << names.size() << " classes\n";
   for (const auto& name : options.has("split") ? options.list("split") : data.split_names()) {
     const auto split = data.split(name);
-    const auto summary = summarise(*split, data.class_count(), verify ? -1 : options.integer("pixel-samples"));
+    const auto summary =
+        summarise(*split, data.class_count(), verify ? -1 : options.integer("pixel-samples"));
     std::cout << summary_text(summary, names);
     if (options.flag("shards")) print_shards(summary);
   }

@@ -10,20 +10,23 @@ namespace isnet::cli {
 namespace {
 
 std::vector<OptionSpec> input_options() {
-  return {text_option("images", "", "FILE", "IDX file of images, plain or gzipped: splits train and val (required)"),
-          text_option("labels", "", "FILE", "IDX file of their labels (required)"),
-          text_option("test-images", "", "FILE", "IDX file of test images"),
-          text_option("test-labels", "", "FILE", "IDX file of their labels"),
-          integers_option("classes", "", "Labels to take, renumbered from 0 in this order (default: all)", 0),
-          text_option("class-names", "", "NAME,NAME", "Names of the classes (default: the original labels)"),
-          integer_option("limit-per-class", "0", "Take the first N images of each class; 0: all", 0),
-          integer_option("test-limit-per-class", "0", "Likewise of the test images", 0),
-          real_option("validation-share", "0.1", "Share of each class's images that becomes split val", 0, 0.9)};
+  return {
+      text_option("images", "", "FILE",
+                  "IDX file of images, plain or gzipped: splits train and val (required)"),
+      text_option("labels", "", "FILE", "IDX file of their labels (required)"),
+      text_option("test-images", "", "FILE", "IDX file of test images"),
+      text_option("test-labels", "", "FILE", "IDX file of their labels"),
+      integers_option("classes", "", "Labels to take, renumbered from 0 in this order (default: all)", 0),
+      text_option("class-names", "", "NAME,NAME", "Names of the classes (default: the original labels)"),
+      integer_option("limit-per-class", "0", "Take the first N images of each class; 0: all", 0),
+      integer_option("test-limit-per-class", "0", "Likewise of the test images", 0),
+      real_option("validation-share", "0.1", "Share of each class's images that becomes split val", 0, 0.9)};
 }
 
 std::vector<OptionSpec> image_options() {
   return {integer_option("pad-to", "0", "Pad images with black to N×N; 0: leave them", 0, 65535),
-          choice_option("mask", "object", "Region of interest: the object's pixels, or no masks", {"object", "none"}),
+          choice_option("mask", "object", "Region of interest: the object's pixels, or no masks",
+                        {"object", "none"}),
           integer_option("mask-threshold", "0", "Pixels above this value are object", 0, 255),
           integer_option("mask-dilation", "1", "Widen the object's mask by N pixels", 0, 1000)};
 }
@@ -46,9 +49,10 @@ std::vector<OptionSpec> output_options() {
 std::vector<OptionGroup> pack_options() {
   std::vector<std::string> mark_names = marks().names();
   mark_names.insert(mark_names.begin(), "none");
-  OptionGroup background{"Background bias",
-                         {choice_option("mark", "none", "Put a mark into the background that tells the class", mark_names)},
-                         {}};
+  OptionGroup background{
+      "Background bias",
+      {choice_option("mark", "none", "Put a mark into the background that tells the class", mark_names)},
+      {}};
   for (auto& option : mark_options()) background.options.push_back(std::move(option));
   for (const auto& name : marks().names()) background.known.emplace_back(name, marks().at(name).description);
   return {{"Input", input_options(), {}},
@@ -88,8 +92,8 @@ IdxDataSetOptions idx_options(const OptionValues& options) {
 void print_report(const std::string& name, const SplitReport& report) {
   std::cout << "split " << name << ": " << report.samples << " samples";
   if (report.marked > 0)
-    std::cout << ", " << report.marked << " marked (mark partly covered by the mask in " << report.partly_covered
-              << ", wholly in " << report.fully_covered << ")";
+    std::cout << ", " << report.marked << " marked (mark partly covered by the mask in "
+              << report.partly_covered << ", wholly in " << report.fully_covered << ")";
   std::cout << '\n';
 }
 

@@ -12,7 +12,8 @@ namespace {
 const char* all_samples = "all";  // the split of a shard alone
 
 // What stands in for dataset.json where one shard is the data set.
-DataSetDescription description_of_shard(const std::filesystem::path& path, std::optional<std::int64_t> class_count) {
+DataSetDescription description_of_shard(const std::filesystem::path& path,
+                                        std::optional<std::int64_t> class_count) {
   const ShardReader shard(path, class_count);
   const auto& layout = shard.layout();
   DataSetDescription description;
@@ -24,8 +25,8 @@ DataSetDescription description_of_shard(const std::filesystem::path& path, std::
   if (!class_count && layout.labels == LabelKind::multi) class_count = layout.label_classes;
   if (!class_count && layout.labels == LabelKind::single) {
     class_count = *std::max_element(shard.labels().begin(), shard.labels().end()) + 1;
-    log::info(cat(path.string(), ": taken as ", *class_count, " classes: the largest label is ", *class_count - 1,
-                  " (--num-classes says otherwise)"));
+    log::info(cat(path.string(), ": taken as ", *class_count, " classes: the largest label is ",
+                  *class_count - 1, " (--num-classes says otherwise)"));
   }
   for (std::int64_t i = 0; i < class_count.value_or(0); ++i) description.class_names.push_back(cat(i));
   return description;
@@ -40,7 +41,8 @@ void check_against(const DataSetDescription& description, const SplitReader& spl
          ", but dataset.json says ", description.channels, "×", description.height, "×", description.width,
          ": pack the data again");
   if (layout.labels != LabelKind::none && layout.labels != description.task)
-    fail(ErrorKind::data, where, ": ", layout.labels == LabelKind::single ? "one class for each sample" : "multi-label",
+    fail(ErrorKind::data, where, ": ",
+         layout.labels == LabelKind::single ? "one class for each sample" : "multi-label",
          ", but the task of dataset.json is another: pack the data again");
 }
 
@@ -55,7 +57,9 @@ DataSet::DataSet(const std::filesystem::path& path, std::optional<std::int64_t> 
          " are asked for (--num-classes, or the weights' head)");
 }
 
-bool DataSet::has_split(const std::string& name) const { return single_shard_ || description_.splits.contains(name); }
+bool DataSet::has_split(const std::string& name) const {
+  return single_shard_ || description_.splits.contains(name);
+}
 
 std::vector<std::string> DataSet::split_names() const {
   std::vector<std::string> names;
@@ -69,7 +73,8 @@ const std::vector<ShardEntry>& DataSet::entries(const std::string& split) const 
   if (found != description_.splits.end()) return found->second;
   std::string known;
   for (const auto& name : split_names()) known += (known.empty() ? "" : ", ") + name;
-  fail(ErrorKind::data, path_.string(), ": has no split '", split, "'; it has: ", known.empty() ? "none" : known);
+  fail(ErrorKind::data, path_.string(), ": has no split '", split,
+       "'; it has: ", known.empty() ? "none" : known);
 }
 
 std::shared_ptr<const SplitReader> DataSet::split(const std::string& name) const {
@@ -80,7 +85,8 @@ std::shared_ptr<const SplitReader> DataSet::split(const std::string& name) const
     counts.push_back(entry.samples);
     std::error_code ignored;
     if (!std::filesystem::exists(files.back(), ignored))
-      fail(ErrorKind::data, files.back().string(), ": dataset.json lists this shard, but there is no such file: "
+      fail(ErrorKind::data, files.back().string(),
+           ": dataset.json lists this shard, but there is no such file: "
            "copy the data set again, or pack it again");
   }
   if (files.empty()) fail(ErrorKind::data, path_.string(), ": split '", name, "' holds no samples");

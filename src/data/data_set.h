@@ -91,7 +91,7 @@ class SplitReader {
   std::vector<std::uint8_t> multi_labels_;
   std::vector<std::string> ids_;  // empty, or one for each sample, "" where a shard has none
   std::vector<std::optional<std::int64_t>> groups_;  // empty, or one for each sample
-  std::vector<double> weights_;  // empty, or one for each sample
+  std::vector<double> weights_;                      // empty, or one for each sample
   std::unique_ptr<Cache> cache_;
 };
 

@@ -15,9 +15,12 @@ namespace {
 
 const char* task_name(LabelKind task) {
   switch (task) {
-    case LabelKind::single: return "single-label";
-    case LabelKind::multi: return "multi-label";
-    case LabelKind::none: return "none";
+    case LabelKind::single:
+      return "single-label";
+    case LabelKind::multi:
+      return "multi-label";
+    case LabelKind::none:
+      return "none";
   }
   return "none";
 }
@@ -68,7 +71,8 @@ ShardEntry shard_entry(const std::string& where, const Json& json) {
   if (!inside) fail(ErrorKind::data, where, ": file '", entry.file, "' is not inside the data set's folder");
   bool is_hash = entry.sha256.size() == 64;
   for (const char c : entry.sha256) is_hash = is_hash && std::isxdigit(static_cast<unsigned char>(c));
-  if (!is_hash) fail(ErrorKind::data, where, ": sha256 '", entry.sha256, "' is not a checksum of 64 hexadecimal digits");
+  if (!is_hash)
+    fail(ErrorKind::data, where, ": sha256 '", entry.sha256, "' is not a checksum of 64 hexadecimal digits");
   return entry;
 }
 
@@ -105,8 +109,8 @@ void read_splits(const Fields& fields, const std::string& where, DataSetDescript
       samples += entries.back().samples;
     }
     if (samples != split_fields.count("samples"))
-      fail(ErrorKind::data, place, ": says ", split_fields.count("samples"), " samples, but its shards add up to ",
-           samples);
+      fail(ErrorKind::data, place, ": says ", split_fields.count("samples"),
+           " samples, but its shards add up to ", samples);
   }
 }
 
@@ -143,12 +147,14 @@ DataSetDescription read_description(const std::filesystem::path& folder) {
   const auto path = folder / "dataset.json";
   const std::string where = path.string();
   std::error_code ignored;
-  if (!std::filesystem::exists(folder, ignored)) fail(ErrorKind::data, folder.string(), ": there is no such folder or file");
+  if (!std::filesystem::exists(folder, ignored))
+    fail(ErrorKind::data, folder.string(), ": there is no such folder or file");
   if (!std::filesystem::exists(path, ignored))
     fail(ErrorKind::data, where, ": there is no such file: ", folder.string(),
          " is not a data set; make one with isnet pack");
   const Json json = Json::parse(read_file(path), nullptr, false);
-  if (json.is_discarded()) fail(ErrorKind::data, where, ": is not valid JSON (cut short or edited?): pack the data again");
+  if (json.is_discarded())
+    fail(ErrorKind::data, where, ": is not valid JSON (cut short or edited?): pack the data again");
   const Fields fields(where, json);
   if (const auto format = fields.text("format"); format != data_set_format)
     fail(ErrorKind::data, where, ": format is '", format, "' instead of '", data_set_format, "'");

@@ -36,8 +36,8 @@ std::vector<T> room_for(std::int64_t count, const std::string& where) {
 // Texts are stored with fixed or with variable length; both are read. `read` is H5Dread or H5Aread with all
 // but the type in memory and the buffer; `reclaim` frees what the library allocated.
 template <typename Read>
-std::vector<std::string> read_texts(hid_t stored_type, hid_t space, std::int64_t count, const std::string& where,
-                                    Read&& read) {
+std::vector<std::string> read_texts(hid_t stored_type, hid_t space, std::int64_t count,
+                                    const std::string& where, Read&& read) {
   std::vector<std::string> texts;
   texts.reserve(static_cast<size_t>(count));
   if (H5Tis_variable_str(stored_type) > 0) {
@@ -82,7 +82,9 @@ const char* element_type_name(ElementType type) {
   return names[static_cast<size_t>(type)];
 }
 
-bool is_integer(ElementType type) { return type <= ElementType::uint64; }
+bool is_integer(ElementType type) {
+  return type <= ElementType::uint64;
+}
 
 std::int64_t element_bytes(ElementType type) {
   static constexpr std::int64_t bytes[] = {1, 1, 2, 2, 4, 4, 8, 8, 4, 8, 0, 0};
@@ -92,11 +94,17 @@ std::int64_t element_bytes(ElementType type) {
 Object::Object(std::shared_ptr<const OpenFile> file, std::shared_ptr<const Handle> handle, std::string path)
     : file_(std::move(file)), handle_(std::move(handle)), path_(std::move(path)) {}
 
-Id Object::id() const { return handle_->id(); }
+Id Object::id() const {
+  return handle_->id();
+}
 
-std::string Object::where() const { return cat(file_->path.string(), ": ", path_); }
+std::string Object::where() const {
+  return cat(file_->path.string(), ": ", path_);
+}
 
-void Object::fail_here(const std::string& what) const { fail(file_->kind, where(), ": ", what); }
+void Object::fail_here(const std::string& what) const {
+  fail(file_->kind, where(), ": ", what);
+}
 
 bool Object::has_attribute(const std::string& name) const {
   return checked(file_->kind, where(), "look for an attribute",
@@ -120,7 +128,8 @@ std::vector<T> Object::attribute_values(const std::string& name) const {
   if (!has_attribute(name)) fail_here(cat("attribute '", name, "' is missing"));
   const std::string place = cat(where(), ": attribute '", name, "'");
   const Handle attribute(
-      checked(file_->kind, place, "open", [&] { return H5Aopen(id(), name.c_str(), H5P_DEFAULT); }), H5Aclose);
+      checked(file_->kind, place, "open", [&] { return H5Aopen(id(), name.c_str(), H5P_DEFAULT); }),
+      H5Aclose);
   const Handle space(H5Aget_space(attribute.id()), H5Sclose);
   const Handle type(H5Aget_type(attribute.id()), H5Tclose);
   const bool is_text = H5Tget_class(type.id()) == H5T_STRING;
@@ -142,7 +151,8 @@ std::vector<T> Object::attribute_values(const std::string& name) const {
 template <typename T>
 T Object::attribute(const std::string& name) const {
   auto values = attribute_values<T>(name);
-  if (values.size() != 1) fail_here(cat("attribute '", name, "' has ", values.size(), " values instead of one"));
+  if (values.size() != 1)
+    fail_here(cat("attribute '", name, "' has ", values.size(), " values instead of one"));
   return values.front();
 }
 
@@ -152,9 +162,10 @@ void Object::set_attribute(const std::string& name, const T& value) {
   const auto write = [&](hid_t type, const void* data) {
     if (has_attribute(name)) H5Adelete(id(), name.c_str());
     const Handle space = new_space({});
-    const Handle attribute(checked(file_->kind, place, "create",
-                                   [&] { return H5Acreate2(id(), name.c_str(), type, space.id(), H5P_DEFAULT, H5P_DEFAULT); }),
-                           H5Aclose);
+    const Handle attribute(
+        checked(file_->kind, place, "create",
+                [&] { return H5Acreate2(id(), name.c_str(), type, space.id(), H5P_DEFAULT, H5P_DEFAULT); }),
+        H5Aclose);
     checked(file_->kind, place, "write", [&] { return H5Awrite(attribute.id(), type, data); });
   };
   if constexpr (std::is_same_v<T, std::string>) {
@@ -173,13 +184,17 @@ Dataset::Dataset(std::shared_ptr<const OpenFile> file, std::shared_ptr<const Han
   type_ = detail::element_type_of(type.id());
 }
 
-std::int64_t Dataset::rows() const { return shape_.empty() ? 1 : shape_.front(); }
+std::int64_t Dataset::rows() const {
+  return shape_.empty() ? 1 : shape_.front();
+}
 
 std::int64_t Dataset::row_elements() const {
   return shape_.empty() ? 1 : element_count(Shape(shape_.begin() + 1, shape_.end()));
 }
 
-std::int64_t Dataset::stored_bytes() const { return static_cast<std::int64_t>(H5Dget_storage_size(id())); }
+std::int64_t Dataset::stored_bytes() const {
+  return static_cast<std::int64_t>(H5Dget_storage_size(id()));
+}
 
 template <typename T>
 Array<T> Dataset::read() const {
@@ -189,7 +204,8 @@ Array<T> Dataset::read() const {
             [&] { return H5Dread(id(), memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out); });
   };
   const bool is_text = type_ == ElementType::string;
-  if (is_text != std::is_same_v<T, std::string>) fail_here(is_text ? "text where numbers are expected" : "not text");
+  if (is_text != std::is_same_v<T, std::string>)
+    fail_here(is_text ? "text where numbers are expected" : "not text");
   if constexpr (std::is_same_v<T, std::string>) {
     const Handle space(H5Dget_space(id()), H5Sclose);
     const Handle type(H5Dget_type(id()), H5Tclose);
@@ -205,7 +221,8 @@ namespace {
 
 // Makes the call with spaces of the file and of memory that mean rows first … first + count − 1.
 template <typename Transfer>
-void transfer_rows(hid_t dataset, const Shape& shape, std::int64_t first, std::int64_t count, Transfer&& transfer) {
+void transfer_rows(hid_t dataset, const Shape& shape, std::int64_t first, std::int64_t count,
+                   Transfer&& transfer) {
   Handle file_space(H5Dget_space(dataset), H5Sclose);
   Shape slice = shape;
   if (!shape.empty()) {
@@ -235,7 +252,8 @@ void Dataset::read_rows(std::int64_t first, std::int64_t count, T* out) const {
 template <typename T>
 void Dataset::write_rows(std::int64_t first, std::int64_t count, const T* values) {
   if (first < 0 || count < 0 || first > rows() - count)
-    fail(ErrorKind::internal, where(), ": rows ", first, " to ", first + count, " of ", rows(), " to be written");
+    fail(ErrorKind::internal, where(), ": rows ", first, " to ", first + count, " of ", rows(),
+         " to be written");
   if (count == 0) return;
   transfer_rows(id(), shape_, first, count, [&](hid_t memory, hid_t file) {
     checked(file_->kind, where(), "write",
@@ -247,13 +265,13 @@ void Dataset::write_rows(std::int64_t first, std::int64_t count, const T* values
 #define ISNET_HDF5_FOR_NUMBERS(APPLY) \
   APPLY(double) APPLY(float) APPLY(std::int64_t) APPLY(std::int32_t) APPLY(std::uint8_t) APPLY(std::uint16_t)
 
-#define ISNET_HDF5_INSTANTIATE(T)                                                    \
-  template T Object::attribute<T>(const std::string&) const;                         \
-  template std::vector<T> Object::attribute_values<T>(const std::string&) const;     \
-  template void Object::set_attribute<T>(const std::string&, const T&);              \
+#define ISNET_HDF5_INSTANTIATE(T)                                                \
+  template T Object::attribute<T>(const std::string&) const;                     \
+  template std::vector<T> Object::attribute_values<T>(const std::string&) const; \
+  template void Object::set_attribute<T>(const std::string&, const T&);          \
   template Array<T> Dataset::read<T>() const;
-#define ISNET_HDF5_INSTANTIATE_ROWS(T)                                               \
-  template void Dataset::read_rows<T>(std::int64_t, std::int64_t, T*) const;         \
+#define ISNET_HDF5_INSTANTIATE_ROWS(T)                                       \
+  template void Dataset::read_rows<T>(std::int64_t, std::int64_t, T*) const; \
   template void Dataset::write_rows<T>(std::int64_t, std::int64_t, const T*);
 
 ISNET_HDF5_FOR_NUMBERS(ISNET_HDF5_INSTANTIATE)

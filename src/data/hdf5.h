@@ -33,7 +33,18 @@ struct Array {
 
 /// How elements are stored in a file. `other`: compound, reference, 16-bit float, …
 enum class ElementType {
-  int8, uint8, int16, uint16, int32, uint32, int64, uint64, float32, float64, string, other
+  int8,
+  uint8,
+  int16,
+  uint16,
+  int32,
+  uint32,
+  int64,
+  uint64,
+  float32,
+  float64,
+  string,
+  other
 };
 /// "uint8", "float32", …
 const char* element_type_name(ElementType type);
@@ -52,12 +63,12 @@ class Handle;     // one hid_t, closed on destruction
 /// Errors: data for files that were opened, runtime for files that are being written.
 class Object {
  public:
-  const std::string& path() const { return path_; }      ///< inside the file: "/group/name"
-  std::string where() const;                             ///< "FILE: /group/name", for messages
+  const std::string& path() const { return path_; }  ///< inside the file: "/group/name"
+  std::string where() const;                         ///< "FILE: /group/name", for messages
   bool has_attribute(const std::string& name) const;
-  std::vector<std::string> attribute_names() const;      ///< sorted
+  std::vector<std::string> attribute_names() const;  ///< sorted
   template <typename T>
-  T attribute(const std::string& name) const;            ///< one value
+  T attribute(const std::string& name) const;  ///< one value
   template <typename T>
   std::vector<T> attribute_values(const std::string& name) const;  ///< all values, row-major
   template <typename T>

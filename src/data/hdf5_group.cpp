@@ -34,9 +34,15 @@ std::vector<std::string> Group::names_of(bool groups, bool datasets) const {
   return all;
 }
 
-std::vector<std::string> Group::names() const { return names_of(true, true); }
-std::vector<std::string> Group::group_names() const { return names_of(true, false); }
-std::vector<std::string> Group::dataset_names() const { return names_of(false, true); }
+std::vector<std::string> Group::names() const {
+  return names_of(true, true);
+}
+std::vector<std::string> Group::group_names() const {
+  return names_of(true, false);
+}
+std::vector<std::string> Group::dataset_names() const {
+  return names_of(false, true);
+}
 
 bool Group::exists(const std::string& path) const {
   const std::string full = joined_path(path_, path);
@@ -102,8 +108,8 @@ Handle new_dataset(const OpenFile& file, const std::string& path, hid_t type, co
   const Handle creation = dataset_properties();
   return {checked(file.kind, cat(file.path.string(), ": ", path), "create",
                   [&] {
-                    return H5Dcreate2(file.handle->id(), path.c_str(), type, space.id(), links.id(), creation.id(),
-                                      H5P_DEFAULT);
+                    return H5Dcreate2(file.handle->id(), path.c_str(), type, space.id(), links.id(),
+                                      creation.id(), H5P_DEFAULT);
                   }),
           H5Dclose};
 }
@@ -111,7 +117,8 @@ Handle new_dataset(const OpenFile& file, const std::string& path, hid_t type, co
 // Texts one after the other, each filled up with zeros to `length`.
 std::vector<char> packed_texts(const std::vector<std::string>& texts, size_t length) {
   std::vector<char> bytes(texts.size() * length, '\0');
-  for (size_t i = 0; i < texts.size(); ++i) std::copy(texts[i].begin(), texts[i].end(), bytes.begin() + i * length);
+  for (size_t i = 0; i < texts.size(); ++i)
+    std::copy(texts[i].begin(), texts[i].end(), bytes.begin() + i * length);
   return bytes;
 }
 
@@ -120,10 +127,12 @@ std::vector<char> packed_texts(const std::vector<std::string>& texts, size_t len
 Group Group::create_group(const std::string& path) {
   const std::string full = joined_path(path_, path);
   const Handle links = link_properties();
-  auto handle = std::make_shared<Handle>(
-      checked(file_->kind, where(), "create a group",
-              [&] { return H5Gcreate2(file_->handle->id(), full.c_str(), links.id(), H5P_DEFAULT, H5P_DEFAULT); }),
-      H5Gclose);
+  auto handle = std::make_shared<Handle>(checked(file_->kind, where(), "create a group",
+                                                 [&] {
+                                                   return H5Gcreate2(file_->handle->id(), full.c_str(),
+                                                                     links.id(), H5P_DEFAULT, H5P_DEFAULT);
+                                                 }),
+                                         H5Gclose);
   return Group(file_, std::move(handle), full);
 }
 
@@ -143,8 +152,9 @@ template <typename T>
 Dataset Group::write(const std::string& path, const std::vector<T>& values, const Shape& shape) {
   check_count(path, values.size(), shape);
   Dataset dataset = create_dataset<T>(path, shape);
-  checked(file_->kind, dataset.where(), "write",
-          [&] { return H5Dwrite(dataset.id(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()); });
+  checked(file_->kind, dataset.where(), "write", [&] {
+    return H5Dwrite(dataset.id(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
+  });
   return dataset;
 }
 
@@ -164,40 +174,53 @@ Dataset Group::write(const std::string& path, const std::vector<std::string>& va
   return dataset;
 }
 
+namespace {
+
+// Without file locking, where the library can leave it (1.10.7); closing a file closes its objects.
+Handle access_properties() {
+  detail::silence_this_thread();
+  Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+#if H5_VERSION_GE(1, 10, 7)
+  H5Pset_file_locking(access.id(), false, true);
+#endif
+  H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG);
+  return access;
+}
+
+}  // namespace
+
 File File::open(const std::filesystem::path& path) {
   const std::string where = path.string();
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) fail(ErrorKind::data, where, ": there is no such file");
-  if (std::filesystem::is_directory(path, ignored)) fail(ErrorKind::data, where, ": is a folder, not an HDF5 file");
-  detail::silence_this_thread();
-  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  H5Pset_file_locking(access.id(), false, true);
-  H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG);
-  auto handle = std::make_shared<Handle>(
-      checked(ErrorKind::data, where, "open as HDF5 (is the file complete?)",
-              [&] { return H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()); }),
-      H5Fclose);
+  if (std::filesystem::is_directory(path, ignored))
+    fail(ErrorKind::data, where, ": is a folder, not an HDF5 file");
+  const Handle access = access_properties();
+  auto handle =
+      std::make_shared<Handle>(checked(ErrorKind::data, where, "open as HDF5 (is the file complete?)",
+                                       [&] { return H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()); }),
+                               H5Fclose);
   const hid_t id = handle->id();
   auto root = std::make_shared<Handle>(
-      checked(ErrorKind::data, where, "open the root group", [&] { return H5Gopen2(id, "/", H5P_DEFAULT); }), H5Gclose);
-  return File(std::make_shared<OpenFile>(OpenFile{path, ErrorKind::data, std::move(handle)}), std::move(root), "/");
+      checked(ErrorKind::data, where, "open the root group", [&] { return H5Gopen2(id, "/", H5P_DEFAULT); }),
+      H5Gclose);
+  return File(std::make_shared<OpenFile>(OpenFile{path, ErrorKind::data, std::move(handle)}), std::move(root),
+              "/");
 }
 
 File File::create(const std::filesystem::path& path) {
   const std::string where = path.string();
-  detail::silence_this_thread();
-  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  H5Pset_file_locking(access.id(), false, true);
-  H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG);
+  const Handle access = access_properties();
   auto handle = std::make_shared<Handle>(
       checked(ErrorKind::runtime, where, "create",
               [&] { return H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()); }),
       H5Fclose);
   const hid_t id = handle->id();
-  auto root = std::make_shared<Handle>(
-      checked(ErrorKind::runtime, where, "open the root group", [&] { return H5Gopen2(id, "/", H5P_DEFAULT); }),
-      H5Gclose);
-  return File(std::make_shared<OpenFile>(OpenFile{path, ErrorKind::runtime, std::move(handle)}), std::move(root), "/");
+  auto root = std::make_shared<Handle>(checked(ErrorKind::runtime, where, "open the root group",
+                                               [&] { return H5Gopen2(id, "/", H5P_DEFAULT); }),
+                                       H5Gclose);
+  return File(std::make_shared<OpenFile>(OpenFile{path, ErrorKind::runtime, std::move(handle)}),
+              std::move(root), "/");
 }
 
 void File::close() {
@@ -206,8 +229,8 @@ void File::close() {
   checked(file_->kind, file_->path.string(), "close", [&] { return file_->handle->release(); });
 }
 
-#define ISNET_HDF5_INSTANTIATE(T)                                                 \
-  template Dataset Group::create_dataset<T>(const std::string&, const Shape&);   \
+#define ISNET_HDF5_INSTANTIATE(T)                                              \
+  template Dataset Group::create_dataset<T>(const std::string&, const Shape&); \
   template Dataset Group::write<T>(const std::string&, const std::vector<T>&, const Shape&);
 
 ISNET_HDF5_INSTANTIATE(double)

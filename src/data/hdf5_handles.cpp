@@ -34,12 +34,30 @@ std::string error_stack() {
   return joined;
 }
 
-template <> hid_t native_type<double>() { return H5T_NATIVE_DOUBLE; }
-template <> hid_t native_type<float>() { return H5T_NATIVE_FLOAT; }
-template <> hid_t native_type<std::int64_t>() { return H5T_NATIVE_INT64; }
-template <> hid_t native_type<std::int32_t>() { return H5T_NATIVE_INT32; }
-template <> hid_t native_type<std::uint8_t>() { return H5T_NATIVE_UINT8; }
-template <> hid_t native_type<std::uint16_t>() { return H5T_NATIVE_UINT16; }
+template <>
+hid_t native_type<double>() {
+  return H5T_NATIVE_DOUBLE;
+}
+template <>
+hid_t native_type<float>() {
+  return H5T_NATIVE_FLOAT;
+}
+template <>
+hid_t native_type<std::int64_t>() {
+  return H5T_NATIVE_INT64;
+}
+template <>
+hid_t native_type<std::int32_t>() {
+  return H5T_NATIVE_INT32;
+}
+template <>
+hid_t native_type<std::uint8_t>() {
+  return H5T_NATIVE_UINT8;
+}
+template <>
+hid_t native_type<std::uint16_t>() {
+  return H5T_NATIVE_UINT16;
+}
 
 Handle new_space(const Shape& shape) {
   silence_this_thread();
@@ -74,11 +92,16 @@ ElementType element_type_of(hid_t type) {
   if (kind != H5T_INTEGER) return ElementType::other;
   const bool is_signed = H5Tget_sign(type) == H5T_SGN_2;
   switch (size) {
-    case 1: return is_signed ? ElementType::int8 : ElementType::uint8;
-    case 2: return is_signed ? ElementType::int16 : ElementType::uint16;
-    case 4: return is_signed ? ElementType::int32 : ElementType::uint32;
-    case 8: return is_signed ? ElementType::int64 : ElementType::uint64;
-    default: return ElementType::other;
+    case 1:
+      return is_signed ? ElementType::int8 : ElementType::uint8;
+    case 2:
+      return is_signed ? ElementType::int16 : ElementType::uint16;
+    case 4:
+      return is_signed ? ElementType::int32 : ElementType::uint32;
+    case 8:
+      return is_signed ? ElementType::int64 : ElementType::uint64;
+    default:
+      return ElementType::other;
   }
 }
 

@@ -16,7 +16,8 @@ namespace {
 
 // Reads the plan's pixels in the precision of the two buffers.
 template <typename Real>
-void read_pixels(const SplitReader& split, HostBatch& batch, std::vector<Real>& images, std::vector<Real>& masks) {
+void read_pixels(const SplitReader& split, HostBatch& batch, std::vector<Real>& images,
+                 std::vector<Real>& masks) {
   const std::int64_t image = 3 * batch.height * batch.width;
   const std::int64_t mask = batch.mask_channels * batch.height * batch.width;
   images.resize(static_cast<std::size_t>(batch.size * image));
@@ -33,7 +34,8 @@ void read_labels(const SplitReader& split, HostBatch& batch) {
   batch.label_classes = split.layout().label_classes;
   batch.multi_labels.resize(static_cast<std::size_t>(batch.size * batch.label_classes));
   for (std::int64_t i = 0; i < batch.size; ++i)
-    split.multi_label(batch.ids[static_cast<std::size_t>(i)], batch.multi_labels.data() + i * batch.label_classes);
+    split.multi_label(batch.ids[static_cast<std::size_t>(i)],
+                      batch.multi_labels.data() + i * batch.label_classes);
 }
 
 }  // namespace
@@ -61,7 +63,8 @@ HostBatch read_batch(const SplitReader& split, const BatchPlan& plan, std::uint6
 
 /// What workers and consumer share. Steps are handed out in order and kept by number until their turn comes.
 struct Loader::State {
-  State(std::shared_ptr<const SplitReader> the_split, const Sampler& the_sampler, const LoaderOptions& the_options)
+  State(std::shared_ptr<const SplitReader> the_split, const Sampler& the_sampler,
+        const LoaderOptions& the_options)
       : split(std::move(the_split)), sampler(the_sampler), options(the_options) {}
   ~State() {
     {
@@ -133,13 +136,18 @@ Loader::Loader(std::shared_ptr<const SplitReader> split, const Sampler& sampler,
   if (sampler.options().size != state_->split->size())
     fail(ErrorKind::internal, "loader: a sampler for ", sampler.options().size, " samples and a split of ",
          state_->split->size());
-  for (int i = 0; i < options.workers; ++i) state_->workers.emplace_back([state = state_.get()] { state->work(); });
+  for (int i = 0; i < options.workers; ++i)
+    state_->workers.emplace_back([state = state_.get()] { state->work(); });
 }
 
 Loader::~Loader() = default;
 
-const Sampler& Loader::sampler() const { return state_->sampler; }
-const SplitReader& Loader::split() const { return *state_->split; }
+const Sampler& Loader::sampler() const {
+  return state_->sampler;
+}
+const SplitReader& Loader::split() const {
+  return *state_->split;
+}
 
 std::int64_t Loader::steps_per_epoch() const {
   const std::int64_t steps = state_->sampler.steps_per_epoch();

@@ -25,7 +25,8 @@ MarkShape square_mark(std::int64_t label, std::int64_t classes, std::int64_t hei
   if (across < 1 || down < 1)
     fail(ErrorKind::usage, "--mark-size: a mark of ", options.size, " pixels, ", options.margin,
          " from the border, does not fit into images of ", height, "×", width);
-  const double way = static_cast<double>(label) / static_cast<double>(classes) * static_cast<double>(2 * (across + down));
+  const double way =
+      static_cast<double>(label) / static_cast<double>(classes) * static_cast<double>(2 * (across + down));
   const std::array<std::int64_t, 4> sides{across, down, across, down};
   std::size_t side = 0;
   double rest = way;
@@ -36,7 +37,8 @@ MarkShape square_mark(std::int64_t label, std::int64_t classes, std::int64_t hei
   MarkShape shape;
   for (std::int64_t y = 0; y < options.size; ++y)
     for (std::int64_t x = 0; x < options.size; ++x)
-      shape.pixels.push_back((corners[side][0] + options.margin + y) * width + corners[side][1] + options.margin + x);
+      shape.pixels.push_back((corners[side][0] + options.margin + y) * width + corners[side][1] +
+                             options.margin + x);
   return shape;
 }
 
@@ -50,7 +52,8 @@ SampleRandom mark_random(std::uint64_t seed, std::uint64_t split, std::uint64_t 
 
 }  // namespace
 
-std::int64_t put_mark(const MarkShape& mark, std::uint8_t value, const std::uint8_t* mask, std::uint8_t* image) {
+std::int64_t put_mark(const MarkShape& mark, std::uint8_t value, const std::uint8_t* mask,
+                      std::uint8_t* image) {
   std::int64_t kept_out = 0;
   for (const auto pixel : mark.pixels) {
     if (mask[pixel])
@@ -61,8 +64,8 @@ std::int64_t put_mark(const MarkShape& mark, std::uint8_t value, const std::uint
   return kept_out;
 }
 
-std::int64_t confounding_class(std::int64_t label, std::int64_t classes, std::uint64_t seed, std::uint64_t split,
-                               std::uint64_t sample) {
+std::int64_t confounding_class(std::int64_t label, std::int64_t classes, std::uint64_t seed,
+                               std::uint64_t split, std::uint64_t sample) {
   if (classes < 2) fail(ErrorKind::internal, "a confounding mark with ", classes, " classes");
   const auto away = mark_random(seed, split, sample).below(static_cast<std::uint32_t>(classes - 1));
   return (label + 1 + away) % classes;

@@ -29,11 +29,12 @@ Registry<MarkStrategy>& marks();
 
 /// Puts the mark into image (H×W) where mask (H×W; nonzero: region of interest) is 0. Returns how many of the
 /// mark's pixels the mask kept out.
-std::int64_t put_mark(const MarkShape& mark, std::uint8_t value, const std::uint8_t* mask, std::uint8_t* image);
+std::int64_t put_mark(const MarkShape& mark, std::uint8_t value, const std::uint8_t* mask,
+                      std::uint8_t* image);
 
 /// A class other than `label`, drawn uniformly by (seed, Purpose::mark, split, sample); classes ≥ 2.
-std::int64_t confounding_class(std::int64_t label, std::int64_t classes, std::uint64_t seed, std::uint64_t split,
-                               std::uint64_t sample);
+std::int64_t confounding_class(std::int64_t label, std::int64_t classes, std::uint64_t seed,
+                               std::uint64_t split, std::uint64_t sample);
 
 /// Whether the sample gets its class's mark in a split of which `percent` % do; drawn likewise.
 bool gets_mark(std::int64_t percent, std::uint64_t seed, std::uint64_t split, std::uint64_t sample);

@@ -8,7 +8,8 @@ namespace isnet {
 
 GreyImage padded(const GreyImage& image, std::int64_t height, std::int64_t width) {
   if (height < image.height || width < image.width)
-    fail(ErrorKind::internal, "an image of ", image.height, "×", image.width, " padded to ", height, "×", width);
+    fail(ErrorKind::internal, "an image of ", image.height, "×", image.width, " padded to ", height, "×",
+         width);
   GreyImage result{height, width, std::vector<std::uint8_t>(static_cast<std::size_t>(height * width))};
   const std::int64_t top = (height - image.height) / 2, left = (width - image.width) / 2;
   for (std::int64_t y = 0; y < image.height; ++y)

@@ -53,14 +53,15 @@ LastBatch last_batch_of(const char* name) {
 Sampler::Sampler(const SamplerOptions& options) : options_(options) {
   const auto& o = options_;
   if (o.size < 1 || o.batch_size < 1 || o.world < 1 || o.rank < 0 || o.rank >= o.world)
-    fail(ErrorKind::internal, "sampler: ", o.size, " samples, batch size ", o.batch_size, ", rank ", o.rank, " of ",
-         o.world);
+    fail(ErrorKind::internal, "sampler: ", o.size, " samples, batch size ", o.batch_size, ", rank ", o.rank,
+         " of ", o.world);
   const std::int64_t global_batch = o.world * o.batch_size;
   const bool whole_only = o.last_batch == LastBatch::drop;
   steps_ = (o.size + (whole_only ? 0 : global_batch - 1)) / global_batch;
   if (steps_ == 0)
     fail(ErrorKind::usage, "--batch-size: ", o.size, " samples do not fill one batch of ", o.world, " rank",
-         o.world > 1 ? "s" : "", " × ", o.batch_size, ", and the last batch is dropped: choose a smaller batch size,"
+         o.world > 1 ? "s" : "", " × ", o.batch_size,
+         ", and the last batch is dropped: choose a smaller batch size,"
          " fewer ranks, or --last-batch pad or short");
 }
 

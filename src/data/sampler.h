@@ -53,8 +53,8 @@ struct BatchPlan {
 
 /// Cuts the order of an epoch into global batches of world × batch_size samples. Position p of a global batch
 /// goes to rank p mod world, so that rank r's step s takes positions s·W·b + j·W + r, j = 0 … b − 1. Which
-/// samples are in a global batch depends on world × batch_size only, not on the number of ranks that share it.
-/// Immutable: any thread may use it.
+/// samples are in a global batch depends on world × batch_size only, not on the number of ranks that share
+/// it. Immutable: any thread may use it.
 class Sampler {
  public:
   /// Errors: usage, if LastBatch::drop leaves no step; internal for senseless options.

@@ -36,7 +36,8 @@ void check_rows(const hdf5::Dataset& dataset, std::int64_t samples) {
 // N numbers, one for each sample.
 hdf5::Dataset column(const hdf5::File& file, const char* name, std::int64_t samples) {
   auto dataset = file.dataset(name);
-  if (dataset.shape().size() != 1) refuse(dataset, cat("of shape ", shape_text(dataset.shape()), "; expected N"));
+  if (dataset.shape().size() != 1)
+    refuse(dataset, cat("of shape ", shape_text(dataset.shape()), "; expected N"));
   check_rows(dataset, samples);
   return dataset;
 }
@@ -44,16 +45,21 @@ hdf5::Dataset column(const hdf5::File& file, const char* name, std::int64_t samp
 }  // namespace
 
 std::string layout_text(const SampleLayout& layout) {
-  const auto shape = [&](std::int64_t channels) { return cat(channels, "×", layout.height, "×", layout.width, " "); };
+  const auto shape = [&](std::int64_t channels) {
+    return cat(channels, "×", layout.height, "×", layout.width, " ");
+  };
   std::string text = cat("images ", shape(layout.channels), element_type_name(layout.image_type));
   text += layout.mask_channels == 0
               ? std::string(", no masks")
               : cat(", masks ", shape(layout.mask_channels), element_type_name(layout.mask_type),
                     layout.masks_per_class ? " (one for each class)" : "");
   switch (layout.labels) {
-    case LabelKind::none: return text + ", no labels";
-    case LabelKind::single: return text + ", one class each";
-    case LabelKind::multi: return text + cat(", any of ", layout.label_classes, " classes");
+    case LabelKind::none:
+      return text + ", no labels";
+    case LabelKind::single:
+      return text + ", one class each";
+    case LabelKind::multi:
+      return text + cat(", any of ", layout.label_classes, " classes");
   }
   return text;
 }
@@ -93,7 +99,8 @@ void ShardReader::open_images(const hdf5::File& file) {
   if (shape[1] != 1 && shape[1] != 3)
     refuse(*images_, cat("of shape ", shape_text(shape), ": ", shape[1],
                          " channels; allowed: 1 (grey) or 3 (colour), as N×Ch×H×W"));
-  if (hdf5::element_count(shape) == 0) refuse(*images_, cat("of shape ", shape_text(shape), ": holds no pixels"));
+  if (hdf5::element_count(shape) == 0)
+    refuse(*images_, cat("of shape ", shape_text(shape), ": holds no pixels"));
   check_type(*images_, {ElementType::uint8, ElementType::uint16, ElementType::float32, ElementType::float64});
   size_ = shape[0];
   check_rows(*images_, size_);
@@ -114,15 +121,16 @@ void ShardReader::open_masks(const hdf5::File& file) {
 
 void ShardReader::check_mask_shape(const hdf5::Dataset& dataset) const {
   const auto& shape = dataset.shape();
-  const bool ranks = (shape.size() == 4 && shape[1] == 1) || (shape.size() == 5 && shape[1] >= 1 && shape[2] == 1);
+  const bool ranks =
+      (shape.size() == 4 && shape[1] == 1) || (shape.size() == 5 && shape[1] >= 1 && shape[2] == 1);
   if (!ranks)
     refuse(dataset, cat("of shape ", shape_text(shape),
                         "; expected N×1×H×W, or N×K×1×H×W for one mask for each of K classes"));
   check_rows(dataset, size_);
   const std::int64_t height = shape[shape.size() - 2], width = shape.back();
   if (height != layout_.height || width != layout_.width)
-    refuse(dataset, cat("masks of ", height, "×", width, " for images of ", layout_.height, "×", layout_.width,
-                        ": bring them to the size of the images"));
+    refuse(dataset, cat("masks of ", height, "×", width, " for images of ", layout_.height, "×",
+                        layout_.width, ": bring them to the size of the images"));
 }
 
 void ShardReader::open_labels(const hdf5::File& file, std::optional<std::int64_t> class_count) {
@@ -139,7 +147,8 @@ void ShardReader::open_labels(const hdf5::File& file, std::optional<std::int64_t
   for (std::size_t i = 0; i < labels_.size(); ++i) {
     if (labels_[i] < 0 || (class_count && labels_[i] >= *class_count))
       refuse(dataset, cat("sample ", i, ": label ", labels_[i], " is out of range",
-                          class_count ? cat(" 0 … ", *class_count - 1, " (", *class_count, " classes)") : std::string(),
+                          class_count ? cat(" 0 … ", *class_count - 1, " (", *class_count, " classes)")
+                                      : std::string(),
                           ": correct the label, or the number of classes"));
   }
 }
@@ -157,8 +166,8 @@ void ShardReader::open_multi_labels(const hdf5::Dataset& dataset, std::optional<
   for (const auto value : dataset.read<std::int64_t>().values) {
     const auto at = static_cast<std::int64_t>(multi_labels_.size());
     if (value != 0 && value != 1)
-      refuse(dataset, cat("sample ", at / layout_.label_classes, ", class ", at % layout_.label_classes, ": ", value,
-                          "; allowed: 0 (no) and 1 (yes)"));
+      refuse(dataset, cat("sample ", at / layout_.label_classes, ", class ", at % layout_.label_classes, ": ",
+                          value, "; allowed: 0 (no) and 1 (yes)"));
     multi_labels_.push_back(static_cast<std::uint8_t>(value));
   }
 }

@@ -48,8 +48,8 @@ enum class ShardChecks {
 class ShardReader {
  public:
   /// Checks all that does not need the pixels: format and version, element types and ranks, equal numbers of
-  /// samples, mask shape equal to image shape, every label in 0 … class_count − 1 (if given), groups, weights;
-  /// and that uint8 masks are not coded 0/1, from as many samples as that takes (usually the first).
+  /// samples, mask shape equal to image shape, every label in 0 … class_count − 1 (if given), groups,
+  /// weights; and that uint8 masks are not coded 0/1, from as many samples as that takes (usually the first).
   explicit ShardReader(const std::filesystem::path& path, std::optional<std::int64_t> class_count = {},
                        ShardChecks checks = ShardChecks::all);
   ShardReader(const ShardReader&) = delete;
@@ -63,7 +63,7 @@ class ShardReader {
   const std::vector<std::int64_t>& labels() const { return labels_; }
   /// N×K zeros and ones; empty unless the labels are of kind multi.
   const std::vector<std::uint8_t>& multi_labels() const { return multi_labels_; }
-  const std::vector<std::string>& ids() const { return ids_; }          ///< N, or empty
+  const std::vector<std::string>& ids() const { return ids_; }         ///< N, or empty
   const std::vector<std::int64_t>& groups() const { return groups_; }  ///< N, or empty
   const std::vector<double>& weights() const { return weights_; }      ///< N, or empty
 

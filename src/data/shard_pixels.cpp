@@ -26,7 +26,8 @@ void scaled_row(const hdf5::Dataset& dataset, std::int64_t index, Real* out) {
   const auto& row = stored_row<Stored>(dataset, index);
   if constexpr (std::is_integral_v<Stored>) {
     constexpr Real largest = std::numeric_limits<Stored>::max();
-    std::transform(row.begin(), row.end(), out, [](Stored value) { return static_cast<Real>(value) / largest; });
+    std::transform(row.begin(), row.end(), out,
+                   [](Stored value) { return static_cast<Real>(value) / largest; });
   } else {
     std::transform(row.begin(), row.end(), out, [](Stored value) { return static_cast<Real>(value); });
   }
@@ -36,11 +37,16 @@ void scaled_row(const hdf5::Dataset& dataset, std::int64_t index, Real* out) {
 template <typename Real>
 void read_row(const hdf5::Dataset& dataset, std::int64_t index, Real* out) {
   switch (dataset.type()) {
-    case ElementType::uint8: return scaled_row<std::uint8_t>(dataset, index, out);
-    case ElementType::uint16: return scaled_row<std::uint16_t>(dataset, index, out);
-    case ElementType::float32: return scaled_row<float>(dataset, index, out);
-    case ElementType::float64: return scaled_row<double>(dataset, index, out);
-    default: fail(ErrorKind::internal, dataset.where(), ": pixels of an unchecked type");
+    case ElementType::uint8:
+      return scaled_row<std::uint8_t>(dataset, index, out);
+    case ElementType::uint16:
+      return scaled_row<std::uint16_t>(dataset, index, out);
+    case ElementType::float32:
+      return scaled_row<float>(dataset, index, out);
+    case ElementType::float64:
+      return scaled_row<double>(dataset, index, out);
+    default:
+      fail(ErrorKind::internal, dataset.where(), ": pixels of an unchecked type");
   }
 }
 
@@ -96,7 +102,8 @@ void ShardReader::settle_mask_scale(int largest_seen) const {
   if (largest_seen == 0) return;
   for (std::int64_t i = 0; i < size_ && largest_seen <= 1; ++i) largest_seen = largest_mask_value(i);
   if (largest_seen <= 1)
-    fail(ErrorKind::data, masks_->where(), ": no uint8 mask value is above 1, but 255 means the region of interest:"
+    fail(ErrorKind::data, masks_->where(),
+         ": no uint8 mask value is above 1, but 255 means the region of interest:"
          " multiply the masks by 255 and write the shard again");
   mask_scale_known_ = true;
 }

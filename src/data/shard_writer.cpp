@@ -13,12 +13,18 @@ namespace {
 
 hdf5::Dataset create(hdf5::File& file, const char* name, ElementType type, const hdf5::Shape& shape) {
   switch (type) {
-    case ElementType::uint8: return file.create_dataset<std::uint8_t>(name, shape);
-    case ElementType::uint16: return file.create_dataset<std::uint16_t>(name, shape);
-    case ElementType::float32: return file.create_dataset<float>(name, shape);
-    case ElementType::float64: return file.create_dataset<double>(name, shape);
-    case ElementType::int64: return file.create_dataset<std::int64_t>(name, shape);
-    default: fail(ErrorKind::internal, "a shard's ", name, " cannot be stored as ", element_type_name(type));
+    case ElementType::uint8:
+      return file.create_dataset<std::uint8_t>(name, shape);
+    case ElementType::uint16:
+      return file.create_dataset<std::uint16_t>(name, shape);
+    case ElementType::float32:
+      return file.create_dataset<float>(name, shape);
+    case ElementType::float64:
+      return file.create_dataset<double>(name, shape);
+    case ElementType::int64:
+      return file.create_dataset<std::int64_t>(name, shape);
+    default:
+      fail(ErrorKind::internal, "a shard's ", name, " cannot be stored as ", element_type_name(type));
   }
 }
 
@@ -34,17 +40,22 @@ constexpr ElementType type_of() {
 }  // namespace
 
 ShardWriter::ShardWriter(const std::filesystem::path& path, std::int64_t samples, const SampleLayout& layout)
-    : path_(path), temporary_(temporary_name(path)), samples_(samples), file_(hdf5::File::create(temporary_)) {
+    : path_(path),
+      temporary_(temporary_name(path)),
+      samples_(samples),
+      file_(hdf5::File::create(temporary_)) {
   file_->set_attribute<std::string>("format", shard_format);
   file_->set_attribute<std::int64_t>("version", shard_version);
-  images_ = Part{create(*file_, "images", layout.image_type, {samples, layout.channels, layout.height, layout.width})};
+  images_ = Part{
+      create(*file_, "images", layout.image_type, {samples, layout.channels, layout.height, layout.width})};
   if (layout.mask_channels > 0) {
     const hdf5::Shape shape = layout.masks_per_class
                                   ? hdf5::Shape{samples, layout.mask_channels, 1, layout.height, layout.width}
                                   : hdf5::Shape{samples, 1, layout.height, layout.width};
     masks_ = Part{create(*file_, "masks", layout.mask_type, shape)};
   }
-  if (layout.labels == LabelKind::single) labels_ = Part{create(*file_, "labels", ElementType::int64, {samples})};
+  if (layout.labels == LabelKind::single)
+    labels_ = Part{create(*file_, "labels", ElementType::int64, {samples})};
   if (layout.labels == LabelKind::multi)
     labels_ = Part{create(*file_, "labels", ElementType::uint8, {samples, layout.label_classes})};
 }
@@ -63,7 +74,8 @@ template <typename T>
 void ShardWriter::write(std::optional<Part>& part, const char* name, std::int64_t first, std::int64_t count,
                         const T* values) {
   if (!part || part->dataset.type() != type_of<T>())
-    fail(ErrorKind::internal, path_.string(), ": the layout has no ", name, " of type ", element_type_name(type_of<T>()));
+    fail(ErrorKind::internal, path_.string(), ": the layout has no ", name, " of type ",
+         element_type_name(type_of<T>()));
   part->dataset.write_rows(first, count, values);
   part->rows_written += count;
 }
@@ -86,13 +98,20 @@ void ShardWriter::write_multi_labels(std::int64_t first, std::int64_t count, con
   write(labels_, "labels", first, count, values);
 }
 
-void ShardWriter::write_ids(const std::vector<std::string>& values) { file_->write("ids", values, {samples_}); }
-void ShardWriter::write_groups(const std::vector<std::int64_t>& values) { file_->write("groups", values, {samples_}); }
-void ShardWriter::write_weights(const std::vector<double>& values) { file_->write("weights", values, {samples_}); }
+void ShardWriter::write_ids(const std::vector<std::string>& values) {
+  file_->write("ids", values, {samples_});
+}
+void ShardWriter::write_groups(const std::vector<std::int64_t>& values) {
+  file_->write("groups", values, {samples_});
+}
+void ShardWriter::write_weights(const std::vector<double>& values) {
+  file_->write("weights", values, {samples_});
+}
 
 void ShardWriter::check_complete(const std::optional<Part>& part) const {
   if (part && part->rows_written != samples_)
-    fail(ErrorKind::internal, part->dataset.where(), ": ", part->rows_written, " of ", samples_, " samples written");
+    fail(ErrorKind::internal, part->dataset.where(), ": ", part->rows_written, " of ", samples_,
+         " samples written");
 }
 
 void ShardWriter::commit() {

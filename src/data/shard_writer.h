@@ -46,7 +46,8 @@ class ShardWriter {
     std::int64_t rows_written = 0;
   };
   template <typename T>
-  void write(std::optional<Part>& part, const char* name, std::int64_t first, std::int64_t count, const T* values);
+  void write(std::optional<Part>& part, const char* name, std::int64_t first, std::int64_t count,
+             const T* values);
   void check_complete(const std::optional<Part>& part) const;
 
   std::filesystem::path path_;

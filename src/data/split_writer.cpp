@@ -19,8 +19,8 @@ std::string shard_name(const std::string& split, std::size_t number) {
 
 }  // namespace
 
-SplitWriter::SplitWriter(const std::filesystem::path& folder, const std::string& split, const SampleLayout& layout,
-                         std::int64_t samples, std::int64_t shard_size)
+SplitWriter::SplitWriter(const std::filesystem::path& folder, const std::string& split,
+                         const SampleLayout& layout, std::int64_t samples, std::int64_t shard_size)
     : folder_(folder), split_(split), layout_(layout), left_(samples), shard_size_(shard_size) {
   create_folders(folder / split);
 }
@@ -30,10 +30,12 @@ void SplitWriter::open_shard() {
   if (shard_samples_ < 1) fail(ErrorKind::internal, "split '", split_, "': more samples than announced");
   left_ -= shard_samples_;
   written_ = 0;
-  shard_ = std::make_unique<ShardWriter>(folder_ / shard_name(split_, entries_.size()), shard_samples_, layout_);
+  shard_ =
+      std::make_unique<ShardWriter>(folder_ / shard_name(split_, entries_.size()), shard_samples_, layout_);
 }
 
-void SplitWriter::add(const std::uint8_t* image, const std::uint8_t* mask, std::int64_t label, const std::string& id) {
+void SplitWriter::add(const std::uint8_t* image, const std::uint8_t* mask, std::int64_t label,
+                      const std::string& id) {
   if (!shard_) open_shard();
   images_.insert(images_.end(), image, image + layout_.channels * layout_.pixels());
   if (layout_.mask_channels > 0) masks_.insert(masks_.end(), mask, mask + layout_.pixels());

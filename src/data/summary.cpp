@@ -85,17 +85,19 @@ SplitSummary summarise(const SplitReader& split, std::int64_t class_count, std::
 
 std::string summary_text(const SplitSummary& summary, const std::vector<std::string>& class_names) {
   std::ostringstream out;
-  out << "split " << summary.name << ": " << summary.samples << " samples in " << summary.shards.size() << " shard"
-      << (summary.shards.size() == 1 ? "" : "s") << "; " << layout_text(summary.layout) << '\n';
+  out << "split " << summary.name << ": " << summary.samples << " samples in " << summary.shards.size()
+      << " shard" << (summary.shards.size() == 1 ? "" : "s") << "; " << layout_text(summary.layout) << '\n';
   for (std::size_t k = 0; k < summary.class_counts.size(); ++k)
-    out << "  class " << k << (k < class_names.size() && class_names[k] != cat(k) ? cat(" (", class_names[k], ")") : "") << ": "
+    out << "  class " << k
+        << (k < class_names.size() && class_names[k] != cat(k) ? cat(" (", class_names[k], ")") : "") << ": "
         << summary.class_counts[k] << '\n';
   if (summary.looked_at == 0) return out.str();
   out << std::fixed << std::setprecision(4) << "  pixels: mean " << summary.mean << ", std "
       << summary.standard_deviation << ", min " << summary.smallest << ", max " << summary.largest << " (of "
       << summary.looked_at << " samples)\n";
   if (summary.layout.mask_channels > 0)
-    out << "  masks: " << summary.mask_share << " of the area on average, " << summary.empty_masks << " empty\n";
+    out << "  masks: " << summary.mask_share << " of the area on average, " << summary.empty_masks
+        << " empty\n";
   return out.str();
 }
 

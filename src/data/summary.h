@@ -16,8 +16,9 @@ struct SplitSummary {
   SampleLayout layout;
   std::int64_t samples = 0;
   std::vector<std::filesystem::path> shards;
-  std::vector<std::int64_t> class_counts;  ///< samples of each class (multi-label: that have it); empty without labels
-  std::int64_t looked_at = 0;              ///< samples whose pixels were read
+  std::vector<std::int64_t>
+      class_counts;            ///< samples of each class (multi-label: that have it); empty without labels
+  std::int64_t looked_at = 0;  ///< samples whose pixels were read
   double mean = 0;
   double standard_deviation = 0;
   double smallest = 0;

@@ -9,12 +9,12 @@
 namespace isnet {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::HasSubstr;
 using isnet::testing::ProcessResult;
 using isnet::testing::run_process;
 using isnet::testing::TemporaryFolder;
 using isnet::testing::write_idx_pair;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 class DataCommands : public ::testing::Test {
  protected:
@@ -28,9 +28,13 @@ class DataCommands : public ::testing::Test {
   }
   ProcessResult pack(std::vector<std::string> more) {
     const auto file = [&](const char* name) { return (folder / name).string(); };
-    std::vector<std::string> words{"pack", "idx", "--images", file("train-images.gz"), "--labels", file("train-labels.gz"),
-                                   "--test-images", file("test-images.gz"), "--test-labels", file("test-labels.gz"),
-                                   "--pad-to", "16", "--output", data.string()};
+    std::vector<std::string> words{"pack",          "idx",
+                                   "--images",      file("train-images.gz"),
+                                   "--labels",      file("train-labels.gz"),
+                                   "--test-images", file("test-images.gz"),
+                                   "--test-labels", file("test-labels.gz"),
+                                   "--pad-to",      "16",
+                                   "--output",      data.string()};
     words.insert(words.end(), more.begin(), more.end());
     return isnet(words);
   }
@@ -42,10 +46,12 @@ class DataCommands : public ::testing::Test {
 TEST_F(DataCommands, PackedDataCanBeInspectedAndVerified) {
   const auto packed = pack({"--mark", "square", "--class-names", "a,b,c"});
   ASSERT_EQ(packed.status, 0) << packed.err;
-  EXPECT_THAT(packed.out, AllOf(HasSubstr("split train: 54 samples, 54 marked"), HasSubstr("split test-confounding: 15 samples")));
+  EXPECT_THAT(packed.out, AllOf(HasSubstr("split train: 54 samples, 54 marked"),
+                                HasSubstr("split test-confounding: 15 samples")));
   const auto inspected = isnet({"inspect", data.string(), "--verify", "--shards"});
   ASSERT_EQ(inspected.status, 0) << inspected.err;
-  EXPECT_THAT(inspected.out, AllOf(HasSubstr("class 2 (c): 18"), HasSubstr("shard-00000.h5"), HasSubstr("every checksum is right")));
+  EXPECT_THAT(inspected.out, AllOf(HasSubstr("class 2 (c): 18"), HasSubstr("shard-00000.h5"),
+                                   HasSubstr("every checksum is right")));
   const auto shard = isnet({"inspect", (data / "val" / "shard-00000.h5").string(), "--num-classes", "3"});
   EXPECT_EQ(shard.status, 0) << shard.err;
   EXPECT_THAT(shard.out, HasSubstr("split all: 6 samples in 1 shard"));
@@ -58,7 +64,8 @@ TEST_F(DataCommands, DamageEndsWithStatusThree) {
   write_file_atomically(shard, std::string_view(content).substr(0, content.size() / 2));
   const auto cut = isnet({"inspect", data.string()});
   EXPECT_EQ(cut.status, 3);
-  EXPECT_THAT(cut.err, AllOf(HasSubstr("train/shard-00000.h5: cannot open as HDF5"), HasSubstr("truncated file")));
+  EXPECT_THAT(cut.err,
+              AllOf(HasSubstr("train/shard-00000.h5: cannot open as HDF5"), HasSubstr("truncated file")));
   content[content.size() / 2] = static_cast<char>(content[content.size() / 2] ^ 1);
   write_file_atomically(shard, content);
   const auto changed = isnet({"inspect", "--verify", data.string()});
@@ -70,7 +77,8 @@ TEST_F(DataCommands, DamageEndsWithStatusThree) {
 TEST_F(DataCommands, WrongUseEndsWithStatusTwo) {
   EXPECT_EQ(isnet({"pack", "png"}).status, 2);
   EXPECT_THAT(isnet({"pack", "idx"}).err, HasSubstr("--images: is required"));
-  EXPECT_THAT(pack({"--mark", "circle"}).err, HasSubstr("--mark: 'circle' is not allowed; allowed: none|square"));
+  EXPECT_THAT(pack({"--mark", "circle"}).err,
+              HasSubstr("--mark: 'circle' is not allowed; allowed: none|square"));
   ASSERT_EQ(pack({}).status, 0);
   EXPECT_EQ(pack({}).status, 2);
   EXPECT_EQ(pack({"--overwrite"}).status, 0);

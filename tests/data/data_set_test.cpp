@@ -11,9 +11,6 @@
 namespace isnet {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using isnet::testing::data_refusal;
 using isnet::testing::refusal;
 using isnet::testing::small_layout;
@@ -21,6 +18,9 @@ using isnet::testing::small_pixel;
 using isnet::testing::TemporaryFolder;
 using isnet::testing::write_small_data_set;
 using isnet::testing::write_small_split;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 void replace_in(const std::filesystem::path& file, const std::string& old_text, const std::string& new_text) {
   std::string content = read_file(file);
@@ -55,7 +55,8 @@ TEST(DataSet, SamplesAreNumberedAcrossShards) {
     EXPECT_EQ(split->label(i), i % 3);
     EXPECT_EQ(split->id(i), cat("train-", i));
   }
-  EXPECT_THAT(refusal(ErrorKind::internal, [&] { split->read<double>(10, image.data(), nullptr); }), HasSubstr("sample 10 of 10"));
+  EXPECT_THAT(refusal(ErrorKind::internal, [&] { split->read<double>(10, image.data(), nullptr); }),
+              HasSubstr("sample 10 of 10"));
 }
 
 TEST(DataSet, MoreShardsThanMayBeOpenAreReadAllTheSame) {
@@ -96,15 +97,21 @@ TEST(DataSet, TheClassCountTakenFromAShardIsSaid) {
 
 TEST(DataSet, WhatIsMissingIsNamed) {
   TemporaryFolder folder;
-  EXPECT_THAT(data_refusal([&] { DataSet data(folder / "none"); }), HasSubstr("none: there is no such folder or file"));
-  EXPECT_THAT(data_refusal([&] { DataSet data(folder.path()); }), AllOf(HasSubstr("dataset.json: there is no such file"), HasSubstr("isnet pack")));
+  EXPECT_THAT(data_refusal([&] { DataSet data(folder / "none"); }),
+              HasSubstr("none: there is no such folder or file"));
+  EXPECT_THAT(data_refusal([&] { DataSet data(folder.path()); }),
+              AllOf(HasSubstr("dataset.json: there is no such file"), HasSubstr("isnet pack")));
   write_small_data_set(folder.path(), {{"train", 4}, {"val", 2}});
   const DataSet data(folder.path());
-  EXPECT_THAT(data_refusal([&] { data.split("test"); }), HasSubstr("has no split 'test'; it has: train, val"));
+  EXPECT_THAT(data_refusal([&] { data.split("test"); }),
+              HasSubstr("has no split 'test'; it has: train, val"));
   std::filesystem::remove(folder / "val" / "shard-00000.h5");
-  EXPECT_THAT(data_refusal([&] { data.split("val"); }), HasSubstr("shard-00000.h5: dataset.json lists this shard, but"));
-  EXPECT_THAT(data_refusal([&] { data.verify_checksums(); }), HasSubstr("val/shard-00000.h5: dataset.json lists"));
-  EXPECT_THAT(refusal(ErrorKind::usage, [&] { DataSet(folder.path(), 4); }), HasSubstr("has 3 classes, but 4 are asked for"));
+  EXPECT_THAT(data_refusal([&] { data.split("val"); }),
+              HasSubstr("shard-00000.h5: dataset.json lists this shard, but"));
+  EXPECT_THAT(data_refusal([&] { data.verify_checksums(); }),
+              HasSubstr("val/shard-00000.h5: dataset.json lists"));
+  EXPECT_THAT(refusal(ErrorKind::usage, [&] { DataSet(folder.path(), 4); }),
+              HasSubstr("has 3 classes, but 4 are asked for"));
 }
 
 class BadDescription : public ::testing::Test {
@@ -124,8 +131,10 @@ class BadDescription : public ::testing::Test {
 
 TEST_F(BadDescription, OfAnotherFormatOrVersion) {
   EXPECT_THAT(after("isnet-dataset", "other"), HasSubstr("format is 'other' instead of 'isnet-dataset'"));
-  EXPECT_THAT(after("\"version\": 1", "\"version\": 9"), HasSubstr("version 9; this program reads version 1"));
-  EXPECT_THAT(after("\"version\": 1", "\"version\": \"1\""), HasSubstr("field 'version' is not a whole number"));
+  EXPECT_THAT(after("\"version\": 1", "\"version\": 9"),
+              HasSubstr("version 9; this program reads version 1"));
+  EXPECT_THAT(after("\"version\": 1", "\"version\": \"1\""),
+              HasSubstr("field 'version' is not a whole number"));
   EXPECT_THAT(after("\"format\"", "\"formt\""), HasSubstr("field 'format' is missing"));
   EXPECT_THAT(after("single-label", "guessing"), HasSubstr("task 'guessing' is unknown"));
   EXPECT_THAT(after("class1", "class0"), HasSubstr("class name 'class0' comes twice"));
@@ -135,16 +144,23 @@ TEST_F(BadDescription, CutAnywhere) {
   const std::string good = read_file(file);
   for (std::size_t length = 0; length + 2 < good.size(); length += 5) {
     write_file_atomically(file, std::string_view(good).substr(0, length));
-    ASSERT_THAT(data_refusal([&] { DataSet data(folder.path()); }), HasSubstr("dataset.json: is not valid JSON")) << length;
+    ASSERT_THAT(data_refusal([&] { DataSet data(folder.path()); }),
+                HasSubstr("dataset.json: is not valid JSON"))
+        << length;
   }
 }
 
 TEST_F(BadDescription, UnlikeTheShards) {
-  EXPECT_THAT(after("\"samples\": 6", "\"samples\": 7"), HasSubstr("says 7 samples, but its shards add up to 6"));
-  EXPECT_THAT(after("    6,\n    5\n", "    6,\n    4\n"), HasSubstr("images of 1×6×5, but dataset.json says 1×6×4"));
-  EXPECT_THAT(after("single-label", "multi-label"), HasSubstr("one class for each sample, but the task of dataset.json"));
-  EXPECT_THAT(after("train/shard-00000.h5", "../shard-00000.h5"), HasSubstr("is not inside the data set's folder"));
-  EXPECT_THAT(after("train/shard-00000.h5", "/shard-00000.h5"), HasSubstr("is not inside the data set's folder"));
+  EXPECT_THAT(after("\"samples\": 6", "\"samples\": 7"),
+              HasSubstr("says 7 samples, but its shards add up to 6"));
+  EXPECT_THAT(after("    6,\n    5\n", "    6,\n    4\n"),
+              HasSubstr("images of 1×6×5, but dataset.json says 1×6×4"));
+  EXPECT_THAT(after("single-label", "multi-label"),
+              HasSubstr("one class for each sample, but the task of dataset.json"));
+  EXPECT_THAT(after("train/shard-00000.h5", "../shard-00000.h5"),
+              HasSubstr("is not inside the data set's folder"));
+  EXPECT_THAT(after("train/shard-00000.h5", "/shard-00000.h5"),
+              HasSubstr("is not inside the data set's folder"));
   // Two shards exchanged: the sum is right, the counts are not.
   write_small_split(folder.path(), "train", 2, 3);
   EXPECT_THAT(data_refusal([&] { DataSet(folder.path()).split("train"); }),
@@ -156,7 +172,8 @@ TEST_F(BadDescription, ShardsThatDiffer) {
   std::filesystem::rename(folder / "train" / "shard-00000.h5", folder / "train" / "shard-00001.h5");
   write_small_split(folder.path(), "train", 4, 3);
   EXPECT_THAT(data_refusal([&] { DataSet(folder.path()).split("train"); }),
-              AllOf(HasSubstr("shard-00001.h5: images 1×6×4 uint8"), HasSubstr("all shards of a split must be alike")));
+              AllOf(HasSubstr("shard-00001.h5: images 1×6×4 uint8"),
+                    HasSubstr("all shards of a split must be alike")));
 }
 
 TEST_F(BadDescription, AChangedShardIsFoundByItsChecksum) {

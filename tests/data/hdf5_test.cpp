@@ -11,11 +11,11 @@
 namespace isnet::hdf5 {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using isnet::testing::data_refusal;
 using isnet::testing::refusal;
 using isnet::testing::TemporaryFolder;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 template <typename T>
 class Hdf5Numbers : public ::testing::Test {};
@@ -57,7 +57,8 @@ TEST(Hdf5, RowsAreWrittenAndReadInAnyOrder) {
   std::vector<float> middle(4);
   rows.read_rows(1, 2, middle.data());
   EXPECT_THAT(middle, ElementsAre(3, 4, 5, 6));
-  EXPECT_THAT(refusal(ErrorKind::internal, [&] { rows.read_rows(3, 2, middle.data()); }), HasSubstr("rows 3 to 5 of 4"));
+  EXPECT_THAT(refusal(ErrorKind::internal, [&] { rows.read_rows(3, 2, middle.data()); }),
+              HasSubstr("rows 3 to 5 of 4"));
 }
 
 TEST(Hdf5, TextsAndAttributesAreReadBack) {
@@ -80,8 +81,10 @@ TEST(Hdf5, TextsAndAttributesAreReadBack) {
   EXPECT_EQ(one.attribute<double>("epsilon"), 0.01);
   EXPECT_EQ(one.attribute<std::int64_t>("classes"), 4);
   EXPECT_THAT(one.attribute_values<double>("classes"), ElementsAre(4));
-  EXPECT_THAT(data_refusal([&] { one.attribute<double>("mode"); }), HasSubstr("attribute 'mode' is text, not a number"));
-  EXPECT_THAT(data_refusal([&] { one.attribute<double>("absent"); }), HasSubstr("a.h5: /run/one: attribute 'absent' is missing"));
+  EXPECT_THAT(data_refusal([&] { one.attribute<double>("mode"); }),
+              HasSubstr("attribute 'mode' is text, not a number"));
+  EXPECT_THAT(data_refusal([&] { one.attribute<double>("absent"); }),
+              HasSubstr("a.h5: /run/one: attribute 'absent' is missing"));
 }
 
 TEST(Hdf5, GroupsListWhatTheyHold) {
@@ -107,12 +110,15 @@ TEST(Hdf5, ErrorsNameFilePlaceAndTheLibrarysReason) {
   const auto again = File::open(folder / "a.h5");
   EXPECT_THAT(data_refusal([&] { again.dataset("b/c"); }), HasSubstr("a.h5: /: there is no dataset '/b/c'"));
   EXPECT_THAT(data_refusal([&] { again.group("text"); }), HasSubstr("there is no group '/text'"));
-  EXPECT_THAT(data_refusal([&] { again.read<double>("text"); }), HasSubstr("a.h5: /text: text where numbers are expected"));
-  EXPECT_THAT(data_refusal([&] { File::open(folder / "none.h5"); }), HasSubstr("none.h5: there is no such file"));
+  EXPECT_THAT(data_refusal([&] { again.read<double>("text"); }),
+              HasSubstr("a.h5: /text: text where numbers are expected"));
+  EXPECT_THAT(data_refusal([&] { File::open(folder / "none.h5"); }),
+              HasSubstr("none.h5: there is no such file"));
   EXPECT_THAT(data_refusal([&] { File::open(folder.path()); }), HasSubstr("is a folder"));
   write_file_atomically(folder / "other", "not HDF5 at all");
   EXPECT_THAT(data_refusal([&] { File::open(folder / "other"); }), HasSubstr("file signature not found"));
-  EXPECT_THAT(refusal(ErrorKind::runtime, [&] { File::create(folder / "no" / "a.h5"); }), HasSubstr("No such file or directory"));
+  EXPECT_THAT(refusal(ErrorKind::runtime, [&] { File::create(folder / "no" / "a.h5"); }),
+              HasSubstr("No such file or directory"));
 }
 
 TEST(Hdf5, NothingIsPrintedByTheLibraryInAnyThread) {

@@ -10,12 +10,12 @@
 namespace isnet {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using isnet::testing::data_refusal;
 using isnet::testing::gzipped;
 using isnet::testing::idx_bytes;
 using isnet::testing::TemporaryFolder;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 TEST(Idx, PlainAndGzippedFilesAreRead) {
   TemporaryFolder folder;
@@ -40,12 +40,14 @@ TEST(Idx, WhatIsWrongIsSaid) {
   EXPECT_THAT(answer(""), HasSubstr("too short for an IDX file"));
   EXPECT_THAT(answer("PNG!...."), HasSubstr("not an IDX file"));
   EXPECT_THAT(answer(std::string("\0\0\x0d\1\0\0\0\1", 8)), HasSubstr("IDX type 13; expected 8"));
-  EXPECT_THAT(answer(idx_bytes({1, 1, 1}, "a")), HasSubstr("3 dimensions instead of 1 (labels): are images and labels exchanged?"));
+  EXPECT_THAT(answer(idx_bytes({1, 1, 1}, "a")),
+              HasSubstr("3 dimensions instead of 1 (labels): are images and labels exchanged?"));
   EXPECT_THAT(answer(idx_bytes({2}, "ab").substr(0, 6)), HasSubstr("cut short in its header"));
   EXPECT_THAT(answer(idx_bytes({3}, "ab")), HasSubstr("cut short: 2 bytes of values instead of 3"));
   EXPECT_THAT(answer(idx_bytes({1}, "ab")), HasSubstr("more bytes than the 1 that its header announces"));
   EXPECT_THAT(answer(idx_bytes({0}, "")), HasSubstr("a dimension of 0 elements"));
-  EXPECT_THAT(answer(idx_bytes({0xffffffff, 0xffffffff, 0xffffffff}, "abc"), 3), HasSubstr("not to be believed"));
+  EXPECT_THAT(answer(idx_bytes({0xffffffff, 0xffffffff, 0xffffffff}, "abc"), 3),
+              HasSubstr("not to be believed"));
 }
 
 TEST(Idx, AGzippedFileCutAnywhereIsRefused) {
@@ -53,7 +55,8 @@ TEST(Idx, AGzippedFileCutAnywhereIsRefused) {
   const std::string packed = gzipped(idx_bytes({200}, std::string(200, 'x')));
   for (std::size_t length = 0; length < packed.size(); ++length) {
     write_file_atomically(folder / "x.gz", std::string_view(packed).substr(0, length));
-    EXPECT_NE(data_refusal([&] { read_idx(folder / "x.gz", 1); }), "accepted") << length << " of " << packed.size();
+    EXPECT_NE(data_refusal([&] { read_idx(folder / "x.gz", 1); }), "accepted")
+        << length << " of " << packed.size();
   }
 }
 

@@ -10,13 +10,13 @@
 namespace isnet {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using isnet::testing::small_layout;
 using isnet::testing::small_pixel;
 using isnet::testing::TemporaryFolder;
 using isnet::testing::write_small_data_set;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 TEST(Summary, HoldsTheMomentsOfAllPixels) {
   TemporaryFolder folder;
@@ -54,9 +54,12 @@ TEST(Summary, IsToldInLines) {
   TemporaryFolder folder;
   write_small_data_set(folder.path(), {{"train", 10}});
   const DataSet data(folder.path());
-  EXPECT_THAT(summary_text(summarise(*data.split("train"), 3), data.description().class_names),
-              AllOf(HasSubstr("split train: 10 samples in 1 shard; images 1×6×5 uint8, masks 1×6×5 uint8, one class each\n"),
-                    HasSubstr("  class 1 (class1): 3\n"), HasSubstr("masks: 0.5000 of the area on average, 0 empty")));
+  EXPECT_THAT(
+      summary_text(summarise(*data.split("train"), 3), data.description().class_names),
+      AllOf(
+          HasSubstr(
+              "split train: 10 samples in 1 shard; images 1×6×5 uint8, masks 1×6×5 uint8, one class each\n"),
+          HasSubstr("  class 1 (class1): 3\n"), HasSubstr("masks: 0.5000 of the area on average, 0 empty")));
 }
 
 }  // namespace

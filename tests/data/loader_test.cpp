@@ -11,13 +11,13 @@
 namespace isnet {
 namespace {
 
-using ::testing::HasSubstr;
 using isnet::testing::data_refusal;
 using isnet::testing::small_layout;
 using isnet::testing::small_mask;
 using isnet::testing::small_pixel;
 using isnet::testing::TemporaryFolder;
 using isnet::testing::write_small_data_set;
+using ::testing::HasSubstr;
 
 class LoaderTest : public ::testing::Test {
  protected:
@@ -26,7 +26,8 @@ class LoaderTest : public ::testing::Test {
     split = DataSet(folder.path()).split("train");
   }
   Sampler sampler(LastBatch last = LastBatch::short_) const {
-    return Sampler({.size = 50, .batch_size = 4, .shuffle = true, .seed = 1, .world = 2, .rank = 1, .last_batch = last});
+    return Sampler(
+        {.size = 50, .batch_size = 4, .shuffle = true, .seed = 1, .world = 2, .rank = 1, .last_batch = last});
   }
   static std::vector<HostBatch> rest(Loader& loader) {
     std::vector<HostBatch> batches;
@@ -100,12 +101,16 @@ TEST_F(LoaderTest, AStartInTheMiddleEqualsSkippingToThere) {
 
 TEST_F(LoaderTest, ANewStartDropsWhatWasReadAhead) {
   Loader loader(split, sampler(), {.workers = 3, .prefetch = 4});
-  for (std::uint64_t epoch = 0; epoch < 20; ++epoch) {
-    loader.start(epoch);
-    const auto batch = loader.next();
-    ASSERT_TRUE(batch);
-    EXPECT_EQ(batch->epoch, epoch);
-    EXPECT_EQ(batch->ids, sampler().plan(epoch, 0).ids);
+  for (std::uint64_t epoch = 0; epoch < 100; ++epoch) {
+    loader.start(epoch + 1000);
+    ASSERT_TRUE(loader.next());
+    loader.start(epoch);  // workers are in the middle of later steps of the other epoch
+    const auto batches = rest(loader);
+    ASSERT_EQ(batches.size(), 7u);
+    for (const auto& batch : batches) {
+      ASSERT_EQ(batch.epoch, epoch);
+      ASSERT_EQ(batch.ids, sampler().plan(epoch, batch.step).ids);
+    }
   }
 }
 
@@ -136,7 +141,13 @@ TEST_F(LoaderTest, ALimitEndsTheEpochEarlier) {
 }
 
 TEST_F(LoaderTest, ARankWithoutAShareOfAShortBatchGetsAnEmptyOne) {
-  const Sampler last({.size = 50, .batch_size = 7, .shuffle = false, .seed = 0, .world = 7, .rank = 3, .last_batch = LastBatch::short_});
+  const Sampler last({.size = 50,
+                      .batch_size = 7,
+                      .shuffle = false,
+                      .seed = 0,
+                      .world = 7,
+                      .rank = 3,
+                      .last_batch = LastBatch::short_});
   Loader loader(split, last);
   loader.start(0, 1);
   const auto batch = loader.next();

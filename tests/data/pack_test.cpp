@@ -14,13 +14,13 @@
 namespace isnet {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using isnet::testing::data_refusal;
 using isnet::testing::idx_bytes;
 using isnet::testing::refusal;
 using isnet::testing::TemporaryFolder;
 using isnet::testing::write_idx_pair;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 class PackIdx : public ::testing::Test {
  protected:
@@ -56,7 +56,8 @@ class PackIdx : public ::testing::Test {
   std::int64_t class_of_mark(const Sample& sample, std::int64_t classes) const {
     for (std::int64_t label = 0; label < classes; ++label) {
       const auto shape = mark_of(label, classes);
-      if (std::all_of(shape.pixels.begin(), shape.pixels.end(), [&](auto p) { return sample.image[static_cast<std::size_t>(p)] == 1.0; }))
+      if (std::all_of(shape.pixels.begin(), shape.pixels.end(),
+                      [&](auto p) { return sample.image[static_cast<std::size_t>(p)] == 1.0; }))
         return label;
     }
     return -1;
@@ -137,7 +138,8 @@ TEST_F(PackIdx, WithAMarkTheSplitsAreBiasedAsTheirNamesSay) {
   options.mark = "square";
   const auto reports = pack_idx(options);
   const DataSet data(options.output);
-  EXPECT_THAT(data.split_names(), ElementsAre("test-biased", "test-confounding", "test-unbiased", "train", "val"));
+  EXPECT_THAT(data.split_names(),
+              ElementsAre("test-biased", "test-confounding", "test-unbiased", "train", "val"));
   for (const auto& name : data.split_names()) {
     const auto split = data.split(name);
     for (std::int64_t i = 0; i < split->size(); ++i) {
@@ -224,15 +226,24 @@ TEST_F(PackIdx, OptionsThatDoNotFitAreNamed) {
     options = before;
     return answer;
   };
-  EXPECT_THAT(with([](auto& o) { o.test_labels.clear(); }), HasSubstr("--test-images and --test-labels: give both"));
-  EXPECT_THAT(with([](auto& o) { o.classes = {1, 9}; }), HasSubstr("--classes: train-images holds no sample of class 9; it holds 0,1,2,3,4"));
+  EXPECT_THAT(with([](auto& o) { o.test_labels.clear(); }),
+              HasSubstr("--test-images and --test-labels: give both"));
+  EXPECT_THAT(with([](auto& o) { o.classes = {1, 9}; }),
+              HasSubstr("--classes: train-images holds no sample of class 9; it holds 0,1,2,3,4"));
   EXPECT_THAT(with([](auto& o) { o.classes = {1, 1}; }), HasSubstr("names a class twice"));
-  EXPECT_THAT(with([](auto& o) { o.class_names = {"a"}; }), HasSubstr("--class-names: 1 names for 5 classes"));
-  EXPECT_THAT(with([](auto& o) { o.class_names = {"a", "b", "c", "d", "a"}; }), HasSubstr("a name comes twice"));
+  EXPECT_THAT(with([](auto& o) { o.class_names = {"a"}; }),
+              HasSubstr("--class-names: 1 names for 5 classes"));
+  EXPECT_THAT(with([](auto& o) { o.class_names = {"a", "b", "c", "d", "a"}; }),
+              HasSubstr("a name comes twice"));
   EXPECT_THAT(with([](auto& o) { o.pad_to = 7; }), HasSubstr("--pad-to: 7 is less than the images' 8×8"));
   EXPECT_THAT(with([](auto& o) { o.mark = "circle"; }), HasSubstr("unknown mark 'circle'; known: square"));
-  EXPECT_THAT(with([](auto& o) { o.mark = "square"; o.classes = {1}; }), HasSubstr("--mark: tells classes apart"));
-  EXPECT_THAT(with([](auto& o) { o.validation_share = 0.001; }), HasSubstr("leaves no sample for validation"));
+  EXPECT_THAT(with([](auto& o) {
+                o.mark = "square";
+                o.classes = {1};
+              }),
+              HasSubstr("--mark: tells classes apart"));
+  EXPECT_THAT(with([](auto& o) { o.validation_share = 0.001; }),
+              HasSubstr("leaves no sample for validation"));
 }
 
 TEST_F(PackIdx, FilesThatDoNotBelongTogetherAreRefused) {

@@ -12,9 +12,9 @@
 namespace isnet {
 namespace {
 
+using isnet::testing::refusal;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using isnet::testing::refusal;
 
 std::vector<std::int64_t> order_of(std::int64_t size, std::uint64_t seed, std::uint64_t epoch) {
   const Permutation permutation(size, seed, epoch);
@@ -59,7 +59,8 @@ TEST(Permutation, SendsEveryPlaceEverywhereEquallyOften) {
   }
   for (int from = 0; from < size; ++from)
     for (int to = 0; to < size; ++to)
-      EXPECT_NEAR((counts[{from, to}]), epochs / size, 6 * 29.3) << from << " to " << to;  // six standard deviations
+      EXPECT_NEAR((counts[{from, to}]), epochs / size, 6 * 29.3)
+          << from << " to " << to;  // six standard deviations
 }
 
 TEST(Permutation, BreaksUpNeighbourhoods) {
@@ -70,12 +71,20 @@ TEST(Permutation, BreaksUpNeighbourhoods) {
   EXPECT_LT(neighbours, 12);
 }
 
-SamplerOptions options_of(std::int64_t size, std::int64_t batch, std::int64_t world, LastBatch last, bool shuffle = true) {
-  return {.size = size, .batch_size = batch, .shuffle = shuffle, .seed = 4, .world = world, .rank = 0, .last_batch = last};
+SamplerOptions options_of(std::int64_t size, std::int64_t batch, std::int64_t world, LastBatch last,
+                          bool shuffle = true) {
+  return {.size = size,
+          .batch_size = batch,
+          .shuffle = shuffle,
+          .seed = 4,
+          .world = world,
+          .rank = 0,
+          .last_batch = last};
 }
 
 // Ids that all ranks together take in a step, with whether they count.
-std::vector<std::pair<std::int64_t, int>> global_batch(SamplerOptions options, std::uint64_t epoch, std::int64_t step) {
+std::vector<std::pair<std::int64_t, int>> global_batch(SamplerOptions options, std::uint64_t epoch,
+                                                       std::int64_t step) {
   std::vector<std::pair<std::int64_t, int>> all;
   for (options.rank = 0; options.rank < options.world; ++options.rank) {
     const auto plan = Sampler(options).plan(epoch, step);
@@ -102,7 +111,8 @@ TEST(Sampler, GlobalBatchesDoNotDependOnTheNumberOfRanks) {
       const auto many = options_of(101, 12 / world, world, last);
       ASSERT_EQ(Sampler(many).steps_per_epoch(), Sampler(one).steps_per_epoch());
       for (std::int64_t step = 0; step < Sampler(one).steps_per_epoch(); ++step)
-        EXPECT_EQ(global_batch(many, 3, step), global_batch(one, 3, step)) << world << " ranks, step " << step;
+        EXPECT_EQ(global_batch(many, 3, step), global_batch(one, 3, step))
+            << world << " ranks, step " << step;
     }
   }
 }
@@ -169,7 +179,8 @@ TEST(Sampler, ShortSharesTheRemainderOut) {
 
 TEST(Sampler, DropWithoutAWholeBatchSaysWhatToDo) {
   EXPECT_THAT(refusal(ErrorKind::usage, [] { Sampler(options_of(9, 5, 2, LastBatch::drop)); }),
-              ::testing::AllOf(HasSubstr("9 samples do not fill one batch of 2 ranks × 5"), HasSubstr("--last-batch pad")));
+              ::testing::AllOf(HasSubstr("9 samples do not fill one batch of 2 ranks × 5"),
+                               HasSubstr("--last-batch pad")));
 }
 
 TEST(Sampler, LastBatchIsChosenByName) {

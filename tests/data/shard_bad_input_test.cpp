@@ -12,10 +12,10 @@
 namespace isnet {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::HasSubstr;
 using isnet::testing::data_refusal;
 using isnet::testing::TemporaryFolder;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 using Bytes = std::vector<std::uint8_t>;
 using Numbers = std::vector<std::int64_t>;
@@ -26,9 +26,15 @@ struct ShardParts {
     file.set_attribute<std::string>("format", "isnet-shard");
     file.set_attribute<std::int64_t>("version", 1);
   };
-  std::function<void(hdf5::File&)> images = [](hdf5::File& file) { file.write("images", Bytes(16, 9), {4, 1, 2, 2}); };
-  std::function<void(hdf5::File&)> masks = [](hdf5::File& file) { file.write("masks", Bytes(16, 255), {4, 1, 2, 2}); };
-  std::function<void(hdf5::File&)> labels = [](hdf5::File& file) { file.write("labels", Numbers{0, 1, 2, 0}, {4}); };
+  std::function<void(hdf5::File&)> images = [](hdf5::File& file) {
+    file.write("images", Bytes(16, 9), {4, 1, 2, 2});
+  };
+  std::function<void(hdf5::File&)> masks = [](hdf5::File& file) {
+    file.write("masks", Bytes(16, 255), {4, 1, 2, 2});
+  };
+  std::function<void(hdf5::File&)> labels = [](hdf5::File& file) {
+    file.write("labels", Numbers{0, 1, 2, 0}, {4});
+  };
   std::function<void(hdf5::File&)> extras = [](hdf5::File&) {};
 };
 
@@ -61,13 +67,16 @@ class BadShard : public ::testing::Test {
   std::filesystem::path path = folder / "s.h5";
 };
 
-TEST_F(BadShard, AGoodOneIsAccepted) { EXPECT_EQ(answer({}), "accepted"); }
+TEST_F(BadShard, AGoodOneIsAccepted) {
+  EXPECT_EQ(answer({}), "accepted");
+}
 
 TEST_F(BadShard, CutAtAnyLength) {
   write({});
   const std::string content = read_file(path);
-  for (const std::size_t length : {std::size_t{0}, std::size_t{1}, std::size_t{7}, std::size_t{100}, content.size() / 4,
-                                   content.size() / 2, content.size() - 64, content.size() - 1}) {
+  for (const std::size_t length :
+       {std::size_t{0}, std::size_t{1}, std::size_t{7}, std::size_t{100}, content.size() / 4,
+        content.size() / 2, content.size() - 64, content.size() - 1}) {
     write_file_atomically(path, std::string_view(content).substr(0, length));
     EXPECT_THAT(answer_of_file(), HasSubstr("s.h5: cannot open as HDF5 (is the file complete?)")) << length;
   }
@@ -76,7 +85,8 @@ TEST_F(BadShard, CutAtAnyLength) {
 TEST_F(BadShard, FormatAndVersion) {
   ShardParts parts;
   parts.header = [](auto&) {};
-  EXPECT_THAT(answer(parts), AllOf(HasSubstr("s.h5: /: attribute 'format' is missing"), HasSubstr("isnet pack")));
+  EXPECT_THAT(answer(parts),
+              AllOf(HasSubstr("s.h5: /: attribute 'format' is missing"), HasSubstr("isnet pack")));
   parts.header = [](auto& file) { file.template set_attribute<std::string>("format", "other"); };
   EXPECT_THAT(answer(parts), HasSubstr("attribute 'format' is 'other' instead of 'isnet-shard'"));
   parts.header = [](auto& file) { file.template set_attribute<std::string>("format", "isnet-shard"); };
@@ -113,7 +123,8 @@ TEST_F(BadShard, Images) {
 TEST_F(BadShard, MaskShapes) {
   ShardParts parts;
   parts.masks = [](auto& file) { file.write("masks", Bytes(36, 255), {4, 1, 3, 3}); };
-  EXPECT_THAT(answer(parts), HasSubstr("/masks: masks of 3×3 for images of 2×2: bring them to the size of the images"));
+  EXPECT_THAT(answer(parts),
+              HasSubstr("/masks: masks of 3×3 for images of 2×2: bring them to the size of the images"));
   parts.masks = [](auto& file) { file.write("masks", Bytes(12, 255), {3, 1, 2, 2}); };
   EXPECT_THAT(answer(parts), HasSubstr("/masks: of shape 3×1×2×2, but /images has 4 samples"));
   parts.masks = [](auto& file) { file.write("masks", Bytes(48, 255), {4, 3, 2, 2}); };
@@ -127,7 +138,8 @@ TEST_F(BadShard, MaskShapes) {
 TEST_F(BadShard, MasksCodedZeroAndOneAreAnsweredWithTheRemedy) {
   ShardParts parts;
   parts.masks = [](auto& file) { file.write("masks", Bytes(16, 1), {4, 1, 2, 2}); };
-  EXPECT_THAT(answer(parts), AllOf(HasSubstr("/masks: no uint8 mask value is above 1"), HasSubstr("multiply the masks by 255")));
+  EXPECT_THAT(answer(parts), AllOf(HasSubstr("/masks: no uint8 mask value is above 1"),
+                                   HasSubstr("multiply the masks by 255")));
 }
 
 TEST_F(BadShard, AFaintMaskAmongStrongOnesIsNotTakenForThatMistake) {

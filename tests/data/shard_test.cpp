@@ -14,17 +14,33 @@ namespace isnet {
 namespace {
 
 using hdf5::ElementType;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using isnet::testing::refusal;
 using isnet::testing::TemporaryFolder;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 template <typename T>
 struct Stored;
-template <> struct Stored<std::uint8_t> { static constexpr auto type = ElementType::uint8; static constexpr double scale = 255; };
-template <> struct Stored<std::uint16_t> { static constexpr auto type = ElementType::uint16; static constexpr double scale = 65535; };
-template <> struct Stored<float> { static constexpr auto type = ElementType::float32; static constexpr double scale = 1; };
-template <> struct Stored<double> { static constexpr auto type = ElementType::float64; static constexpr double scale = 1; };
+template <>
+struct Stored<std::uint8_t> {
+  static constexpr auto type = ElementType::uint8;
+  static constexpr double scale = 255;
+};
+template <>
+struct Stored<std::uint16_t> {
+  static constexpr auto type = ElementType::uint16;
+  static constexpr double scale = 65535;
+};
+template <>
+struct Stored<float> {
+  static constexpr auto type = ElementType::float32;
+  static constexpr double scale = 1;
+};
+template <>
+struct Stored<double> {
+  static constexpr auto type = ElementType::float64;
+  static constexpr double scale = 1;
+};
 
 SampleLayout layout_of(std::int64_t channels, ElementType image_type) {
   SampleLayout layout;
@@ -46,7 +62,8 @@ TYPED_TEST(ShardImages, AreReadBackScaledGreyThreeTimes) {
   TemporaryFolder folder;
   for (const std::int64_t channels : {1, 3}) {
     std::vector<T> values;
-    for (int i = 0; i < 2 * channels * 6; ++i) values.push_back(static_cast<T>(i * 7.0 / (std::is_integral_v<T> ? 1 : 16)));
+    for (int i = 0; i < 2 * channels * 6; ++i)
+      values.push_back(static_cast<T>(i * 7.0 / (std::is_integral_v<T> ? 1 : 16)));
     ShardWriter writer(folder / "s.h5", 2, layout_of(channels, Stored<T>::type));
     writer.write_images(0, 2, values.data());
     writer.write_labels(0, 2, std::vector<std::int64_t>{1, 0}.data());
@@ -141,7 +158,9 @@ TEST(Shard, WithoutMasksAndLabelsIsAShardToo) {
 
 TEST(Shard, AnUncommittedShardLeavesNothingBehind) {
   TemporaryFolder folder;
-  { ShardWriter writer(folder / "s.h5", 1, layout_of(1, ElementType::uint8)); }
+  {
+    ShardWriter writer(folder / "s.h5", 1, layout_of(1, ElementType::uint8));
+  }
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
@@ -149,7 +168,8 @@ TEST(Shard, AnIncompleteShardIsNotCommitted) {
   TemporaryFolder folder;
   ShardWriter writer(folder / "s.h5", 2, layout_of(1, ElementType::uint8));
   writer.write_images(0, 1, std::vector<std::uint8_t>(6).data());
-  EXPECT_THAT(refusal(ErrorKind::internal, [&] { writer.commit(); }), HasSubstr("/images: 1 of 2 samples written"));
+  EXPECT_THAT(refusal(ErrorKind::internal, [&] { writer.commit(); }),
+              HasSubstr("/images: 1 of 2 samples written"));
   EXPECT_FALSE(std::filesystem::exists(folder / "s.h5"));
 }
 
@@ -160,7 +180,8 @@ TEST(Shard, AFailedCommitKeepsTheOldFileAndRemovesTheNewOne) {
     ShardWriter writer(folder / "s.h5", 1, layout_of(1, ElementType::uint8));
     writer.write_images(0, 1, std::vector<std::uint8_t>(6).data());
     writer.write_labels(0, 1, std::vector<std::int64_t>{0}.data());
-    const ScopedFileFault fault([](FileCall call, const auto&) { return call == FileCall::rename ? ENOSPC : 0; });
+    const ScopedFileFault fault(
+        [](FileCall call, const auto&) { return call == FileCall::rename ? ENOSPC : 0; });
     EXPECT_THAT(refusal(ErrorKind::runtime, [&] { writer.commit(); }), HasSubstr("No space left"));
   }
   EXPECT_EQ(read_file(folder / "s.h5"), "old");

@@ -26,12 +26,14 @@ inline std::uint8_t small_pixel(std::int64_t sample, std::int64_t pixel) {
   return static_cast<std::uint8_t>((sample * 31 + pixel * 7 + (sample >> 3)) % 256);
 }
 /// The upper half of every image is the region of interest.
-inline std::uint8_t small_mask(std::int64_t pixel, std::int64_t pixels) { return pixel < pixels / 2 ? 255 : 0; }
+inline std::uint8_t small_mask(std::int64_t pixel, std::int64_t pixels) {
+  return pixel < pixels / 2 ? 255 : 0;
+}
 
 /// Writes one split of `samples` samples, sample i of class i mod `classes`; returns its shards.
-inline std::vector<ShardEntry> write_small_split(const std::filesystem::path& folder, const std::string& split,
-                                                 std::int64_t samples, std::int64_t classes,
-                                                 std::int64_t shard_size = 1000,
+inline std::vector<ShardEntry> write_small_split(const std::filesystem::path& folder,
+                                                 const std::string& split, std::int64_t samples,
+                                                 std::int64_t classes, std::int64_t shard_size = 1000,
                                                  const SampleLayout& layout = small_layout()) {
   SplitWriter writer(folder, split, layout, samples, shard_size);
   for (std::int64_t i = 0; i < samples; ++i) {

@@ -22,7 +22,8 @@ inline std::string idx_bytes(const std::vector<std::uint32_t>& shape, const std:
 
 inline std::string gzipped(const std::string& content) {
   z_stream stream{};
-  deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);  // 16: with gzip's header
+  deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, 15 + 16, 8,
+               Z_DEFAULT_STRATEGY);  // 16: with gzip's header
   std::string packed(deflateBound(&stream, content.size()), '\0');
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(content.data()));
   stream.avail_in = static_cast<uInt>(content.size());
@@ -36,8 +37,8 @@ inline std::string gzipped(const std::string& content) {
 
 /// Writes FOLDER/NAME-images.gz and NAME-labels.gz: `per_class` images of 8×8 for each of `classes` labels,
 /// by turns; each shows a bright block in the middle whose pixels depend on the image's number.
-inline void write_idx_pair(const std::filesystem::path& folder, const std::string& name, std::uint32_t classes,
-                           std::uint32_t per_class) {
+inline void write_idx_pair(const std::filesystem::path& folder, const std::string& name,
+                           std::uint32_t classes, std::uint32_t per_class) {
   std::string images, labels;
   for (std::uint32_t i = 0; i < classes * per_class; ++i) {
     for (std::uint32_t p = 0; p < 64; ++p) {
@@ -46,7 +47,8 @@ inline void write_idx_pair(const std::filesystem::path& folder, const std::strin
     }
     labels += static_cast<char>(i % classes);
   }
-  write_file_atomically(folder / (name + "-images.gz"), gzipped(idx_bytes({classes * per_class, 8, 8}, images)));
+  write_file_atomically(folder / (name + "-images.gz"),
+                        gzipped(idx_bytes({classes * per_class, 8, 8}, images)));
   write_file_atomically(folder / (name + "-labels.gz"), gzipped(idx_bytes({classes * per_class}, labels)));
 }
 

@@ -15,7 +15,8 @@ namespace {
 // zlib reads plain files too.
 class GzipFile {
  public:
-  explicit GzipFile(const std::filesystem::path& path) : where_(path.string()), file_(gzopen(path.c_str(), "rb"), gzclose) {
+  explicit GzipFile(const std::filesystem::path& path)
+      : where_(path.string()), file_(gzopen(path.c_str(), "rb"), gzclose) {
     if (!file_) fail(ErrorKind::data, where_, ": cannot open (does the file exist?)");
     gzbuffer(file_.get(), 1u << 18);
   }
@@ -38,7 +39,8 @@ class GzipFile {
   void check() {
     int code = Z_OK;
     const char* text = gzerror(file_.get(), &code);
-    if (code == Z_BUF_ERROR) fail(ErrorKind::data, where_, ": cut short inside the compressed data: fetch the file again");
+    if (code == Z_BUF_ERROR)
+      fail(ErrorKind::data, where_, ": cut short inside the compressed data: fetch the file again");
     if (code != Z_OK && code != Z_STREAM_END) fail(ErrorKind::data, where_, ": cannot be unpacked: ", text);
   }
 
@@ -53,12 +55,14 @@ std::int64_t big_endian(const std::uint8_t* bytes) {
 std::vector<std::int64_t> read_shape(GzipFile& file, const std::string& where, std::int64_t rank) {
   std::array<std::uint8_t, 4> magic{};
   if (file.read(magic.data(), 4) != 4) fail(ErrorKind::data, where, ": too short for an IDX file");
-  if (magic[0] != 0 || magic[1] != 0) fail(ErrorKind::data, where, ": not an IDX file (it begins with other bytes)");
+  if (magic[0] != 0 || magic[1] != 0)
+    fail(ErrorKind::data, where, ": not an IDX file (it begins with other bytes)");
   if (magic[2] != 0x08)
     fail(ErrorKind::data, where, ": IDX type ", int{magic[2]}, "; expected 8 (unsigned bytes)");
   if (magic[3] != rank)
     fail(ErrorKind::data, where, ": ", int{magic[3]}, " dimensions instead of ", rank,
-         rank == 1 ? " (labels): are images and labels exchanged?" : " (images): are images and labels exchanged?");
+         rank == 1 ? " (labels): are images and labels exchanged?"
+                   : " (images): are images and labels exchanged?");
   std::vector<std::int64_t> shape;
   for (std::int64_t i = 0; i < rank; ++i) {
     std::array<std::uint8_t, 4> extent{};
@@ -73,7 +77,8 @@ std::vector<std::int64_t> read_shape(GzipFile& file, const std::string& where, s
 IdxArray read_idx(const std::filesystem::path& path, std::int64_t rank) {
   const std::string where = path.string();
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) fail(ErrorKind::data, where, ": is a folder, not an IDX file");
+  if (std::filesystem::is_directory(path, ignored))
+    fail(ErrorKind::data, where, ": is a folder, not an IDX file");
   GzipFile file(path);
   IdxArray array;
   array.shape = read_shape(file, where, rank);
@@ -95,7 +100,8 @@ IdxArray read_idx(const std::filesystem::path& path, std::int64_t rank) {
            ": fetch the file again");
   }
   std::uint8_t more = 0;
-  if (file.read(&more, 1) != 0) fail(ErrorKind::data, where, ": more bytes than the ", count, " that its header announces");
+  if (file.read(&more, 1) != 0)
+    fail(ErrorKind::data, where, ": more bytes than the ", count, " that its header announces");
   return array;
 }
 

@@ -30,7 +30,14 @@ struct Selected {
 enum class MarkUse { none, own, confounding };
 
 // The numbers decide random draws: never renumber.
-enum class SplitNumber : std::uint64_t { train = 0, val = 1, test = 2, test_biased = 3, test_unbiased = 4, test_confounding = 5 };
+enum class SplitNumber : std::uint64_t {
+  train = 0,
+  val = 1,
+  test = 2,
+  test_biased = 3,
+  test_unbiased = 4,
+  test_confounding = 5
+};
 
 struct SplitPlan {
   std::string name;
@@ -43,8 +50,8 @@ struct SplitPlan {
 Source read_source(const std::filesystem::path& images, const std::filesystem::path& labels) {
   Source source{images.stem().string(), read_idx(images, 3), read_idx(labels, 1)};
   if (source.images.shape[0] != source.labels.shape[0])
-    fail(ErrorKind::data, labels.string(), ": ", source.labels.shape[0], " labels for ", source.images.shape[0],
-         " images of ", images.string(), ": do the files belong together?");
+    fail(ErrorKind::data, labels.string(), ": ", source.labels.shape[0], " labels for ",
+         source.images.shape[0], " images of ", images.string(), ": do the files belong together?");
   return source;
 }
 
@@ -60,9 +67,11 @@ std::string joined(const std::vector<std::int64_t>& values) {
 }
 
 // The first `limit` samples of each class (0: all), in the order of the file.
-std::vector<Selected> select(const Source& source, const std::vector<std::int64_t>& classes, std::int64_t limit) {
+std::vector<Selected> select(const Source& source, const std::vector<std::int64_t>& classes,
+                             std::int64_t limit) {
   std::map<std::int64_t, std::int64_t> number_of;
-  for (const auto original : classes) number_of.emplace(original, static_cast<std::int64_t>(number_of.size()));
+  for (const auto original : classes)
+    number_of.emplace(original, static_cast<std::int64_t>(number_of.size()));
   std::vector<std::int64_t> taken(classes.size(), 0);
   std::vector<Selected> samples;
   for (std::size_t i = 0; i < source.labels.values.size(); ++i) {
@@ -75,8 +84,8 @@ std::vector<Selected> select(const Source& source, const std::vector<std::int64_
   }
   for (std::size_t k = 0; k < classes.size(); ++k)
     if (taken[k] == 0)
-      fail(ErrorKind::usage, "--classes: ", source.name, " holds no sample of class ", classes[k], "; it holds ",
-           joined(classes_in(source)));
+      fail(ErrorKind::usage, "--classes: ", source.name, " holds no sample of class ", classes[k],
+           "; it holds ", joined(classes_in(source)));
   return samples;
 }
 
@@ -100,7 +109,8 @@ std::vector<Selected> take_validation(std::vector<Selected>& train, std::int64_t
   train = std::move(rest);
   if (validation.empty() || train.empty())
     fail(ErrorKind::usage, "--validation-share: ", share, " of ", chosen.size() + train.size(),
-         " samples leaves no sample for ", train.empty() ? "training" : "validation", "; allowed: 0, or more samples");
+         " samples leaves no sample for ", train.empty() ? "training" : "validation",
+         "; allowed: 0, or more samples");
   return validation;
 }
 
@@ -118,7 +128,8 @@ class Packer {
     if (options.mark == "none") return;
     if (classes < 2) fail(ErrorKind::usage, "--mark: tells classes apart, but there is only one");
     for (std::int64_t label = 0; label < classes; ++label)
-      marks_.push_back(marks().at(options.mark).make(label, classes, layout_.height, layout_.width, options.mark_options));
+      marks_.push_back(
+          marks().at(options.mark).make(label, classes, layout_.height, layout_.width, options.mark_options));
   }
 
   const SampleLayout& layout() const { return layout_; }
@@ -129,7 +140,8 @@ class Packer {
     for (const auto& sample : plan.samples) {
       GreyImage image = padded(original(*plan.source, sample.index), layout_.height, layout_.width);
       auto mask = std::vector<std::uint8_t>(image.pixels.size(), 0);
-      if (options_.mask == MaskSource::object) mask = object_mask(image, options_.mask_threshold, options_.mask_dilation);
+      if (options_.mask == MaskSource::object)
+        mask = object_mask(image, options_.mask_threshold, options_.mask_dilation);
       put_mark_of(plan, sample, mask, image, report);
       writer.add(image.pixels.data(), mask.data(), sample.label, cat(plan.source->name, ":", sample.index));
       ++report.samples;
@@ -177,7 +189,8 @@ std::vector<SplitPlan> plan_splits(const IdxDataSetOptions& options, const std::
   auto train = select(source, classes, options.limit_per_class);
   std::vector<Selected> validation;
   if (options.validation_share > 0)
-    validation = take_validation(train, static_cast<std::int64_t>(classes.size()), options.validation_share, options.seed);
+    validation = take_validation(train, static_cast<std::int64_t>(classes.size()), options.validation_share,
+                                 options.seed);
   plans.push_back({"train", SplitNumber::train, &source, std::move(train), own});
   if (!validation.empty()) plans.push_back({"val", SplitNumber::val, &source, std::move(validation), own});
   if (!test) return plans;
@@ -192,12 +205,14 @@ std::vector<SplitPlan> plan_splits(const IdxDataSetOptions& options, const std::
   return plans;
 }
 
-std::vector<std::string> class_names(const IdxDataSetOptions& options, const std::vector<std::int64_t>& classes) {
+std::vector<std::string> class_names(const IdxDataSetOptions& options,
+                                     const std::vector<std::int64_t>& classes) {
   std::vector<std::string> names = options.class_names;
   if (names.empty())
     for (const auto original : classes) names.push_back(cat(original));
   if (names.size() != classes.size())
-    fail(ErrorKind::usage, "--class-names: ", names.size(), " names for ", classes.size(), " classes (", joined(classes), ")");
+    fail(ErrorKind::usage, "--class-names: ", names.size(), " names for ", classes.size(), " classes (",
+         joined(classes), ")");
   if (std::set<std::string>(names.begin(), names.end()).size() != names.size())
     fail(ErrorKind::usage, "--class-names: a name comes twice");
   return names;
@@ -209,7 +224,8 @@ void clear_output(const std::filesystem::path& folder, bool overwrite) {
   std::error_code code;
   if (!std::filesystem::exists(file, code)) return;
   if (!overwrite)
-    fail(ErrorKind::usage, "--output: ", folder.string(), " holds a data set already: choose another folder, or --overwrite");
+    fail(ErrorKind::usage, "--output: ", folder.string(),
+         " holds a data set already: choose another folder, or --overwrite");
   std::vector<std::filesystem::path> shards;
   try {
     for (const auto& [name, entries] : read_description(folder).splits)
@@ -242,8 +258,8 @@ std::map<std::string, SplitReport> pack_idx(const IdxDataSetOptions& options) {
   const Source test = with_test ? read_source(options.test_images, options.test_labels) : Source{};
   const std::int64_t height = source.images.shape[1], width = source.images.shape[2];
   if (with_test && (test.images.shape[1] != height || test.images.shape[2] != width))
-    fail(ErrorKind::data, options.test_images.string(), ": images of ", test.images.shape[1], "×", test.images.shape[2],
-         ", but ", options.images.string(), " has ", height, "×", width);
+    fail(ErrorKind::data, options.test_images.string(), ": images of ", test.images.shape[1], "×",
+         test.images.shape[2], ", but ", options.images.string(), " has ", height, "×", width);
 
   DataSetDescription description;
   description.class_names = class_names(options, classes);
