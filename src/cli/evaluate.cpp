@@ -1,6 +1,7 @@
 // isnet evaluate: losses and scores of a trained network on splits of a data set.
 #include <ATen/ATen.h>
 
+#include <cstdlib>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -32,6 +33,7 @@ std::vector<OptionGroup> evaluate_options() {
     what.push_back(more);
   std::vector<OptionGroup> groups{{"Model and data", std::move(what), {}}};
   groups.push_back({"Device", device_option_specs(), {}});
+  groups.push_back({"Distribution", distributed_options(), {}});
   for (auto& group : model_option_groups()) groups.push_back(std::move(group));
   return groups;
 }
@@ -45,8 +47,11 @@ std::vector<std::string> splits_of(const OptionValues& options, const DataSet& d
   return names;
 }
 
-Loader loader_of(const std::shared_ptr<const SplitReader>& split, const OptionValues& options, bool shuffle) {
+Loader loader_of(const std::shared_ptr<const SplitReader>& split, const OptionValues& options, bool shuffle,
+                 const Communicator& communicator) {
   SamplerOptions sampling;
+  sampling.world = communicator.world_size();
+  sampling.rank = communicator.rank();
   sampling.size = split->size();
   sampling.batch_size = options.integer("batch-size");
   sampling.shuffle = shuffle;
@@ -59,7 +64,8 @@ Loader loader_of(const std::shared_ptr<const SplitReader>& split, const OptionVa
 }
 
 Scores score(Network& network, Objective& objective, const std::shared_ptr<const SplitReader>& split,
-             const DataSet& data, const OptionValues& options, const EvaluationPlace& place) {
+             const DataSet& data, const OptionValues& options, const EvaluationPlace& place,
+             const Communicator& communicator) {
   if (split->layout().labels == LabelKind::none)
     fail(ErrorKind::data, data.path().string(), ": split ", split->name(), " has no labels; evaluate needs them");
   const bool multi = split->layout().labels == LabelKind::multi;
@@ -83,14 +89,18 @@ Scores score(Network& network, Objective& objective, const std::shared_ptr<const
         scores.add(truth.data_ptr<std::int64_t>()[i], predicted.data_ptr<std::int64_t>()[i]);
     }
   };
-  Loader loader = loader_of(split, options, false);
-  evaluate(network, objective, loader, place, Communicator(), observe);
+  Loader loader = loader_of(split, options, false, communicator);
+  evaluate(network, objective, loader, place, communicator, observe);
+  std::vector<double> sums = scores.flat();
+  communicator.all_reduce_sum(sums);
+  scores.set_flat(sums);
   return scores;
 }
 
-int run_evaluate(Invocation& invocation) {
-  OptionValues& options = invocation.options;
-  const at::Device device = device_of(options, 0);
+int run(OptionValues& options, World& world) {
+  const at::Device device = device_of(options, world.local_rank());
+  const Communicator communicator(world, process_group_options(options, device.type()));
+  if (!communicator.is_main()) log::configure({log::Level::warning, cat("rank ", communicator.rank(), ": ")});
   const EvaluationPlace place{device, precision_of(options)};
   TrainedModel model = load_trained_model(options, place.device, place.dtype);
   const auto objective = objectives().at(options.text("objective")).make(options);
@@ -103,19 +113,20 @@ int run_evaluate(Invocation& invocation) {
   };
   const std::int64_t batches = options.integer("recompute-bn-statistics");
   for (const auto& name : splits) {
-    const Scores scores = score(*model.network, *objective, model.data->split(name), *model.data, options, place);
+    const Scores scores = score(*model.network, *objective, model.data->split(name), *model.data, options, place, communicator);
     add_row(name, "stored", scores);
     if (batches == 0) json[name] = scores.to_json();
   }
   if (batches > 0) {
-    Loader loader = loader_of(model.data->split("train"), options, true);
-    recompute_bn_statistics(*model.network, loader, batches, 0, place, Communicator());
+    Loader loader = loader_of(model.data->split("train"), options, true, communicator);
+    recompute_bn_statistics(*model.network, loader, batches, 0, place, communicator);
     for (const auto& name : splits) {
-      const Scores scores = score(*model.network, *objective, model.data->split(name), *model.data, options, place);
+      const Scores scores = score(*model.network, *objective, model.data->split(name), *model.data, options, place, communicator);
       add_row(name, "re-estimated", scores);
       json[name] = scores.to_json();
     }
   }
+  if (!communicator.is_main()) return 0;
   std::cout << table.text();
   if (options.has("output")) {
     const std::filesystem::path folder(options.text("output"));
@@ -124,6 +135,12 @@ int run_evaluate(Invocation& invocation) {
     log::info(cat("metrics written to ", (folder / "metrics.json").string()));
   }
   return 0;
+}
+
+int run_evaluate(Invocation& invocation) {
+  const auto world = std::make_shared<World>(world_options(invocation.options));
+  invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
+  return world->finish(run(invocation.options, *world));
 }
 
 Command evaluate_command() {

@@ -1,6 +1,7 @@
 // isnet explain: heatmaps of a trained network, as HDF5 and as pictures.
 #include <ATen/ATen.h>
 
+#include <cstdlib>
 #include <iostream>
 
 #include "base/error.h"
@@ -15,6 +16,7 @@
 #include "model/lrp/selection.h"
 #include "model/lrp/walk.h"
 #include "trainer/batches.h"
+#include "trainer/distributed/bootstrap.h"
 #include "trainer/options.h"
 
 namespace isnet::cli {
@@ -212,7 +214,9 @@ class Explainer {
     input.image = image;
     input.mask = mask;
     input.heatmaps = heatmaps;
-    write_png(std::filesystem::path(options_.text("pictures")) / safe_file_name(input.title), panel(input));
+    // The number keeps apart ids that only differ in characters that file names cannot have.
+    const std::string name = safe_file_name(cat(std::string(index < 100000 ? 5 - cat(index).size() : 0, '0'), index, "-", input.title));
+    write_png(std::filesystem::path(options_.text("pictures")) / name, panel(input));
   }
 
   std::int64_t label_of(std::int64_t index) const {
@@ -241,7 +245,10 @@ class Explainer {
 int run_explain(Invocation& invocation) {
   if (!invocation.options.has("output") && !invocation.options.has("pictures"))
     fail(ErrorKind::usage, "nothing to write: give --output FILE.h5, --pictures DIR, or both");
-  return Explainer(invocation.options).run();
+  const auto world = std::make_shared<World>(WorldOptions{});
+  invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
+  if (world->size() > 1) fail(ErrorKind::usage, "explain runs as one process: start it without mpirun, or with -n 1");
+  return world->finish(Explainer(invocation.options).run());
 }
 
 Command explain_command() {

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -74,23 +75,46 @@ std::vector<OptionGroup> model_option_groups() {
   groups.push_back(strategy_group("First layer", first_layer_rules(), "first-layer", "zb", "rule of the layer that reads the pixels"));
   groups.push_back(strategy_group("Heatmap loss", heatmap_losses(), "heatmap-loss", "gwrp", "how relevance in the background is punished"));
   groups.push_back(strategy_group("Objective", objectives(), "objective", "isnet", "what a step computes"));
+  // Objectives declare what they read of other registries; here those are declared already, with their names.
+  auto& last = groups.back().options;
+  last.erase(std::remove_if(last.begin(), last.end(), [&](const OptionSpec& option) {
+    return std::any_of(groups.begin(), groups.end() - 1, [&](const OptionGroup& group) {
+      return std::any_of(group.options.begin(), group.options.end(), [&](const OptionSpec& other) { return other.name == option.name; });
+    });
+  }), last.end());
   return groups;
 }
 
 void settle_defaults(OptionValues& options) {
   const bool heatmaps = options.text("objective") != "classifier";
   if (!options.has("dropout")) options.set("dropout", heatmaps ? "0.5" : "0");
-  if (options.known("recompute-bn-statistics") && !options.has("recompute-bn-statistics"))
-    options.set("recompute-bn-statistics", heatmaps ? "64" : "0");
 }
 
-void adopt_options(OptionValues& options, const std::string& ini) {
+std::string portable_options(const OptionValues& options) {
+  static const std::vector<std::string> local{"data", "output", "resume", "overwrite", "weights", "checkpoint", "quiet", "plugin",
+      "backend", "device", "master-port", "threads", "distributed-timeout", "num-workers", "prefetch", "max-time", "log-every-n-steps"};
+  std::string lines;
+  for (const auto& spec : options.specs())
+    if (options.has(spec.name) && std::find(local.begin(), local.end(), spec.name) == local.end())
+      lines += spec.name + " = " + options.text(spec.name) + "\n";
+  return lines;
+}
+
+std::vector<std::string> model_option_names() {
+  std::vector<std::string> names{"precision"};
+  for (const auto& group : model_option_groups())
+    for (const auto& option : group.options) names.push_back(option.name);
+  return names;
+}
+
+void adopt_options(OptionValues& options, const std::string& ini, const std::vector<std::string>& names) {
   std::istringstream lines(ini);
   for (std::string line; std::getline(lines, line);) {
     const auto equals = line.find(" = ");
     if (equals == std::string::npos) continue;
     const std::string name = line.substr(0, equals);
-    if (options.known(name) && !options.given(name)) options.set(name, line.substr(equals + 3));
+    const bool wanted = std::find(names.begin(), names.end(), name) != names.end();
+    if (wanted && options.known(name) && !options.given(name)) options.set(name, line.substr(equals + 3));
   }
 }
 
@@ -99,7 +123,7 @@ std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t 
   at::manual_seed(static_cast<std::uint64_t>(options.integer("seed")));
   auto network = networks().at(options.text("network")).make(options, num_classes);
   network->normalization = parse_normalization(options.text("normalize"));
-  network->to(device, dtype);
+  network->place(device, dtype);
   network->eval();
   return network;
 }
@@ -117,7 +141,7 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, at::Sc
   TrainedModel model;
   model.source = options.text(from_checkpoint ? "checkpoint" : "weights");
   const StoredModel stored = from_checkpoint ? read_checkpoint(model.source) : read_weights(model.source);
-  adopt_options(options, stored.description.options);
+  adopt_options(options, stored.description.options, model_option_names());
   settle_defaults(options);
   const std::int64_t classes = classes_of(stored, model.source);
   if (options.given("num-classes") && options.integer("num-classes") != classes)

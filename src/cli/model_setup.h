@@ -18,12 +18,18 @@ namespace isnet::cli {
 /// --network and its options; --objective, heatmaps, rules, losses and their options.
 std::vector<OptionGroup> model_option_groups();
 
-/// Options that are "" until the objective is known get their defaults: dropout (0.5 for objectives with heatmaps,
-/// else 0), recompute-bn-statistics (64, else 0).
+/// --dropout is "" until the objective is known: 0.5 for those with heatmaps, else 0.
 void settle_defaults(OptionValues& options);
 
-/// Sets every option that `ini` (lines "name = value") has, this command knows, and the user did not give.
-void adopt_options(OptionValues& options, const std::string& ini);
+/// The options without those that say where files are or how a machine is used: what goes into checkpoints and
+/// weights, so that equal runs leave equal files.
+std::string portable_options(const OptionValues& options);
+
+/// Options that describe the model: those of model_option_groups(), and precision.
+std::vector<std::string> model_option_names();
+
+/// Sets those of `names` that `ini` (lines "name = value") has, this command knows, and the user did not give.
+void adopt_options(OptionValues& options, const std::string& ini, const std::vector<std::string>& names);
 
 /// A network as the options say, in eval mode, initialised from --seed.
 std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t num_classes, at::Device device,

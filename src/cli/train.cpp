@@ -46,12 +46,18 @@ constexpr const char* bound_options[] = {
 
 void refuse_other_options(const OptionValues& options, const std::string& ini, const std::string& file) {
   OptionValues stored(options.specs());
-  adopt_options(stored, ini);
+  std::vector<std::string> names;
+  for (const auto& spec : options.specs()) names.push_back(spec.name);
+  adopt_options(stored, ini, names);
   for (const char* name : bound_options) {
     if (!options.known(name) || options.text(name) == stored.text(name)) continue;
     fail(ErrorKind::usage, "--", name, ": '", options.text(name), "' does not go with ", file, ", which was trained with '",
          stored.text(name), "'; resume with that, or start a new run with --weights");
   }
+  const std::string portable = cat("\n", portable_options(options));
+  for (const auto& spec : options.specs())
+    if (portable.find(cat("\n", spec.name, " = ")) != std::string::npos && options.text(spec.name) != stored.text(spec.name))
+      log::info(cat("--", spec.name, " changes from '", stored.text(spec.name), "' to '", options.text(spec.name), "' at this resume"));
 }
 
 // The training of one rank, from options to outcome.
@@ -66,10 +72,13 @@ class Training {
       log::configure({log::Level::warning, cat("rank ", communicator_.rank(), ": ")});
     open_data();
     settle_defaults(options_);
+    if (!options_.has("recompute-bn-statistics"))
+      options_.set("recompute-bn-statistics", options_.text("objective") != "classifier" ? "64" : "0");
     check_same_on_all_ranks(communicator_, {{"options", options_.ini()},
                                             {"torch", TORCH_VERSION},
                                             {"data set", data_text()}});
     make_job();
+    Trainer(training_options(), communicator_, {}).check(*job_);
     const auto resumed = find_checkpoint();
     prepare_folder(resumed.has_value());
     return fit(resumed ? &*resumed : nullptr);
@@ -138,25 +147,29 @@ class Training {
 
   void prepare_folder(bool resumed) {
     if (communicator_.is_main()) {
-      // --resume last on a run that never wrote a checkpoint starts it again in place.
-      const bool again = options_.text("resume") == "last";
-      if (resumed) folder_.open();
-      else folder_.create(options_.flag("overwrite") || again);
+      // --resume last on a run without a valid checkpoint starts it again in place, and removes nothing.
+      const bool in_place = resumed || options_.text("resume") == "last";
+      if (in_place) folder_.open();
+      else folder_.create(options_.flag("overwrite"));
       write_file_atomically(folder_.options(), options_.ini());
       log::to_file(folder_.log());
     }
     communicator_.barrier();
   }
 
+  TrainerOptions training_options() const {
+    TrainerOptions trainer = trainer_options(options_);
+    trainer.device = device_;
+    return trainer;
+  }
+
   int fit(const Checkpoint* resumed) {
-    TrainerOptions trainer_opts = trainer_options(options_);
-    trainer_opts.device = device_;
-    nlohmann::json state{{"options", options_.ini()}, {"class_names", data_->description().class_names}};
+    nlohmann::json state{{"options", portable_options(options_)}, {"class_names", data_->description().class_names}};
     const auto checkpoints = std::make_shared<ModelCheckpoint>(folder_, state);
     const bool quiet = options_.flag("quiet");
     std::vector<std::shared_ptr<Callback>> callbacks{
         std::make_shared<ProgressBar>(::isatty(STDERR_FILENO) == 1, quiet), std::make_shared<CsvLogger>(folder_.metrics()), checkpoints};
-    Trainer trainer(trainer_opts, communicator_, callbacks);
+    Trainer trainer(training_options(), communicator_, callbacks);
     announce(*job_->network);
     const FitOutcome outcome = trainer.fit(*job_, resumed);
     if (outcome == FitOutcome::interrupted) {
@@ -183,7 +196,7 @@ class Training {
       if (name.rfind("model.", 0) == 0) tensors[name.substr(6)] = tensor;
     safetensors::write(folder_.weights(), views_of(tensors),
                        {{"format", "pt"},
-                        {"isnet.options", options_.ini()},
+                        {"isnet.options", portable_options(options_)},
                         {"isnet.class_names", nlohmann::json(data_->description().class_names).dump()}});
     log::info(cat("weights of ", best.filename().string(), " written to ", folder_.weights().string()));
   }

@@ -15,6 +15,14 @@ Registry<NetworkFactory>& networks() {
   return registry;
 }
 
+void Network::place(at::Device device, at::ScalarType dtype) {
+  const auto move = [&](at::Tensor tensor) {
+    tensor.set_data(tensor.is_floating_point() ? tensor.to(device, dtype) : tensor.to(device));
+  };
+  for (const auto& parameter : parameters()) move(parameter);
+  for (const auto& buffer : buffers()) move(buffer);
+}
+
 at::Tensor Network::logits(const at::Tensor& images) {
   TapeContext context;
   context.statistics = is_training() ? BatchStatistics::batch_update : BatchStatistics::running;

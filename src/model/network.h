@@ -20,6 +20,9 @@ class Network : public torch::nn::Module {
   /// K.
   virtual std::int64_t num_classes() const = 0;
 
+  /// Moves parameters and buffers, and converts the floating ones (torch's to() converts counters too).
+  void place(at::Device device, at::ScalarType dtype);
+
   /// Logits without recording anything, in the mode (train or eval) that the module is in. For inference.
   at::Tensor logits(const at::Tensor& images);
 

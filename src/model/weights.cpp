@@ -10,6 +10,11 @@
 namespace isnet {
 namespace {
 
+// A scalar and a vector of one element are the same to us: some writers know no scalars.
+bool same_shape(const at::Tensor& stored, const at::Tensor& own) {
+  return stored.sizes() == own.sizes() || (stored.numel() == 1 && own.numel() == 1);
+}
+
 struct TypeName {
   at::ScalarType type;
   const char* name;
@@ -45,7 +50,7 @@ WeightsReport compare(const NamedTensors& stored, const NamedTensors& wanted) {
     const auto found = stored.find(name);
     if (found == stored.end())
       report.missing.push_back(name);
-    else if (found->second.sizes() != tensor.sizes())
+    else if (!same_shape(found->second, tensor))
       report.mis_shaped.push_back(cat(name, ": ", shape_text(found->second.sizes()), " in the file, ",
                                       shape_text(tensor.sizes()), " in the network"));
   }
@@ -153,7 +158,7 @@ WeightsReport load_weights(const std::string& source, const NamedTensors& tensor
          " (choose the network and its options as they were when the file was written)");
   for (const auto& [name, tensor] : wanted) {
     const auto found = tensors.find(name);
-    if (found == tensors.end() || found->second.sizes() != tensor.sizes()) continue;
+    if (found == tensors.end() || !same_shape(found->second, tensor)) continue;
     if (found->second.is_floating_point() != tensor.is_floating_point())
       fail(ErrorKind::checkpoint, source, ": tensor '", name, "' has the type ",
            safetensors_type(found->second), ", the network needs ", safetensors_type(tensor));

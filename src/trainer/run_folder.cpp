@@ -11,9 +11,6 @@ bool RunFolder::holds_run() const {
 }
 
 void RunFolder::create(bool overwrite) const {
-  std::error_code ignored;
-  if (std::filesystem::exists(path_, ignored) && !std::filesystem::is_directory(path_, ignored))
-    fail(ErrorKind::usage, "--output: ", path_.string(), " is a file, not a folder");
   if (holds_run()) {
     if (!overwrite)
       fail(ErrorKind::usage, "--output: ", path_.string(),
@@ -27,6 +24,11 @@ void RunFolder::create(bool overwrite) const {
   open();
 }
 
-void RunFolder::open() const { create_folders(checkpoints()); }
+void RunFolder::open() const {
+  std::error_code ignored;
+  if (std::filesystem::exists(path_, ignored) && !std::filesystem::is_directory(path_, ignored))
+    fail(ErrorKind::usage, "--output: ", path_.string(), " is a file, not a folder");
+  create_folders(checkpoints());
+}
 
 }  // namespace isnet

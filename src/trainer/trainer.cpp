@@ -61,10 +61,30 @@ double Trainer::current_learning_rate() const {
   return job_->learning_rate.at({position_.global_step, total_steps_, position_.epoch});
 }
 
+void Trainer::check(const TrainingJob& job) const {
+  if (make_loader(job.train, options_.limit_train_batches, true)->steps_per_epoch() == 0)
+    fail(ErrorKind::usage, "--limit-train-batches leaves no batch of the split ", job.train->name());
+  // One black image through network and walk: what they cannot do is said now, not in the first epoch.
+  const at::NoGradGuard no_grad;
+  const bool training = job.network->is_training();
+  job.network->eval();
+  const auto& layout = job.train->layout();
+  Batch batch;
+  const auto real = at::dtype(options_.dtype).device(options_.device);
+  batch.images = at::zeros({1, 3, layout.height, layout.width}, real);
+  if (layout.mask_channels > 0) {
+    batch.masks = at::ones({1, layout.mask_channels, layout.height, layout.width}, real);
+    if (layout.masks_per_class) batch.masks = batch.masks.unsqueeze(2);
+  }
+  batch.labels = layout.labels == LabelKind::multi ? at::zeros({1, layout.label_classes}, real)
+                                                   : at::zeros({1}, at::dtype(at::kLong).device(options_.device));
+  batch.ids = at::zeros({1}, at::kLong);
+  job.objective->compute(*job.network, batch);
+  job.network->train(training);
+}
+
 void Trainer::prepare(const Checkpoint* resume) {
   train_loader_ = make_loader(job_->train, options_.limit_train_batches, true);
-  if (batches_per_epoch() == 0)
-    fail(ErrorKind::usage, "--limit-train-batches leaves no batch of the split ", job_->train->name());
   if (job_->validation && options_.limit_val_batches.value > 0)
     validation_loader_ = make_loader(job_->validation, options_.limit_val_batches, false);
   if (options_.recompute_bn_statistics > 0) {
@@ -132,7 +152,6 @@ bool Trainer::run_epoch() {
     call(&Callback::on_train_batch_start);
     train_batch(std::move(*host));
   }
-  validated_ = false;
   const bool last = position_.epoch + 1 >= options_.max_epochs || complete();
   if ((position_.epoch + 1) % options_.check_val_every_n_epoch == 0 || last) validate();
   const Metrics metrics = epoch_sums_.reduced(communicator_);
@@ -180,9 +199,7 @@ void Trainer::train_batch(HostBatch&& host) {
   const std::int64_t window = std::min(options_.accumulate_grad_batches, batches_per_epoch() - window_start);
   const double factor = (size == 0 ? 1.0 : share) / static_cast<double>(window);
   if (factor != 1.0) loss = loss * factor;
-  parallel_->prepare_backward(loss);
-  loss.backward();
-  parallel_->finish_backward();
+  parallel_->backward(loss);
   call(&Callback::on_after_backward);
   ++position_.batch;
   if (last_of_window) optimizer_step(record);
@@ -209,7 +226,6 @@ void Trainer::validate() {
   if (!validation_loader_) return;
   call(&Callback::on_validation_start);
   validation_metrics_ = evaluate(*job_->network, *job_->objective, *validation_loader_, place, communicator_);
-  validated_ = true;
   call(&Callback::on_validation_end, validation_metrics_);
 }
 
@@ -223,7 +239,14 @@ Checkpoint Trainer::checkpoint() const {
   Checkpoint checkpoint;
   for (const auto& [name, tensor] : named_tensors(*job_->network)) checkpoint.tensors["model." + name] = tensor;
   for (auto& [name, tensor] : job_->optimizer->state()) checkpoint.tensors["optimizer." + name] = tensor;
-  checkpoint.tensors["loop.metric_sums"] = at::tensor(epoch_sums_.sums(), at::dtype(at::kDouble));
+  // Each rank's sums, a row for each: added up at once at the epoch's end, in the order of an uninterrupted run.
+  const auto& own = epoch_sums_.sums();
+  const auto columns = static_cast<std::size_t>(communicator_.maximum(static_cast<std::int64_t>(own.size())));
+  std::vector<double> sums(columns * static_cast<std::size_t>(communicator_.world_size()), 0.0);
+  std::copy(own.begin(), own.end(), sums.begin() + static_cast<std::ptrdiff_t>(columns) * communicator_.rank());
+  communicator_.all_reduce_sum(sums);
+  checkpoint.tensors["loop.metric_sums"] =
+      at::tensor(sums, at::dtype(at::kDouble)).view({communicator_.world_size(), static_cast<std::int64_t>(columns)});
   checkpoint.state["loop"] = {{"epoch", position_.epoch},
                               {"batch", position_.batch},
                               {"global_step", position_.global_step},
@@ -250,14 +273,14 @@ void Trainer::restore(const Checkpoint& checkpoint) {
     position_.epoch = loop.at("epoch");
     position_.batch = loop.at("batch");
     position_.global_step = loop.at("global_step");
-    const at::Tensor sums = checkpoint.tensors.at("loop.metric_sums").to(at::kDouble).contiguous();
-    epoch_sums_.set(loop.at("metric_names"), {sums.data_ptr<double>(), sums.data_ptr<double>() + sums.numel()});
     if (checkpoint.state.at("train_samples") != job_->train->size())
       fail(ErrorKind::usage, "the checkpoint was trained on ", checkpoint.state.at("train_samples").dump(),
            " samples, --data has ", job_->train->size(), ": resume on the same data");
     if (checkpoint.state.at("world_size") != communicator_.world_size())
       fail(ErrorKind::usage, "the checkpoint is one of ", checkpoint.state.at("world_size").dump(),
            " rank(s), this run has ", communicator_.world_size(), ": resume with as many ranks");
+    const at::Tensor sums = checkpoint.tensors.at("loop.metric_sums")[communicator_.rank()].to(at::kDouble).contiguous();
+    epoch_sums_.set(loop.at("metric_names"), {sums.data_ptr<double>(), sums.data_ptr<double>() + sums.numel()});
     parallel_->restore_bucket_plan(checkpoint.state.at("bucket_plan").get<BucketPlan>());
     if (checkpoint.state.contains("validation_metrics"))
       for (const auto& [name, value] : checkpoint.state.at("validation_metrics").items())

@@ -48,7 +48,11 @@ class Trainer {
   /// runtime (a loss that is not finite: epoch, step, ranks), communication.
   FitOutcome fit(const TrainingJob& job, const Checkpoint* resume = nullptr);
 
-  /// The run as it stands, for a checkpoint; main rank's buffers. Between steps only.
+  /// Refuses early what fit() would refuse late: too few samples for a batch, images that the network cannot take,
+  /// operations that have no relevance rule. Errors: usage, data.
+  void check(const TrainingJob& job) const;
+
+  /// The run as it stands, for a checkpoint; buffers are this rank's. Between steps only. Collective.
   Checkpoint checkpoint() const;
 
   const TrainerOptions& options() const { return options_; }
@@ -64,7 +68,6 @@ class Trainer {
   void stop() { should_stop_ = true; }
 
  private:
-  struct Accumulated;
   template <typename Hook, typename... Arguments>
   void call(Hook hook, Arguments&&... arguments) {
     for (const auto& callback : callbacks_) ((*callback).*hook)(*this, std::forward<Arguments>(arguments)...);
@@ -95,7 +98,6 @@ class Trainer {
   Metrics validation_metrics_;
   std::chrono::steady_clock::time_point started_;
   bool should_stop_ = false;
-  bool validated_ = false;  // after the present epoch
 };
 
 }  // namespace isnet

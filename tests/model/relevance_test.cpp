@@ -23,7 +23,7 @@ std::shared_ptr<Network> small_densenet(std::int64_t classes, const char* blocks
   options.set("init-features", "6");
   options.set("blocks", blocks);
   auto network = networks().at("densenet").make(options, classes);
-  network->to(at::kDouble);
+  network->place(at::kCPU, at::kDouble);
   return network;
 }
 
@@ -177,7 +177,7 @@ TEST(Dropout, DependsOnSeedEpochAndSampleAlone) {
   options.set("blocks", "2,2");
   torch::manual_seed(0);
   const auto network = networks().at("densenet").make(options, 2);
-  network->to(at::kDouble);
+  network->place(at::kCPU, at::kDouble);
   network->eval();
   Batch batch = random_batch(4, 32, 32, 2);
   const auto logits = [&](const Batch& b, std::uint64_t seed) {

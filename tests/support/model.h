@@ -39,7 +39,7 @@ inline std::shared_ptr<Network> densenet_of(const hdf5::Group& group) {
   for (const auto layers : group.attribute_values<std::int64_t>("blocks")) blocks += (blocks.empty() ? "" : ",") + cat(layers);
   options.set("blocks", blocks);
   auto network = networks().at("densenet").make(options, group.attribute<std::int64_t>("classes"));
-  network->to(at::kDouble);
+  network->place(at::kCPU, at::kDouble);
   return network;
 }
 

@@ -24,6 +24,10 @@ class Operation {
   /// autograd. Without biases that is the output itself.
   virtual at::Tensor denominator(const Walk& walk, int node) const;
 
+  /// Whether a batch norm that reads this operation is one linear layer with it (convolutions, linear
+  /// layers, pools). Otherwise both have their own gate.
+  virtual bool fuses_with_batch_norm() const { return true; }
+
   /// Takes the coefficient at this node's output and hands it on to the inputs (Walk::pass).
   virtual void relevance(Walk& walk, int node) const = 0;
 };

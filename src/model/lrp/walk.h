@@ -1,6 +1,6 @@
 // The reverse walk over a tape: layer-wise relevance propagation as a modified backward pass.
 //
-// shared terms: docs/lrp.md. Mathematics: Bassi & Cavalli (arXiv 2202.00232) section LRP block; LRP-ε after
+// Terms: docs/lrp.md. Mathematics: Bassi & Cavalli (arXiv 2202.00232) section LRP block; LRP-ε after
 // Bach et al., "On pixel-wise explanations …", PLoS ONE 2015.
 #pragma once
 

@@ -19,15 +19,20 @@ std::string name_of(std::int64_t epoch, double value) {
 
 }  // namespace
 
+// Collective: the main rank writes, all learn whether it could.
 bool ModelCheckpoint::save(const std::filesystem::path& path, const Trainer& trainer) {
-  try {
-    save_checkpoint(path, trainer.checkpoint());
-    return true;
-  } catch (const Error& e) {
-    if (e.kind() != ErrorKind::runtime) throw;
-    log::warning(cat("the checkpoint was not written; the one before it stays: ", e.what()));
-    return false;
+  const Checkpoint checkpoint = trainer.checkpoint();
+  bool written = true;
+  if (trainer.communicator().is_main()) {
+    try {
+      save_checkpoint(path, checkpoint);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::runtime) throw;
+      log::warning(cat("the checkpoint was not written; the one before it stays: ", e.what()));
+      written = false;
+    }
   }
+  return trainer.communicator().all(written);
 }
 
 void ModelCheckpoint::on_validation_end(Trainer&, const Metrics& metrics) { value_ = metric(metrics, "loss"); }
@@ -35,12 +40,11 @@ void ModelCheckpoint::on_validation_end(Trainer&, const Metrics& metrics) { valu
 void ModelCheckpoint::on_train_batch_end(Trainer& trainer, const StepRecord& record) {
   last_is_current_ = false;
   const auto every = trainer.options().checkpoint_every_n_steps;
-  if (!trainer.communicator().is_main() || every == 0 || !record.optimizer_stepped) return;
+  if (every == 0 || !record.optimizer_stepped) return;
   if (trainer.position().global_step % every == 0) last_is_current_ = save(folder_.last_checkpoint(), trainer);
 }
 
 void ModelCheckpoint::on_train_epoch_end(Trainer& trainer, const Metrics&) {
-  if (!trainer.communicator().is_main()) return;
   if (value_ && std::isfinite(*value_)) rank(trainer, *value_);
   value_.reset();
   last_is_current_ = save(folder_.last_checkpoint(), trainer);
@@ -59,22 +63,21 @@ void ModelCheckpoint::rank(const Trainer& trainer, double value) {
   }
   while (ranked_.size() > keep) {
     std::error_code ignored;  // a checkpoint too many is no harm
-    std::filesystem::remove(ranked_.back().file, ignored);
+    if (trainer.communicator().is_main()) std::filesystem::remove(ranked_.back().file, ignored);
     ranked_.pop_back();
   }
 }
 
 void ModelCheckpoint::save_last_or_fail(Trainer& trainer) {
-  if (!trainer.communicator().is_main() || last_is_current_) return;
-  save_checkpoint(folder_.last_checkpoint(), trainer.checkpoint());
+  if (last_is_current_) return;
+  if (!save(folder_.last_checkpoint(), trainer))
+    fail(ErrorKind::runtime, folder_.last_checkpoint().string(),
+         ": the last checkpoint could not be written (see above); the one before it is intact");
   last_is_current_ = true;
 }
 
 void ModelCheckpoint::on_train_end(Trainer& trainer) { save_last_or_fail(trainer); }
-void ModelCheckpoint::on_interrupted(Trainer& trainer) {
-  save_last_or_fail(trainer);
-  trainer.communicator().barrier();  // nobody leaves before it is written
-}
+void ModelCheckpoint::on_interrupted(Trainer& trainer) { save_last_or_fail(trainer); }
 
 void ModelCheckpoint::on_save_checkpoint(const Trainer&, Checkpoint& checkpoint) {
   checkpoint.state.update(state_);
@@ -89,6 +92,7 @@ void ModelCheckpoint::on_load_checkpoint(const Trainer& trainer, const Checkpoin
     const auto file = folder_.checkpoints() / one.at("file").get<std::string>();
     if (std::filesystem::exists(file)) ranked_.push_back({file, one.at("val_loss").get<double>()});
   }
+  trainer.communicator().barrier();  // every rank has looked before anything is removed
   if (!trainer.communicator().is_main()) return;
   // Best checkpoints of epochs after this one belong to what is trained again.
   for (const auto& entry : std::filesystem::directory_iterator(folder_.checkpoints())) {

@@ -26,9 +26,11 @@ at::Tensor BatchNorm::denominator(const Walk& walk, int node) const {
   return at::addcmul(per_channel(at::addcmul(bias, factor, mean, -1)), u, per_channel(factor));
 }
 
-// Whatever linear layer the batch norm reads is fused with it: its gate is the batch norm's.
+// The linear layer that the batch norm reads is fused with it: its gate is the batch norm's.
 void BatchNorm::relevance(Walk& walk, int node) const {
-  walk.pass(walk.tape().node(node).inputs[0], walk.gated(node) * per_channel(scale()), Walk::Gate::applied);
+  const int input = walk.tape().node(node).inputs[0];
+  const bool fused = walk.tape().node(input).operation->fuses_with_batch_norm();
+  walk.pass(input, walk.gated(node) * per_channel(scale()), fused ? Walk::Gate::applied : Walk::Gate::pending);
 }
 
 Value Tape::batch_norm(Value x, const torch::nn::BatchNorm2d& layer) {

@@ -102,6 +102,7 @@ class Concatenation : public Operation {
 class Addition : public Operation {
  public:
   std::string name() const override { return "addition"; }
+  bool fuses_with_batch_norm() const override { return false; }
   void relevance(Walk& walk, int node) const override;
 };
 
