@@ -13,24 +13,48 @@ herr_t Handle::release() {
   return result;
 }
 
+namespace {
+
+// The library's driver writes "file write failed: time = …, errno = 28, error message = 'No space left on
+// device', buf = …": people want what failed and why.
+std::string without_details(const std::string& text) {
+  const std::string begin = "error message = '";
+  const auto details = text.find(": time = ");
+  const auto reason = text.find(begin);
+  if (details == std::string::npos || reason == std::string::npos) return text;
+  const auto first = reason + begin.size();
+  const bool full =
+      text.find("errno = 28,") != std::string::npos || text.find("errno = 122,") != std::string::npos;
+  return cat(text.substr(0, details), ": ", text.substr(first, text.find('\'', first) - first),
+             full ? " (free some space and start again)" : "");
+}
+
+// At exit the library closes what is still open, and crashes on a file whose closing had failed because the
+// disk was full. Every handle of ours is closed by its owner; nothing is left to do at exit.
+const bool no_cleanup_at_exit = H5dont_atexit() >= 0;
+
+}  // namespace
+
 void silence_this_thread() {
   thread_local const bool silenced = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
   static_cast<void>(silenced);
+  static_cast<void>(no_cleanup_at_exit);
 }
 
 std::string error_stack() {
   std::vector<std::string> texts;
   const auto add = [](unsigned, const H5E_error2_t* error, void* out) -> herr_t {
     auto& list = *static_cast<std::vector<std::string>*>(out);
-    const std::string text = error->desc ? error->desc : "";
+    const std::string text = without_details(error->desc ? error->desc : "");
     if (!text.empty() && std::find(list.begin(), list.end(), text) == list.end()) list.push_back(text);
     return 0;
   };
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, add, &texts);
   if (texts.empty()) return "HDF5 gives no reason";
+  if (texts.size() > 4) texts = {texts[0], texts[1], "…", texts[texts.size() - 2], texts.back()};
   std::string joined;
-  for (const auto& text : texts) joined += (joined.empty() ? "" : "; ") + text;
-  std::replace(joined.begin(), joined.end(), '\n', ' ');  // some hold a time of ctime()
+  for (const auto& text : texts) joined += cat(joined.empty() ? "" : "; ", text);
+  std::replace(joined.begin(), joined.end(), '\n', ' ');  // one line for each error
   return joined;
 }
 

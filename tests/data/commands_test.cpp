@@ -74,6 +74,18 @@ TEST_F(DataCommands, DamageEndsWithStatusThree) {
   EXPECT_EQ(isnet({"inspect", (folder / "none").string()}).status, 3);
 }
 
+TEST_F(DataCommands, AFileSystemThatTakesNoMoreEndsWithStatusOneAndLeavesNothing) {
+  // A limit on the size of files stands in for a full disk; the signal that comes with it is ignored.
+  const auto file = [&](const char* name) { return (folder / name).string(); };
+  const auto packed = run_process({"sh", "-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"", ISNET_BINARY,
+                                   "pack", "idx", "--images", file("train-images.gz"), "--labels",
+                                   file("train-labels.gz"), "--pad-to", "40", "--output", data.string()});
+  EXPECT_EQ(packed.status, 1) << packed.signal;
+  EXPECT_THAT(packed.err, AllOf(HasSubstr("shard-00000.h5"), HasSubstr("File too large")));
+  EXPECT_TRUE(std::filesystem::is_empty(data / "train"));
+  EXPECT_FALSE(std::filesystem::exists(data / "dataset.json"));
+}
+
 TEST_F(DataCommands, WrongUseEndsWithStatusTwo) {
   EXPECT_EQ(isnet({"pack", "png"}).status, 2);
   EXPECT_THAT(isnet({"pack", "idx"}).err, HasSubstr("--images: is required"));
