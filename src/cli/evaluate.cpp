@@ -11,7 +11,6 @@
 #include "cli/command.h"
 #include "cli/model_setup.h"
 #include "evaluation/metrics.h"
-#include "evaluation/table.h"
 #include "trainer/bn_statistics.h"
 #include "trainer/distributed/bootstrap.h"
 #include "trainer/evaluation_loop.h"
@@ -106,32 +105,26 @@ int run(OptionValues& options, World& world) {
   const auto objective = objectives().at(options.text("objective")).make(options);
   const auto splits = splits_of(options, *model.data);
 
-  Table table({"split", "statistics", "samples", "loss", "accuracy"});
-  nlohmann::ordered_json json;
-  const auto add_row = [&](const std::string& split, const char* statistics, const Scores& scores) {
-    table.add({split, statistics, cat(scores.samples()), fixed(scores.loss(), 4), fixed(scores.accuracy(), 4)});
+  const auto score_all = [&] {
+    ScoresBySplit all;
+    for (const auto& name : splits)
+      all.emplace_back(name, score(*model.network, *objective, model.data->split(name), *model.data, options, place, communicator));
+    return all;
   };
-  const std::int64_t batches = options.integer("recompute-bn-statistics");
-  for (const auto& name : splits) {
-    const Scores scores = score(*model.network, *objective, model.data->split(name), *model.data, options, place, communicator);
-    add_row(name, "stored", scores);
-    if (batches == 0) json[name] = scores.to_json();
-  }
-  if (batches > 0) {
+  ScoresBySplit scores = score_all();
+  std::string text = summary_table(scores);
+  if (const std::int64_t batches = options.integer("recompute-bn-statistics"); batches > 0) {
     Loader loader = loader_of(model.data->split("train"), options, true, communicator);
     recompute_bn_statistics(*model.network, loader, batches, 0, place, communicator);
-    for (const auto& name : splits) {
-      const Scores scores = score(*model.network, *objective, model.data->split(name), *model.data, options, place, communicator);
-      add_row(name, "re-estimated", scores);
-      json[name] = scores.to_json();
-    }
+    scores = score_all();
+    text = cat("BN statistics as stored:\n", text, "\nBN statistics estimated anew:\n", summary_table(scores));
   }
   if (!communicator.is_main()) return 0;
-  std::cout << table.text();
+  std::cout << text << class_tables(scores);
   if (options.has("output")) {
     const std::filesystem::path folder(options.text("output"));
     create_folders(folder);
-    write_file_atomically(folder / "metrics.json", json.dump(2) + "\n");
+    write_file_atomically(folder / "metrics.json", metrics_json(scores).dump(2) + "\n");
     log::info(cat("metrics written to ", (folder / "metrics.json").string()));
   }
   return 0;

@@ -191,4 +191,15 @@ std::string confusion_table(const Scores& scores) {
   return table.text();
 }
 
+std::string class_tables(const ScoresBySplit& splits) {
+  std::string text;
+  for (const auto& [name, scores] : splits) {
+    if (scores.class_names().size() > most_classes_shown) continue;
+    text += cat("\nSplit ", name, ":\n");
+    if (const std::string matrix = confusion_table(scores); !matrix.empty()) text += matrix + "\n";
+    text += class_table(scores);
+  }
+  return text;
+}
+
 }  // namespace isnet

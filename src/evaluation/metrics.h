@@ -79,5 +79,8 @@ std::string summary_table(const ScoresBySplit& splits);
 std::string class_table(const Scores& scores);
 /// The confusion matrix with class names; empty for multi-label scores.
 std::string confusion_table(const Scores& scores);
+/// Both for each split, under its name; empty with more than most_classes_shown classes.
+std::string class_tables(const ScoresBySplit& splits);
+inline constexpr std::size_t most_classes_shown = 20;
 
 }  // namespace isnet

@@ -89,5 +89,16 @@ TEST(Scores, TablesShowSplitsClassesAndTheMatrix) {
   EXPECT_THAT(confusion_table(scores), HasSubstr("cat                  1    1\n"));
 }
 
+TEST(Scores, MatricesAreShownOfFewClassesOnly) {
+  const auto scores = example();
+  EXPECT_EQ(class_tables({{"val", scores}, {"test", scores}}),
+            "\nSplit val:\n" + confusion_table(scores) + "\n" + class_table(scores) +  //
+                "\nSplit test:\n" + confusion_table(scores) + "\n" + class_table(scores));
+  const Scores multi(ScoreKind::multi_label, {"a", "b"});
+  EXPECT_EQ(class_tables({{"test", multi}}), "\nSplit test:\n" + class_table(multi));
+  const Scores many(ScoreKind::single_label, std::vector<std::string>(most_classes_shown + 1, "a"));
+  EXPECT_EQ(class_tables({{"test", many}}), "");
+}
+
 }  // namespace
 }  // namespace isnet
