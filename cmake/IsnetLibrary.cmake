@@ -1,7 +1,9 @@
 # isnet_library(NAME sources…): the shared library isnet_NAME of src/NAME, known as isnet::NAME.
+# Headers are installed, except those after PRIVATE_HEADERS.
 # Shared, so that self-registering strategies are never dropped and plug-ins see the same registries.
 function(isnet_library name)
-  add_library(isnet_${name} SHARED ${ARGN})
+  cmake_parse_arguments(ARG "" "" "PRIVATE_HEADERS" ${ARGN})
+  add_library(isnet_${name} SHARED ${ARG_UNPARSED_ARGUMENTS})
   add_library(isnet::${name} ALIAS isnet_${name})
   set_target_properties(isnet_${name} PROPERTIES
     EXPORT_NAME ${name}
@@ -13,6 +15,7 @@ function(isnet_library name)
   target_link_libraries(isnet_${name} PRIVATE $<BUILD_INTERFACE:isnet_warnings>)
   install(TARGETS isnet_${name} EXPORT isnet-targets)
   file(GLOB_RECURSE headers RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} *.h)
+  list(REMOVE_ITEM headers "" ${ARG_PRIVATE_HEADERS})
   foreach(header ${headers})
     get_filename_component(folder ${header} DIRECTORY)
     install(FILES ${header} DESTINATION include/isnet/${name}/${folder})
