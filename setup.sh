@@ -174,8 +174,12 @@ install_wheels() {
   fi
 
   site=$(site_packages)
-  if [[ -e $site/torch/lib/libtorch_cuda.so ]] && ! compgen -G "$site/nvidia/*/include/crt" >/dev/null; then
-    missing+=("nvidia-cuda-crt==$(sed -n "s/^cuda.*= '\(.*\)'.*/\1/p" "$site/torch/version.py").*")
+  # Headers that torch's own include and that its wheel does not ask for.
+  if [[ -e $site/torch/lib/libtorch_cuda.so ]]; then
+    local cuda
+    cuda=$(sed -n "s/^cuda.*= '\(.*\)'.*/\1/p" "$site/torch/version.py")
+    compgen -G "$site/nvidia/*/include/crt" >/dev/null || missing+=("nvidia-cuda-crt==$cuda.*")
+    compgen -G "$site/nvidia/*/include/nv/target" >/dev/null || missing+=("nvidia-cuda-cccl==$cuda.*")
   fi
   if $with_tests; then
     for wheel in "${test_wheels[@]}"; do

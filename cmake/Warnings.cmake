@@ -2,6 +2,9 @@
 add_library(isnet_warnings INTERFACE)
 target_compile_options(isnet_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow=local -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Woverloaded-virtual)
+# False alarms of g++ 12 on std::string's operator+ (GCC bug 105329).
+target_compile_options(isnet_warnings INTERFACE
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overflow -Wno-array-bounds>)
 if(ISNET_WARNINGS_AS_ERRORS)
   target_compile_options(isnet_warnings INTERFACE -Werror)
 endif()

@@ -7,7 +7,8 @@
 
 namespace isnet {
 
-/// What went wrong, seen from outside. Exit statuses are part of the command line's contract (docs/errors.md).
+/// What went wrong, seen from outside. Exit statuses are part of the command line's contract
+/// (docs/errors.md).
 enum class ErrorKind {
   usage,          ///< unknown option, bad value: status 2
   data,           ///< a data set or image that cannot be believed: status 3

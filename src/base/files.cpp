@@ -48,7 +48,8 @@ class Descriptor {
   void write(std::string_view bytes) {
     while (!bytes.empty()) {
       const int code = injected(FileCall::write, path_);
-      const ssize_t n = code ? -1 : ::write(fd_, bytes.data(), std::min<size_t>(bytes.size(), size_t{1} << 30));
+      const ssize_t n =
+          code ? -1 : ::write(fd_, bytes.data(), std::min<size_t>(bytes.size(), size_t{1} << 30));
       if (n < 0) {
         if (!code && errno == EINTR) continue;
         fail_call(path_, "write", code ? code : errno);
@@ -84,10 +85,11 @@ class Descriptor {
 
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
   const int code = injected(FileCall::rename, to);
-  if (code || ::rename(from.c_str(), to.c_str()) != 0) fail_call(to, "rename into place", code ? code : errno);
+  if (code || ::rename(from.c_str(), to.c_str()) != 0)
+    fail_call(to, "rename into place", code ? code : errno);
   const auto folder = to.parent_path().empty() ? std::filesystem::path(".") : to.parent_path();
-  Descriptor(folder, O_RDONLY | O_DIRECTORY, FileCall::flush_folder, "open the folder of").flush(
-      FileCall::flush_folder);
+  Descriptor(folder, O_RDONLY | O_DIRECTORY, FileCall::flush_folder, "open the folder of")
+      .flush(FileCall::flush_folder);
 }
 
 class Sha256 {
@@ -113,8 +115,12 @@ class Sha256 {
 
 }  // namespace
 
-ScopedFileFault::ScopedFileFault(FileFault fault) { current_fault() = std::move(fault); }
-ScopedFileFault::~ScopedFileFault() { current_fault() = nullptr; }
+ScopedFileFault::ScopedFileFault(FileFault fault) {
+  current_fault() = std::move(fault);
+}
+ScopedFileFault::~ScopedFileFault() {
+  current_fault() = nullptr;
+}
 
 std::string read_file(const std::filesystem::path& path) {
   Descriptor file(path, O_RDONLY, FileCall::open, "open");
@@ -168,13 +174,16 @@ std::string sha256(const std::vector<std::string_view>& parts) {
   return hash.hex();
 }
 
-std::string sha256(std::string_view bytes) { return sha256(std::vector<std::string_view>{bytes}); }
+std::string sha256(std::string_view bytes) {
+  return sha256(std::vector<std::string_view>{bytes});
+}
 
 std::string sha256_of_file(const std::filesystem::path& path) {
   Descriptor file(path, O_RDONLY, FileCall::open, "open");
   Sha256 hash;
   std::string buffer(size_t{1} << 20, '\0');
-  while (const size_t n = file.read(buffer.data(), buffer.size())) hash.add(std::string_view(buffer).substr(0, n));
+  while (const size_t n = file.read(buffer.data(), buffer.size()))
+    hash.add(std::string_view(buffer).substr(0, n));
   return hash.hex();
 }
 

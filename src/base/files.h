@@ -37,7 +37,8 @@ std::string read_file(const std::filesystem::path& path);
 void write_file_atomically(const std::filesystem::path& path, const std::vector<std::string_view>& parts);
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
-/// Makes a finished temporary file durable and gives it its name (flush, rename, flush folder). Errors: runtime.
+/// Makes a finished temporary file durable and gives it its name (flush, rename, flush folder). Errors:
+/// runtime.
 void commit_file(const std::filesystem::path& temporary, const std::filesystem::path& path);
 
 /// A name beside `path` for its unfinished content, different for each process.

@@ -34,10 +34,14 @@ struct State {
 
   static spdlog::level::level_enum spdlog_level(Level level) {
     switch (level) {
-      case Level::debug: return spdlog::level::debug;
-      case Level::info: return spdlog::level::info;
-      case Level::warning: return spdlog::level::warn;
-      case Level::error: return spdlog::level::err;
+      case Level::debug:
+        return spdlog::level::debug;
+      case Level::info:
+        return spdlog::level::info;
+      case Level::warning:
+        return spdlog::level::warn;
+      case Level::error:
+        return spdlog::level::err;
     }
     return spdlog::level::info;
   }
@@ -85,9 +89,17 @@ void close_file() {
   state().rebuild();
 }
 
-void debug(const std::string& message) { write(Level::debug, message); }
-void info(const std::string& message) { write(Level::info, message); }
-void warning(const std::string& message) { write(Level::warning, message); }
-void error(const std::string& message) { write(Level::error, message); }
+void debug(const std::string& message) {
+  write(Level::debug, message);
+}
+void info(const std::string& message) {
+  write(Level::info, message);
+}
+void warning(const std::string& message) {
+  write(Level::warning, message);
+}
+void error(const std::string& message) {
+  write(Level::error, message);
+}
 
 }  // namespace isnet::log

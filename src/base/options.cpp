@@ -35,12 +35,14 @@ std::vector<std::string> split(const std::string& text) {
 }
 
 std::string range_text(const char* what, const std::string& min, const std::string& max, bool exclusive_min) {
-  return cat(what, exclusive_min ? " above " : " from ", min, max.empty() ? " on" : (exclusive_min ? " up to " : " to "), max);
+  return cat(what, exclusive_min ? " above " : " from ", min,
+             max.empty() ? " on" : (exclusive_min ? " up to " : " to "), max);
 }
 
 }  // namespace
 
-OptionSpec text_option(std::string name, std::string default_value, std::string value_name, std::string help) {
+OptionSpec text_option(std::string name, std::string default_value, std::string value_name,
+                       std::string help) {
   return {std::move(name), std::move(default_value), std::move(value_name), std::move(help), nullptr};
 }
 
@@ -124,14 +126,18 @@ bool OptionValues::known(const std::string& name) const {
   return std::any_of(specs_.begin(), specs_.end(), [&](const auto& one) { return one.name == name; });
 }
 
-bool OptionValues::given(const std::string& name) const { return values_.count(name) > 0; }
+bool OptionValues::given(const std::string& name) const {
+  return values_.count(name) > 0;
+}
 
 const std::string& OptionValues::text(const std::string& name) const {
   const auto found = values_.find(name);
   return found != values_.end() ? found->second : spec(name).default_value;
 }
 
-bool OptionValues::flag(const std::string& name) const { return text(name) == "1"; }
+bool OptionValues::flag(const std::string& name) const {
+  return text(name) == "1";
+}
 
 std::int64_t OptionValues::integer(const std::string& name) const {
   const auto value = parsed<std::int64_t>(text(name));
@@ -145,7 +151,9 @@ double OptionValues::real(const std::string& name) const {
   return *value;
 }
 
-std::vector<std::string> OptionValues::list(const std::string& name) const { return split(text(name)); }
+std::vector<std::string> OptionValues::list(const std::string& name) const {
+  return split(text(name));
+}
 
 std::vector<std::int64_t> OptionValues::integers(const std::string& name) const {
   std::vector<std::int64_t> values;

@@ -21,7 +21,7 @@ struct OptionSpec {
 };
 
 OptionSpec text_option(std::string name, std::string default_value, std::string value_name, std::string help);
-OptionSpec flag_option(std::string name, std::string help);  ///< 0|1, default 0
+OptionSpec flag_option(std::string name, std::string help);                        ///< 0|1, default 0
 OptionSpec switch_option(std::string name, bool default_value, std::string help);  ///< --name 0|1
 OptionSpec integer_option(std::string name, std::string default_value, std::string help, std::int64_t min,
                           std::int64_t max = std::numeric_limits<std::int64_t>::max());

@@ -29,7 +29,9 @@ std::uint32_t SampleRandom::operator()() {
   return words_[static_cast<std::size_t>(used_++)];
 }
 
-double SampleRandom::uniform() { return ((*this)() >> 8) * 0x1p-24; }
+double SampleRandom::uniform() {
+  return ((*this)() >> 8) * 0x1p-24;
+}
 
 std::uint32_t SampleRandom::below(std::uint32_t bound) {
   // Lemire's method: multiply, and redraw the few values that would make some results likelier.

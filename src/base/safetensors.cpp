@@ -57,8 +57,8 @@ File::File(const std::filesystem::path& path) : content_(read_file(path)) {
         for (const auto& [key, value] : entry.items()) metadata_[key] = value.template get<std::string>();
         continue;
       }
-      TensorView view{entry.at("dtype").get<std::string>(),
-                      entry.at("shape").get<std::vector<std::int64_t>>(), {}};
+      TensorView view{
+          entry.at("dtype").get<std::string>(), entry.at("shape").get<std::vector<std::int64_t>>(), {}};
       const auto offsets = entry.at("data_offsets").get<std::vector<std::uint64_t>>();
       if (offsets.size() != 2) broken("tensor '", name, "' needs two data_offsets");
       if (element_size(view.dtype) == 0) broken("tensor '", name, "' has the unknown type ", view.dtype);
@@ -67,7 +67,8 @@ File::File(const std::filesystem::path& path) : content_(read_file(path)) {
       if (offsets[0] > offsets[1] || offsets[1] > data.size())
         broken("tensor '", name, "' lies at bytes ", offsets[0], " to ", offsets[1], " of ", data.size());
       if (bytes_of(view.dtype, view.shape) != offsets[1] - offsets[0])
-        broken("tensor '", name, "' has ", offsets[1] - offsets[0], " bytes, its shape asks for another number");
+        broken("tensor '", name, "' has ", offsets[1] - offsets[0],
+               " bytes, its shape asks for another number");
       view.bytes = data.substr(offsets[0], offsets[1] - offsets[0]);
       tensors_.emplace(name, view);
       places.push_back({offsets[0], offsets[1], name});
@@ -75,8 +76,9 @@ File::File(const std::filesystem::path& path) : content_(read_file(path)) {
       broken("entry '", name, "': ", e.what());
     }
   }
-  std::sort(places.begin(), places.end(),
-            [](const Place& a, const Place& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
+  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+    return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
+  });
   std::uint64_t end = 0;
   for (const auto& place : places) {
     if (place.begin != end) broken("a hole or an overlap before tensor '", place.name, "'");
@@ -93,9 +95,8 @@ void write(const std::filesystem::path& path, const std::map<std::string, Tensor
   for (const auto& [name, view] : tensors) {
     if (bytes_of(view.dtype, view.shape) != view.bytes.size())
       fail(ErrorKind::internal, "tensor '", name, "': ", view.bytes.size(), " bytes do not fit its shape");
-    header[name] = {{"dtype", view.dtype},
-                    {"shape", view.shape},
-                    {"data_offsets", {offset, offset + view.bytes.size()}}};
+    header[name] = {
+        {"dtype", view.dtype}, {"shape", view.shape}, {"data_offsets", {offset, offset + view.bytes.size()}}};
     offset += view.bytes.size();
   }
   std::string text = header.dump();

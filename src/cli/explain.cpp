@@ -49,7 +49,11 @@ struct Explained {
 class HeatmapFile {
  public:
   HeatmapFile(std::filesystem::path path, std::int64_t samples, at::ScalarType dtype)
-      : path_(std::move(path)), temporary_(temporary_name(path_)), file_(hdf5::File::create(temporary_)), samples_(samples), dtype_(dtype) {}
+      : path_(std::move(path)),
+        temporary_(temporary_name(path_)),
+        file_(hdf5::File::create(temporary_)),
+        samples_(samples),
+        dtype_(dtype) {}
   ~HeatmapFile() {
     std::error_code ignored;
     if (!committed_) std::filesystem::remove(temporary_, ignored);
@@ -92,8 +96,10 @@ class HeatmapFile {
 
  private:
   void write(const char* name, const at::Tensor& tensor) {
-    if (dtype_ == at::kDouble) write_as<double>(name, tensor);
-    else write_as<float>(name, tensor);
+    if (dtype_ == at::kDouble)
+      write_as<double>(name, tensor);
+    else
+      write_as<float>(name, tensor);
   }
   template <typename Real>
   void write_as(const char* name, const at::Tensor& tensor) {
@@ -122,8 +128,11 @@ std::vector<float> floats(const at::Tensor& tensor) {
 class Explainer {
  public:
   Explainer(OptionValues& options)
-      : options_(options), device_(device_of(options, 0)), dtype_(precision_of(options)),
-        model_(load_trained_model(options, device_, dtype_)), split_(model_.data->split(options.text("split"))),
+      : options_(options),
+        device_(device_of(options, 0)),
+        dtype_(precision_of(options)),
+        model_(load_trained_model(options, device_, dtype_)),
+        split_(model_.data->split(options.text("split"))),
         selection_(heatmap_selections().at(options.text("heatmaps")).make(options)) {
     lrp_.form = options.text("lrp-form") == "flex" ? LrpForm::flex : LrpForm::block;
     lrp_.epsilon = options.real("lrp-epsilon");
@@ -135,7 +144,8 @@ class Explainer {
   int run() {
     const at::NoGradGuard no_grad;
     std::unique_ptr<HeatmapFile> file;
-    if (options_.has("output")) file = std::make_unique<HeatmapFile>(options_.text("output"), samples_, dtype_);
+    if (options_.has("output"))
+      file = std::make_unique<HeatmapFile>(options_.text("output"), samples_, dtype_);
     if (options_.has("pictures")) create_folders(options_.text("pictures"));
     double background = 0;
     std::int64_t maps = 0;
@@ -145,12 +155,15 @@ class Explainer {
       if (file) file->append(explained);
       for (std::int64_t i = 0; i < batch.size(); ++i) {
         if (batch.masks.defined()) add_background(batch, explained, i, background, maps);
-        if (options_.has("pictures") && first + i < options_.integer("pictures-limit")) draw(batch, explained, i);
+        if (options_.has("pictures") && first + i < options_.integer("pictures-limit"))
+          draw(batch, explained, i);
       }
     }
     if (file) file->finish(*split_, samples_);
     std::cout << samples_ << " samples of split " << split_->name() << " explained";
-    if (maps > 0) std::cout << "; share of relevance in the background, mean over " << maps << " heatmaps: " << background / static_cast<double>(maps);
+    if (maps > 0)
+      std::cout << "; share of relevance in the background, mean over " << maps
+                << " heatmaps: " << background / static_cast<double>(maps);
     std::cout << '\n';
     return 0;
   }
@@ -166,20 +179,24 @@ class Explainer {
   Explained explain(const Batch& batch) const {
     TapeContext context;
     context.recording = true;
-    context.statistics = options_.flag("train-statistics") ? BatchStatistics::batch : BatchStatistics::running;
+    context.statistics =
+        options_.flag("train-statistics") ? BatchStatistics::batch : BatchStatistics::running;
     Tape tape(std::move(context));
     const Value out = model_.network->forward(tape, batch.images);
-    const Selected selected = selection_->select(tape.output(out), batch, static_cast<std::uint64_t>(options_.integer("seed")));
+    const Selected selected =
+        selection_->select(tape.output(out), batch, static_cast<std::uint64_t>(options_.integer("seed")));
     return {tape.output(out), relevance(tape, out, selected.start, lrp_), selected.classes};
   }
 
-  static at::Tensor mask_of(const Batch& batch, const Explained& explained, std::int64_t i, std::int64_t map) {
+  static at::Tensor mask_of(const Batch& batch, const Explained& explained, std::int64_t i,
+                            std::int64_t map) {
     const at::Tensor mask = batch.masks[i];  // 1×H×W or K×1×H×W
     if (mask.dim() == 3) return mask;
     return mask[explained.classes.defined() ? explained.classes[i][map].item<std::int64_t>() : map];
   }
 
-  static void add_background(const Batch& batch, const Explained& explained, std::int64_t i, double& sum, std::int64_t& maps) {
+  static void add_background(const Batch& batch, const Explained& explained, std::int64_t i, double& sum,
+                             std::int64_t& maps) {
     for (std::int64_t map = 0; map < explained.heatmaps.size(1); ++map, ++maps)
       sum += background_share(floats(explained.heatmaps[i][map]), floats(mask_of(batch, explained, i, map)));
   }
@@ -196,7 +213,8 @@ class Explainer {
     input.height = static_cast<int>(batch.images.size(2));
     input.width = static_cast<int>(batch.images.size(3));
     for (const std::int64_t map : shown_maps(explained, logits, i, single ? label_of(index) : -1)) {
-      const std::int64_t k = explained.classes.defined() ? explained.classes[i][map].item<std::int64_t>() : map;
+      const std::int64_t k =
+          explained.classes.defined() ? explained.classes[i][map].item<std::int64_t>() : map;
       MapCaption caption;
       caption.class_name = model_.data->description().class_names.at(static_cast<std::size_t>(k));
       caption.logit = logits[k].item<double>();
@@ -215,7 +233,8 @@ class Explainer {
     input.mask = mask;
     input.heatmaps = heatmaps;
     // The number keeps apart ids that only differ in characters that file names cannot have.
-    const std::string name = safe_file_name(cat(std::string(index < 100000 ? 5 - cat(index).size() : 0, '0'), index, "-", input.title));
+    const std::string name = safe_file_name(
+        cat(std::string(index < 100000 ? 5 - cat(index).size() : 0, '0'), index, "-", input.title));
     write_png(std::filesystem::path(options_.text("pictures")) / name, panel(input));
   }
 
@@ -223,7 +242,8 @@ class Explainer {
     return split_->layout().labels == LabelKind::single ? split_->label(index) : -1;
   }
 
-  static std::vector<std::int64_t> shown_maps(const Explained& explained, const at::Tensor& logits, std::int64_t, std::int64_t label) {
+  static std::vector<std::int64_t> shown_maps(const Explained& explained, const at::Tensor& logits,
+                                              std::int64_t, std::int64_t label) {
     if (explained.classes.defined()) {
       std::vector<std::int64_t> every(static_cast<std::size_t>(explained.heatmaps.size(1)));
       for (std::size_t i = 0; i < every.size(); ++i) every[i] = static_cast<std::int64_t>(i);
@@ -247,13 +267,19 @@ int run_explain(Invocation& invocation) {
     fail(ErrorKind::usage, "nothing to write: give --output FILE.h5, --pictures DIR, or both");
   const auto world = std::make_shared<World>(WorldOptions{});
   invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
-  if (world->size() > 1) fail(ErrorKind::usage, "explain runs as one process: start it without mpirun, or with -n 1");
+  if (world->size() > 1)
+    fail(ErrorKind::usage, "explain runs as one process: start it without mpirun, or with -n 1");
   return world->finish(Explainer(invocation.options).run());
 }
 
 Command explain_command() {
-  return {"explain", "Compute heatmaps of a trained network", "isnet explain --checkpoint FILE --data DIR --output FILE.h5 [options]",
-          {}, explain_options, run_explain, 50};
+  return {"explain",
+          "Compute heatmaps of a trained network",
+          "isnet explain --checkpoint FILE --data DIR --output FILE.h5 [options]",
+          {},
+          explain_options,
+          run_explain,
+          50};
 }
 
 const CommandRegistration registration(explain_command);

@@ -18,7 +18,8 @@ namespace isnet::cli {
 namespace {
 
 OptionSpec normalize_option() {
-  OptionSpec spec = text_option("normalize", "none", "none|imagenet|M,S", "input normalisation (x - M)/S, part of the model");
+  OptionSpec spec = text_option("normalize", "none", "none|imagenet|M,S",
+                                "input normalisation (x - M)/S, part of the model");
   spec.refusal = [](const std::string& text) -> std::string {
     try {
       parse_normalization(text);
@@ -59,7 +60,8 @@ StoredModel read_weights(const std::string& path) {
 std::int64_t classes_of(const StoredModel& stored, const std::string& file) {
   const auto head = stored.tensors.find("classifier.weight");
   if (head == stored.tensors.end() || head->second.dim() != 2)
-    fail(ErrorKind::checkpoint, file, ": no tensor 'classifier.weight' of two dimensions: these are not weights of a known network");
+    fail(ErrorKind::checkpoint, file,
+         ": no tensor 'classifier.weight' of two dimensions: these are not weights of a known network");
   return head->second.size(0);
 }
 
@@ -67,21 +69,29 @@ std::int64_t classes_of(const StoredModel& stored, const std::string& file) {
 
 std::vector<OptionGroup> model_option_groups() {
   std::vector<OptionGroup> groups;
-  groups.push_back(strategy_group("Network", networks(), "network", "densenet121", "architecture",
-                                  {normalize_option(),
-                                   real_option("dropout", "", "before the head (default: 0.5 for isnet, 0 for classifier)", 0, 0.999),
-                                   integer_option("num-classes", "", "classes (default: from the data)", 1)}));
-  groups.push_back(strategy_group("Heatmaps", heatmap_selections(), "heatmaps", "all", "which heatmaps a step computes"));
-  groups.push_back(strategy_group("First layer", first_layer_rules(), "first-layer", "zb", "rule of the layer that reads the pixels"));
-  groups.push_back(strategy_group("Heatmap loss", heatmap_losses(), "heatmap-loss", "gwrp", "how relevance in the background is punished"));
+  groups.push_back(strategy_group(
+      "Network", networks(), "network", "densenet121", "architecture",
+      {normalize_option(),
+       real_option("dropout", "", "before the head (default: 0.5 for isnet, 0 for classifier)", 0, 0.999),
+       integer_option("num-classes", "", "classes (default: from the data)", 1)}));
+  groups.push_back(
+      strategy_group("Heatmaps", heatmap_selections(), "heatmaps", "all", "which heatmaps a step computes"));
+  groups.push_back(strategy_group("First layer", first_layer_rules(), "first-layer", "zb",
+                                  "rule of the layer that reads the pixels"));
+  groups.push_back(strategy_group("Heatmap loss", heatmap_losses(), "heatmap-loss", "gwrp",
+                                  "how relevance in the background is punished"));
   groups.push_back(strategy_group("Objective", objectives(), "objective", "isnet", "what a step computes"));
   // Objectives declare what they read of other registries; here those are declared already, with their names.
   auto& last = groups.back().options;
-  last.erase(std::remove_if(last.begin(), last.end(), [&](const OptionSpec& option) {
-    return std::any_of(groups.begin(), groups.end() - 1, [&](const OptionGroup& group) {
-      return std::any_of(group.options.begin(), group.options.end(), [&](const OptionSpec& other) { return other.name == option.name; });
-    });
-  }), last.end());
+  last.erase(std::remove_if(
+                 last.begin(), last.end(),
+                 [&](const OptionSpec& option) {
+                   return std::any_of(groups.begin(), groups.end() - 1, [&](const OptionGroup& group) {
+                     return std::any_of(group.options.begin(), group.options.end(),
+                                        [&](const OptionSpec& other) { return other.name == option.name; });
+                   });
+                 }),
+             last.end());
   return groups;
 }
 
@@ -91,8 +101,23 @@ void settle_defaults(OptionValues& options) {
 }
 
 std::string portable_options(const OptionValues& options) {
-  static const std::vector<std::string> local{"data", "output", "resume", "overwrite", "weights", "checkpoint", "quiet", "plugin",
-      "backend", "device", "master-port", "threads", "distributed-timeout", "num-workers", "prefetch", "max-time", "log-every-n-steps"};
+  static const std::vector<std::string> local{"data",
+                                              "output",
+                                              "resume",
+                                              "overwrite",
+                                              "weights",
+                                              "checkpoint",
+                                              "quiet",
+                                              "plugin",
+                                              "backend",
+                                              "device",
+                                              "master-port",
+                                              "threads",
+                                              "distributed-timeout",
+                                              "num-workers",
+                                              "prefetch",
+                                              "max-time",
+                                              "log-every-n-steps"};
   std::string lines;
   for (const auto& spec : options.specs())
     if (options.has(spec.name) && std::find(local.begin(), local.end(), spec.name) == local.end())
@@ -118,8 +143,8 @@ void adopt_options(OptionValues& options, const std::string& ini, const std::vec
   }
 }
 
-std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t num_classes, at::Device device,
-                                      at::ScalarType dtype) {
+std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t num_classes,
+                                      at::Device device, at::ScalarType dtype) {
   at::manual_seed(static_cast<std::uint64_t>(options.integer("seed")));
   auto network = networks().at(options.text("network")).make(options, num_classes);
   network->normalization = parse_normalization(options.text("normalize"));
@@ -129,14 +154,16 @@ std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t 
 }
 
 std::vector<OptionSpec> trained_model_options() {
-  return {text_option("checkpoint", "", "FILE", "checkpoint of a training; its options are taken over"),
-          text_option("weights", "", "FILE", "weights (safetensors); with --network unless the file says it")};
+  return {
+      text_option("checkpoint", "", "FILE", "checkpoint of a training; its options are taken over"),
+      text_option("weights", "", "FILE", "weights (safetensors); with --network unless the file says it")};
 }
 
 TrainedModel load_trained_model(OptionValues& options, at::Device device, at::ScalarType dtype) {
   const bool from_checkpoint = options.has("checkpoint");
   if (from_checkpoint == options.has("weights"))
-    fail(ErrorKind::usage, "one of --checkpoint and --weights is needed", from_checkpoint ? ", not both" : "");
+    fail(ErrorKind::usage, "one of --checkpoint and --weights is needed",
+         from_checkpoint ? ", not both" : "");
   if (!options.has("data")) fail(ErrorKind::usage, "--data: is required");
   TrainedModel model;
   model.source = options.text(from_checkpoint ? "checkpoint" : "weights");
@@ -145,8 +172,8 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, at::Sc
   settle_defaults(options);
   const std::int64_t classes = classes_of(stored, model.source);
   if (options.given("num-classes") && options.integer("num-classes") != classes)
-    fail(ErrorKind::usage, "--num-classes: '", options.integer("num-classes"), "' is not allowed; the head of ", model.source,
-         " has ", classes);
+    fail(ErrorKind::usage, "--num-classes: '", options.integer("num-classes"),
+         "' is not allowed; the head of ", model.source, " has ", classes);
   model.data = std::make_unique<DataSet>(options.text("data"), classes);
   model.network = make_network(options, classes, device, dtype);
   load_weights(model.source, stored.tensors, *model.network);

@@ -21,19 +21,20 @@ std::vector<OptionGroup> model_option_groups();
 /// --dropout is "" until the objective is known: 0.5 for those with heatmaps, else 0.
 void settle_defaults(OptionValues& options);
 
-/// The options without those that say where files are or how a machine is used: what goes into checkpoints and
-/// weights, so that equal runs leave equal files.
+/// The options without those that say where files are or how a machine is used: what goes into checkpoints
+/// and weights, so that equal runs leave equal files.
 std::string portable_options(const OptionValues& options);
 
 /// Options that describe the model: those of model_option_groups(), and precision.
 std::vector<std::string> model_option_names();
 
-/// Sets those of `names` that `ini` (lines "name = value") has, this command knows, and the user did not give.
+/// Sets those of `names` that `ini` (lines "name = value") has, this command knows, and the user did not
+/// give.
 void adopt_options(OptionValues& options, const std::string& ini, const std::vector<std::string>& names);
 
 /// A network as the options say, in eval mode, initialised from --seed.
-std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t num_classes, at::Device device,
-                                      at::ScalarType dtype);
+std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t num_classes,
+                                      at::Device device, at::ScalarType dtype);
 
 /// What goes into weights files and checkpoints besides tensors, so that they can be used without options.
 struct ModelDescription {
@@ -48,8 +49,8 @@ struct TrainedModel {
   std::unique_ptr<DataSet> data;
   std::string source;  ///< the file's name
 };
-/// Reads --checkpoint or --weights (options in it are adopted, the user's win), opens --data with as many classes
-/// as the head has, and loads the tensors. Errors: usage (neither or both given), checkpoint, data.
+/// Reads --checkpoint or --weights (options in it are adopted, the user's win), opens --data with as many
+/// classes as the head has, and loads the tensors. Errors: usage (neither or both given), checkpoint, data.
 TrainedModel load_trained_model(OptionValues& options, at::Device device, at::ScalarType dtype);
 
 }  // namespace isnet::cli

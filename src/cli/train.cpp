@@ -27,7 +27,8 @@ std::vector<OptionGroup> train_options() {
   groups.push_back({"Data and output",
                     {text_option("data", "", "DIR", "data set, or one shard (required)"),
                      text_option("output", "", "DIR", "folder of the run (required)"),
-                     text_option("resume", "", "last|FILE", "go on from the newest valid checkpoint of --output, or from this one"),
+                     text_option("resume", "", "last|FILE",
+                                 "go on from the newest valid checkpoint of --output, or from this one"),
                      flag_option("overwrite", "replace the run that --output holds"),
                      text_option("weights", "", "FILE", "start from these weights (safetensors)")},
                     {}});
@@ -41,8 +42,9 @@ std::vector<OptionGroup> train_options() {
 
 // Options that a resumed run may not change: its checkpoint means nothing under others.
 constexpr const char* bound_options[] = {
-    "network", "normalize", "growth-rate", "blocks", "init-features", "num-classes", "objective", "optimizer",
-    "batch-size", "accumulate-grad-batches", "seed", "shuffle", "last-batch", "precision", "limit-train-batches"};
+    "network",     "normalize", "growth-rate", "blocks",     "init-features",
+    "num-classes", "objective", "optimizer",   "batch-size", "accumulate-grad-batches",
+    "seed",        "shuffle",   "last-batch",  "precision",  "limit-train-batches"};
 
 void refuse_other_options(const OptionValues& options, const std::string& ini, const std::string& file) {
   OptionValues stored(options.specs());
@@ -51,20 +53,25 @@ void refuse_other_options(const OptionValues& options, const std::string& ini, c
   adopt_options(stored, ini, names);
   for (const char* name : bound_options) {
     if (!options.known(name) || options.text(name) == stored.text(name)) continue;
-    fail(ErrorKind::usage, "--", name, ": '", options.text(name), "' does not go with ", file, ", which was trained with '",
-         stored.text(name), "'; resume with that, or start a new run with --weights");
+    fail(ErrorKind::usage, "--", name, ": '", options.text(name), "' does not go with ", file,
+         ", which was trained with '", stored.text(name),
+         "'; resume with that, or start a new run with --weights");
   }
   const std::string portable = cat("\n", portable_options(options));
   for (const auto& spec : options.specs())
-    if (portable.find(cat("\n", spec.name, " = ")) != std::string::npos && options.text(spec.name) != stored.text(spec.name))
-      log::info(cat("--", spec.name, " changes from '", stored.text(spec.name), "' to '", options.text(spec.name), "' at this resume"));
+    if (portable.find(cat("\n", spec.name, " = ")) != std::string::npos &&
+        options.text(spec.name) != stored.text(spec.name))
+      log::info(cat("--", spec.name, " changes from '", stored.text(spec.name), "' to '",
+                    options.text(spec.name), "' at this resume"));
 }
 
 // The training of one rank, from options to outcome.
 class Training {
  public:
   Training(OptionValues& options, World& world)
-      : options_(options), folder_(options.text("output")), device_(device_of(options, world.local_rank())),
+      : options_(options),
+        folder_(options.text("output")),
+        device_(device_of(options, world.local_rank())),
         communicator_(world, process_group_options(options, device_.type())) {}
 
   int run() {
@@ -74,9 +81,8 @@ class Training {
     settle_defaults(options_);
     if (!options_.has("recompute-bn-statistics"))
       options_.set("recompute-bn-statistics", options_.text("objective") != "classifier" ? "64" : "0");
-    check_same_on_all_ranks(communicator_, {{"options", options_.ini()},
-                                            {"torch", TORCH_VERSION},
-                                            {"data set", data_text()}});
+    check_same_on_all_ranks(
+        communicator_, {{"options", options_.ini()}, {"torch", TORCH_VERSION}, {"data set", data_text()}});
     make_job();
     Trainer(training_options(), communicator_, {}).check(*job_);
     const auto resumed = find_checkpoint();
@@ -97,12 +103,14 @@ class Training {
   std::string data_text() const {
     std::string text = cat(data_->class_count(), " classes, ", train_->size(), " training samples");
     for (const auto& [split, shards] : data_->description().splits)
-      for (const auto& shard : shards) text += cat("\n", split, " ", shard.file, " ", shard.samples, " ", shard.sha256);
+      for (const auto& shard : shards)
+        text += cat("\n", split, " ", shard.file, " ", shard.samples, " ", shard.sha256);
     return text;
   }
 
   void make_job() {
-    const auto network = make_network(options_, options_.integer("num-classes"), device_, precision_of(options_));
+    const auto network =
+        make_network(options_, options_.integer("num-classes"), device_, precision_of(options_));
     if (options_.has("weights")) {
       const auto report = load_weights(options_.text("weights"), *network, {"classifier"});
       if (!report.complete()) log::warning(cat(options_.text("weights"), ": ", report.text()));
@@ -114,7 +122,8 @@ class Training {
     NamedParameters parameters;
     for (const auto& entry : network->named_parameters())
       if (entry.value().requires_grad()) parameters.emplace_back(entry.key(), entry.value());
-    job_ = std::make_unique<TrainingJob>(TrainingJob{network, std::move(objective), make_optimizer(parameters, options_),
+    job_ = std::make_unique<TrainingJob>(TrainingJob{network, std::move(objective),
+                                                     make_optimizer(parameters, options_),
                                                      LearningRate(options_), train_, validation_});
   }
 
@@ -128,15 +137,18 @@ class Training {
         if (const auto newest = newest_valid_checkpoint(folder_.checkpoints())) file = newest->string();
       communicator_.broadcast(file);
       if (file.empty()) {
-        log::info(cat("no checkpoint in ", folder_.path().string(), " yet: the run starts from the beginning"));
+        log::info(
+            cat("no checkpoint in ", folder_.path().string(), " yet: the run starts from the beginning"));
         return std::nullopt;
       }
     } else if (!std::filesystem::exists(file)) {
-      fail(ErrorKind::checkpoint, file, ": there is no such checkpoint; --resume last takes the newest of --output");
+      fail(ErrorKind::checkpoint, file,
+           ": there is no such checkpoint; --resume last takes the newest of --output");
     }
     StoredCheckpoint checkpoint = load_checkpoint(file);
     refuse_other_options(options_, checkpoint.state.value("options", ""), file);
-    if (const auto difference = environment_difference(checkpoint); !difference.empty()) log::warning(difference);
+    if (const auto difference = environment_difference(checkpoint); !difference.empty())
+      log::warning(difference);
     log::info(cat("resuming from ", file));
     return checkpoint;
   }
@@ -149,8 +161,10 @@ class Training {
     if (communicator_.is_main()) {
       // --resume last on a run without a valid checkpoint starts it again in place, and removes nothing.
       const bool in_place = resumed || options_.text("resume") == "last";
-      if (in_place) folder_.open();
-      else folder_.create(options_.flag("overwrite"));
+      if (in_place)
+        folder_.open();
+      else
+        folder_.create(options_.flag("overwrite"));
       write_file_atomically(folder_.options(), options_.ini());
       log::to_file(folder_.log());
     }
@@ -164,11 +178,13 @@ class Training {
   }
 
   int fit(const Checkpoint* resumed) {
-    nlohmann::json state{{"options", portable_options(options_)}, {"class_names", data_->description().class_names}};
+    nlohmann::json state{{"options", portable_options(options_)},
+                         {"class_names", data_->description().class_names}};
     const auto checkpoints = std::make_shared<ModelCheckpoint>(folder_, state);
     const bool quiet = options_.flag("quiet");
     std::vector<std::shared_ptr<Callback>> callbacks{
-        std::make_shared<ProgressBar>(::isatty(STDERR_FILENO) == 1, quiet), std::make_shared<CsvLogger>(folder_.metrics()), checkpoints};
+        std::make_shared<ProgressBar>(::isatty(STDERR_FILENO) == 1, quiet),
+        std::make_shared<CsvLogger>(folder_.metrics()), checkpoints};
     Trainer trainer(training_options(), communicator_, callbacks);
     announce(*job_->network);
     const FitOutcome outcome = trainer.fit(*job_, resumed);
@@ -184,9 +200,10 @@ class Training {
   void announce(const Network& network) const {
     std::int64_t parameters = 0;
     for (const auto& parameter : network.parameters()) parameters += parameter.numel();
-    log::info(cat(options_.text("network"), " with ", parameters, " parameters, ", data_->class_count(), " classes, ",
-                  train_->size(), " training samples; objective ", options_.text("objective"), "; ",
-                  communicator_.world_size(), " rank(s), backend ", communicator_.backend(), ", ", at::get_num_threads(), " thread(s) each"));
+    log::info(cat(options_.text("network"), " with ", parameters, " parameters, ", data_->class_count(),
+                  " classes, ", train_->size(), " training samples; objective ", options_.text("objective"),
+                  "; ", communicator_.world_size(), " rank(s), backend ", communicator_.backend(), ", ",
+                  at::get_num_threads(), " thread(s) each"));
   }
 
   void export_best(const std::filesystem::path& best) const {
@@ -224,8 +241,13 @@ int run_train(Invocation& invocation) {
 }
 
 Command train_command() {
-  return {"train", "Train a classifier, or an ISNet, on one or many ranks", "isnet train --data DIR --output DIR [options]",
-          {}, train_options, run_train, 30};
+  return {"train",
+          "Train a classifier, or an ISNet, on one or many ranks",
+          "isnet train --data DIR --output DIR [options]",
+          {},
+          train_options,
+          run_train,
+          30};
 }
 
 const CommandRegistration registration(train_command);

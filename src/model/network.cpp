@@ -42,7 +42,8 @@ Normalization parse_normalization(const std::string& text) {
   for (std::string part; std::getline(parts, part, ',');) {
     double value = 0;
     const auto result = std::from_chars(part.data(), part.data() + part.size(), value);
-    if (result.ec != std::errc() || result.ptr != part.data() + part.size() || !std::isfinite(value)) refuse();
+    if (result.ec != std::errc() || result.ptr != part.data() + part.size() || !std::isfinite(value))
+      refuse();
     values.push_back(value);
   }
   if (values.size() != 2 && values.size() != 6) refuse();

@@ -1,5 +1,5 @@
-// What is precompiled: what most files of ours need of LibTorch. All of torch/torch.h would load twice as slowly.
-// Files still include what they use.
+// What is precompiled: what most files of ours need of LibTorch. All of torch/torch.h would load twice as
+// slowly. Files still include what they use.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -6,8 +6,8 @@
 
 namespace isnet {
 
-/// Tensors over the host batch's memory, which they keep alive, moved to device and type. Samples that only pad
-/// the batch stay in it: HostBatch::counted tells them.
+/// Tensors over the host batch's memory, which they keep alive, moved to device and type. Samples that only
+/// pad the batch stay in it: HostBatch::counted tells them.
 Batch to_batch(HostBatch&& host, at::Device device, at::ScalarType dtype);
 
 /// How many samples of a batch count (the others, at its end, pad it).

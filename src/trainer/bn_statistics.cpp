@@ -21,8 +21,9 @@ std::vector<Estimate> begin(Network& network) {
   for (const auto& module : network.modules()) {
     auto* layer = dynamic_cast<torch::nn::BatchNorm2dImpl*>(module.get());
     if (!layer) continue;
-    estimates.push_back({layer, layer->options.momentum(),
-                         at::zeros({2, layer->running_mean.size(0)}, layer->running_mean.options().dtype(at::kDouble))});
+    estimates.push_back(
+        {layer, layer->options.momentum(),
+         at::zeros({2, layer->running_mean.size(0)}, layer->running_mean.options().dtype(at::kDouble))});
     layer->options.momentum(1.0);  // the running statistics become those of the last batch
   }
   return estimates;

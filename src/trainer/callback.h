@@ -10,9 +10,9 @@ class Trainer;
 
 /// What a training step left behind, on this rank.
 struct StepRecord {
-  Metrics metrics;            ///< of this rank's batch: loss, its parts, accuracy, samples
-  double learning_rate = 0;   ///< of the step
-  double gradient_norm = 0;   ///< of the reduced gradient before clipping; NaN where it was not needed
+  Metrics metrics;                 ///< of this rank's batch: loss, its parts, accuracy, samples
+  double learning_rate = 0;        ///< of the step
+  double gradient_norm = 0;        ///< of the reduced gradient before clipping; NaN where it was not needed
   bool optimizer_stepped = false;  ///< false while gradients are only added up
 };
 

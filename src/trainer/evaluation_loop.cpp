@@ -9,7 +9,9 @@ namespace {
 
 class EvalMode {
  public:
-  explicit EvalMode(Network& network) : network_(network), training_(network.is_training()) { network_.eval(); }
+  explicit EvalMode(Network& network) : network_(network), training_(network.is_training()) {
+    network_.eval();
+  }
   ~EvalMode() { network_.train(training_); }
   EvalMode(const EvalMode&) = delete;
   EvalMode& operator=(const EvalMode&) = delete;

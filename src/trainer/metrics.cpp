@@ -29,7 +29,8 @@ void MetricSums::add(const Losses& losses, const at::Tensor& labels, std::int64_
     values.push_back(value.item<double>() * weight);
   }
   if (labels.defined()) {
-    const auto [right, all] = correct_answers(losses.logits.narrow(0, 0, samples), labels.narrow(0, 0, samples));
+    const auto [right, all] =
+        correct_answers(losses.logits.narrow(0, 0, samples), labels.narrow(0, 0, samples));
     names.emplace_back("accuracy");
     values.push_back(right / all * weight);
   }

@@ -25,7 +25,8 @@ class MetricSums {
   /// whose largest logit is the label, or of labels whose logit has the right sign (multi-label).
   void add(const Losses& losses, const at::Tensor& labels, std::int64_t samples);
 
-  /// Over all ranks; collective. Ranks without a batch take part. The number of samples is among them: "samples".
+  /// Over all ranks; collective. Ranks without a batch take part. The number of samples is among them:
+  /// "samples".
   Metrics reduced(const Communicator& communicator) const;
   /// Of this rank alone.
   Metrics local() const { return means(names_, sums_); }

@@ -17,7 +17,8 @@ OptionSpec limit_option(std::string name, std::string help) {
   spec.value_name = "N|X";
   spec.refusal = [number](const std::string& text) {
     const bool share = text.find('.') != std::string::npos;
-    const bool fits = number(text).empty() && (share ? std::stod(text) <= 1.0 : text.find_first_of("eE") == std::string::npos);
+    const bool fits = number(text).empty() &&
+                      (share ? std::stod(text) <= 1.0 : text.find_first_of("eE") == std::string::npos);
     return fits ? std::string() : std::string("a number of batches, or a share from 0.0 to 1.0");
   };
   return spec;
@@ -43,23 +44,31 @@ std::vector<OptionSpec> trainer_option_specs() {
   std::vector<OptionSpec> specs{
       integer_option("max-epochs", "10", "epochs to train", 1),
       integer_option("max-steps", "-1", "optimiser steps to train at most; -1: no limit", -1),
-      real_option("max-time", "0", "seconds after which to save and stop with status 75; 0: no limit", 0, 1e12),
+      real_option("max-time", "0", "seconds after which to save and stop with status 75; 0: no limit", 0,
+                  1e12),
       integer_option("batch-size", "32", "samples of each rank in a step", 1),
       integer_option("accumulate-grad-batches", "1", "batches whose gradients are added up for one step", 1),
-      limit_option("limit-train-batches", "how many training batches an epoch has: a number, or a share as 0.5"),
+      limit_option("limit-train-batches",
+                   "how many training batches an epoch has: a number, or a share as 0.5"),
       limit_option("limit-val-batches", "the same for validation; 0: no validation"),
       integer_option("check-val-every-n-epoch", "1", "validate after every N-th epoch", 1),
       integer_option("num-sanity-val-steps", "2", "validation batches to try before training", 0),
-      integer_option("log-every-n-steps", "50", "how often progress is written where there is no terminal", 1),
+      integer_option("log-every-n-steps", "50", "how often progress is written where there is no terminal",
+                     1),
       integer_option("checkpoint-every-n-steps", "0", "checkpoints within epochs; 0: only at their ends", 0),
       integer_option("save-top-k", "1", "best checkpoints that are kept, by val_loss", 0),
-      integer_option("recompute-bn-statistics", "", "batches of each rank for re-estimating BN statistics before validation (default: 64 for objectives with heatmaps, else 0)", 0),
+      integer_option("recompute-bn-statistics", "",
+                     "batches of each rank for re-estimating BN statistics before validation (default: 64 "
+                     "for objectives with heatmaps, else 0)",
+                     0),
       integer_option("seed", "0", "of initialisation, order, dropout and heatmap selection", 0),
       switch_option("shuffle", true, "a new order in each epoch"),
-      choice_option("last-batch", "drop", "samples that do not fill a global batch", {"drop", "pad", "short"}),
+      choice_option("last-batch", "drop", "samples that do not fill a global batch",
+                    {"drop", "pad", "short"}),
       integer_option("num-workers", "1", "threads that read data", 1, 1024),
       integer_option("prefetch", "2", "batches that are read ahead", 1, 4096)};
-  for (auto& more : {device_option_specs(), gradient_clipping_options()}) specs.insert(specs.end(), more.begin(), more.end());
+  for (auto& more : {device_option_specs(), gradient_clipping_options()})
+    specs.insert(specs.end(), more.begin(), more.end());
   return specs;
 }
 
@@ -78,7 +87,8 @@ TrainerOptions trainer_options(const OptionValues& values) {
   o.log_every_n_steps = values.integer("log-every-n-steps");
   o.checkpoint_every_n_steps = values.integer("checkpoint-every-n-steps");
   o.save_top_k = values.integer("save-top-k");
-  if (values.has("recompute-bn-statistics")) o.recompute_bn_statistics = values.integer("recompute-bn-statistics");
+  if (values.has("recompute-bn-statistics"))
+    o.recompute_bn_statistics = values.integer("recompute-bn-statistics");
   o.seed = static_cast<std::uint64_t>(values.integer("seed"));
   o.shuffle = values.flag("shuffle");
   o.last_batch = last_batch_of(values.text("last-batch").c_str());
@@ -96,7 +106,9 @@ at::Device device_of(const OptionValues& values, int local_rank) {
   const std::string& wanted = values.text("device");
   const bool available = at::globalContext().hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
   if (wanted == "cuda" && !available)
-    fail(ErrorKind::usage, "--device: 'cuda' is not allowed; there is no CUDA device here, or the torch wheel has no CUDA: use cpu");
+    fail(ErrorKind::usage,
+         "--device: 'cuda' is not allowed; there is no CUDA device here, or the torch wheel has no CUDA: use "
+         "cpu");
   if (wanted == "cpu" || !available) return at::kCPU;
   const int devices = at::detail::getCUDAHooks().deviceCount();
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(local_rank % devices));

@@ -22,9 +22,9 @@ struct BatchLimit {
 
 struct TrainerOptions {
   std::int64_t max_epochs = 10;
-  std::int64_t max_steps = -1;    ///< optimiser steps; −1: no limit
-  double max_time = 0;            ///< seconds; 0: no limit
-  std::int64_t batch_size = 32;   ///< per rank
+  std::int64_t max_steps = -1;   ///< optimiser steps; −1: no limit
+  double max_time = 0;           ///< seconds; 0: no limit
+  std::int64_t batch_size = 32;  ///< per rank
   std::int64_t accumulate_grad_batches = 1;
   GradientClipping clipping;
   BatchLimit limit_train_batches, limit_val_batches;
@@ -33,7 +33,7 @@ struct TrainerOptions {
   std::int64_t log_every_n_steps = 50;
   std::int64_t checkpoint_every_n_steps = 0;  ///< 0: only at the ends of epochs
   std::int64_t save_top_k = 1;
-  std::int64_t recompute_bn_statistics = 0;   ///< batches for re-estimating BN statistics before validation
+  std::int64_t recompute_bn_statistics = 0;  ///< batches for re-estimating BN statistics before validation
   std::uint64_t seed = 0;
   bool shuffle = true;
   LastBatch last_batch = LastBatch::drop;
@@ -50,7 +50,8 @@ TrainerOptions trainer_options(const OptionValues& values);
 /// --precision and --device, for commands that only run a network.
 std::vector<OptionSpec> device_option_specs();
 at::ScalarType precision_of(const OptionValues& values);
-/// "auto": CUDA where there is any, one device for each local rank. Errors: usage (cuda asked for, none there).
+/// "auto": CUDA where there is any, one device for each local rank. Errors: usage (cuda asked for, none
+/// there).
 at::Device device_of(const OptionValues& values, int local_rank);
 
 }  // namespace isnet

@@ -14,7 +14,8 @@ void RunFolder::create(bool overwrite) const {
   if (holds_run()) {
     if (!overwrite)
       fail(ErrorKind::usage, "--output: ", path_.string(),
-           " holds a run already; continue it with --resume last, replace it with --overwrite, or name another folder");
+           " holds a run already; continue it with --resume last, replace it with --overwrite, or name "
+           "another folder");
     for (const auto& file : {options(), metrics(), log(), checkpoints(), weights()}) {
       std::error_code code;
       std::filesystem::remove_all(file, code);

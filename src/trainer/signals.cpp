@@ -25,7 +25,7 @@ extern "C" void note_signal(int number) {
 StopSignals::StopSignals() {
   first_signal = 0;
   interrupted = false;
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = note_signal;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
@@ -36,6 +36,8 @@ StopSignals::~StopSignals() {
   for (std::size_t i = 0; i < watched.size(); ++i) sigaction(watched[i], &before[i], nullptr);
 }
 
-int StopSignals::received() { return first_signal; }
+int StopSignals::received() {
+  return first_signal;
+}
 
 }  // namespace isnet

@@ -3,8 +3,8 @@
 
 namespace isnet {
 
-/// While it lives, these signals are noted instead of ending the process; a second SIGINT ends it at once (status
-/// 130). One at a time.
+/// While it lives, these signals are noted instead of ending the process; a second SIGINT ends it at once
+/// (status 130). One at a time.
 class StopSignals {
  public:
   StopSignals();

@@ -33,8 +33,11 @@ at::Tensor zero_loss(const std::vector<at::Tensor>& parameters) {
 
 }  // namespace
 
-Trainer::Trainer(TrainerOptions options, Communicator communicator, std::vector<std::shared_ptr<Callback>> callbacks)
-    : options_(std::move(options)), communicator_(std::move(communicator)), callbacks_(std::move(callbacks)) {}
+Trainer::Trainer(TrainerOptions options, Communicator communicator,
+                 std::vector<std::shared_ptr<Callback>> callbacks)
+    : options_(std::move(options)),
+      communicator_(std::move(communicator)),
+      callbacks_(std::move(callbacks)) {}
 
 std::unique_ptr<Loader> Trainer::make_loader(const std::shared_ptr<const SplitReader>& split,
                                              const BatchLimit& limit, bool training) const {
@@ -55,7 +58,9 @@ std::unique_ptr<Loader> Trainer::make_loader(const std::shared_ptr<const SplitRe
   return std::make_unique<Loader>(split, sampler, loading);
 }
 
-std::int64_t Trainer::batches_per_epoch() const { return train_loader_->steps_per_epoch(); }
+std::int64_t Trainer::batches_per_epoch() const {
+  return train_loader_->steps_per_epoch();
+}
 
 double Trainer::current_learning_rate() const {
   return job_->learning_rate.at({position_.global_step, total_steps_, position_.epoch});
@@ -76,8 +81,9 @@ void Trainer::check(const TrainingJob& job) const {
     batch.masks = at::ones({1, layout.mask_channels, layout.height, layout.width}, real);
     if (layout.masks_per_class) batch.masks = batch.masks.unsqueeze(2);
   }
-  batch.labels = layout.labels == LabelKind::multi ? at::zeros({1, layout.label_classes}, real)
-                                                   : at::zeros({1}, at::dtype(at::kLong).device(options_.device));
+  batch.labels = layout.labels == LabelKind::multi
+                     ? at::zeros({1, layout.label_classes}, real)
+                     : at::zeros({1}, at::dtype(at::kLong).device(options_.device));
   batch.ids = at::zeros({1}, at::kLong);
   job.objective->compute(*job.network, batch);
   job.network->train(training);
@@ -93,7 +99,8 @@ void Trainer::prepare(const Checkpoint* resume) {
   }
   const std::int64_t steps_per_epoch =
       (batches_per_epoch() + options_.accumulate_grad_batches - 1) / options_.accumulate_grad_batches;
-  total_steps_ = std::min(steps_per_epoch * options_.max_epochs, options_.max_steps < 0 ? no_limit : options_.max_steps);
+  total_steps_ =
+      std::min(steps_per_epoch * options_.max_epochs, options_.max_steps < 0 ? no_limit : options_.max_steps);
   parallel_ = std::make_unique<DistributedDataParallel>(job_->network, communicator_);
   parameters_ = job_->network->parameters();
   if (resume) restore(*resume);
@@ -191,7 +198,8 @@ void Trainer::train_batch(HostBatch&& host) {
   if (facts[0] > 0)
     fail(ErrorKind::runtime, "the loss is not finite on ", facts[0], " of ", communicator_.world_size(),
          " rank(s) in epoch ", position_.epoch, ", batch ", position_.batch,
-         ": training stops before anything is spoilt; resume from the last checkpoint with a smaller --lr or with "
+         ": training stops before anything is spoilt; resume from the last checkpoint with a smaller --lr or "
+         "with "
          "--gradient-clip-val");
   // The mean over the global batch, also where ranks have unequal shares.
   const double share = static_cast<double>(size) * communicator_.world_size() / facts[1];
@@ -221,8 +229,8 @@ void Trainer::validate() {
   parallel_->synchronise_buffers();
   const EvaluationPlace place{options_.device, options_.dtype};
   if (statistics_loader_)
-    recompute_bn_statistics(*job_->network, *statistics_loader_, options_.recompute_bn_statistics, statistics_epoch,
-                            place, communicator_);
+    recompute_bn_statistics(*job_->network, *statistics_loader_, options_.recompute_bn_statistics,
+                            statistics_epoch, place, communicator_);
   if (!validation_loader_) return;
   call(&Callback::on_validation_start);
   validation_metrics_ = evaluate(*job_->network, *job_->objective, *validation_loader_, place, communicator_);
@@ -237,16 +245,20 @@ bool Trainer::interrupted() {
 
 Checkpoint Trainer::checkpoint() const {
   Checkpoint checkpoint;
-  for (const auto& [name, tensor] : named_tensors(*job_->network)) checkpoint.tensors["model." + name] = tensor;
+  for (const auto& [name, tensor] : named_tensors(*job_->network))
+    checkpoint.tensors["model." + name] = tensor;
   for (auto& [name, tensor] : job_->optimizer->state()) checkpoint.tensors["optimizer." + name] = tensor;
-  // Each rank's sums, a row for each: added up at once at the epoch's end, in the order of an uninterrupted run.
+  // Each rank's sums, a row for each: added up at once at the epoch's end, in the order of an uninterrupted
+  // run.
   const auto& own = epoch_sums_.sums();
   const auto columns = static_cast<std::size_t>(communicator_.maximum(static_cast<std::int64_t>(own.size())));
   std::vector<double> sums(columns * static_cast<std::size_t>(communicator_.world_size()), 0.0);
-  std::copy(own.begin(), own.end(), sums.begin() + static_cast<std::ptrdiff_t>(columns) * communicator_.rank());
+  std::copy(own.begin(), own.end(),
+            sums.begin() + static_cast<std::ptrdiff_t>(columns) * communicator_.rank());
   communicator_.all_reduce_sum(sums);
   checkpoint.tensors["loop.metric_sums"] =
-      at::tensor(sums, at::dtype(at::kDouble)).view({communicator_.world_size(), static_cast<std::int64_t>(columns)});
+      at::tensor(sums, at::dtype(at::kDouble))
+          .view({communicator_.world_size(), static_cast<std::int64_t>(columns)});
   checkpoint.state["loop"] = {{"epoch", position_.epoch},
                               {"batch", position_.batch},
                               {"global_step", position_.global_step},
@@ -279,12 +291,15 @@ void Trainer::restore(const Checkpoint& checkpoint) {
     if (checkpoint.state.at("world_size") != communicator_.world_size())
       fail(ErrorKind::usage, "the checkpoint is one of ", checkpoint.state.at("world_size").dump(),
            " rank(s), this run has ", communicator_.world_size(), ": resume with as many ranks");
-    const at::Tensor sums = checkpoint.tensors.at("loop.metric_sums")[communicator_.rank()].to(at::kDouble).contiguous();
-    epoch_sums_.set(loop.at("metric_names"), {sums.data_ptr<double>(), sums.data_ptr<double>() + sums.numel()});
+    const at::Tensor sums =
+        checkpoint.tensors.at("loop.metric_sums")[communicator_.rank()].to(at::kDouble).contiguous();
+    epoch_sums_.set(loop.at("metric_names"),
+                    {sums.data_ptr<double>(), sums.data_ptr<double>() + sums.numel()});
     parallel_->restore_bucket_plan(checkpoint.state.at("bucket_plan").get<BucketPlan>());
     if (checkpoint.state.contains("validation_metrics"))
       for (const auto& [name, value] : checkpoint.state.at("validation_metrics").items())
-        validation_metrics_.emplace_back(name, value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>());
+        validation_metrics_.emplace_back(
+            name, value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>());
   } catch (const std::exception& e) {
     if (dynamic_cast<const Error*>(&e)) throw;
     fail(ErrorKind::checkpoint, "the checkpoint lacks part of the loop's state: ", e.what());

@@ -11,8 +11,8 @@
 #include "model/objectives/objective.h"
 #include "trainer/callback.h"
 #include "trainer/distributed/distributed_data_parallel.h"
-#include "trainer/options.h"
 #include "trainer/optimizers/optimizer.h"
+#include "trainer/options.h"
 #include "trainer/schedules/schedule.h"
 
 namespace isnet {
@@ -42,14 +42,15 @@ enum class FitOutcome {
 /// Trains. One fit() for each object; collective: all ranks call it with the same job and options.
 class Trainer {
  public:
-  Trainer(TrainerOptions options, Communicator communicator, std::vector<std::shared_ptr<Callback>> callbacks);
+  Trainer(TrainerOptions options, Communicator communicator,
+          std::vector<std::shared_ptr<Callback>> callbacks);
 
-  /// From the beginning, or from where `resume` was written. Errors: data, checkpoint (one that does not fit),
-  /// runtime (a loss that is not finite: epoch, step, ranks), communication.
+  /// From the beginning, or from where `resume` was written. Errors: data, checkpoint (one that does not
+  /// fit), runtime (a loss that is not finite: epoch, step, ranks), communication.
   FitOutcome fit(const TrainingJob& job, const Checkpoint* resume = nullptr);
 
-  /// Refuses early what fit() would refuse late: too few samples for a batch, images that the network cannot take,
-  /// operations that have no relevance rule. Errors: usage, data.
+  /// Refuses early what fit() would refuse late: too few samples for a batch, images that the network cannot
+  /// take, operations that have no relevance rule. Errors: usage, data.
   void check(const TrainingJob& job) const;
 
   /// The run as it stands, for a checkpoint; buffers are this rank's. Between steps only. Collective.
@@ -76,14 +77,14 @@ class Trainer {
   void prepare(const Checkpoint* resume);
   void restore(const Checkpoint& checkpoint);
   void sanity_check();
-  bool run_epoch();                    // false: interrupted
+  bool run_epoch();  // false: interrupted
   void train_batch(HostBatch&& host);
   void optimizer_step(StepRecord& record);
   void validate();
-  bool interrupted();                  // joint decision
+  bool interrupted();  // joint decision
   bool complete() const;
-  std::unique_ptr<Loader> make_loader(const std::shared_ptr<const SplitReader>& split, const BatchLimit& limit,
-                                      bool training) const;
+  std::unique_ptr<Loader> make_loader(const std::shared_ptr<const SplitReader>& split,
+                                      const BatchLimit& limit, bool training) const;
 
   TrainerOptions options_;
   Communicator communicator_;

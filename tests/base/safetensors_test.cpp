@@ -22,7 +22,10 @@ std::string bytes_of(const std::vector<float>& values) {
 void write_example(const std::filesystem::path& path) {
   const std::string weight = bytes_of({1, 2, 3, 4, 5, 6});
   const std::string flags("\1\0\1", 3);
-  write(path, {{"weight", {"F32", {2, 3}, weight}}, {"flags", {"U8", {3}, flags}}, {"scalar", {"F32", {}, std::string_view(weight).substr(0, 4)}}},
+  write(path,
+        {{"weight", {"F32", {2, 3}, weight}},
+         {"flags", {"U8", {3}, flags}},
+         {"scalar", {"F32", {}, std::string_view(weight).substr(0, 4)}}},
         {{"format", "pt"}});
 }
 
@@ -70,13 +73,20 @@ TEST(Safetensors, BrokenHeadersAreRefusedWithTheirReason) {
   };
   using ::testing::HasSubstr;
   EXPECT_THAT(refused("[]", ""), HasSubstr("not a JSON object"));
-  EXPECT_THAT(refused(R"({"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})", "1234"), HasSubstr("unknown type F99"));
-  EXPECT_THAT(refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", "1234"), HasSubstr("shape"));
-  EXPECT_THAT(refused(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", "1234"), HasSubstr("negative"));
-  EXPECT_THAT(refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", "12345678"), HasSubstr("hole"));
-  EXPECT_THAT(refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "12345678"), HasSubstr("follow"));
+  EXPECT_THAT(refused(R"({"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})", "1234"),
+              HasSubstr("unknown type F99"));
+  EXPECT_THAT(refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", "1234"),
+              HasSubstr("shape"));
+  EXPECT_THAT(refused(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", "1234"),
+              HasSubstr("negative"));
+  EXPECT_THAT(refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", "12345678"),
+              HasSubstr("hole"));
+  EXPECT_THAT(refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "12345678"),
+              HasSubstr("follow"));
   EXPECT_THAT(refused(R"({"a":{"dtype":"F32","shape":[1]}})", "1234"), HasSubstr("data_offsets"));
-  EXPECT_THAT(refused(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}})", "1234"), HasSubstr("shape"));
+  EXPECT_THAT(
+      refused(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}})", "1234"),
+      HasSubstr("shape"));
 }
 
 }  // namespace

@@ -83,9 +83,10 @@ train_here() {  # train_here OUTPUT EPOCHS: 2 ranks on this machine, undisturbed
   ((status == 0)) || { cat "$work/here.log" >&2; fail "the undisturbed training ended with status $status"; }
 }
 
-expect_same_result() {  # expect_same_result WHAT RUN RUN: weights bit by bit
+expect_same_result() {  # expect_same_result WHAT RUN RUN: weights and metrics bit by bit
   local first=$2/weights.safetensors second=$3/weights.safetensors skip=()
   # A header (its length comes first) says where the run was kept; the tensors follow.
   skip+=($((8 + $(od -An -tu8 -N8 "$first"))) $((8 + $(od -An -tu8 -N8 "$second"))))
   cmp -i "${skip[0]}:${skip[1]}" "$first" "$second" || fail "$1: the weights differ"
+  cmp "$2/metrics.csv" "$3/metrics.csv" || fail "$1: the metrics differ"
 }

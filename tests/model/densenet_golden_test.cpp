@@ -60,12 +60,13 @@ TEST_P(DenseNetGolden, LogitsHeatmapsLossesAndEveryGradientAreReached) {
   const Worst worst = worst_gradient(*network, gradients);
   EXPECT_LE(worst.value(), 1e-9) << worst.name();
   EXPECT_EQ(gradients.size(), network->parameters().size());
-  std::cout << "worst value " << values.name() << " " << values.value() << ", worst gradient " << worst.name() << " "
-            << worst.value() << std::endl;
+  std::cout << "worst value " << values.name() << " " << values.value() << ", worst gradient " << worst.name()
+            << " " << worst.value() << std::endl;
 }
 
 INSTANTIATE_TEST_SUITE_P(Groups, DenseNetGolden,
-                         ::testing::Values("eval_zb", "eval_eps", "eval_long", "train_zb", "train_long", "one_class"),
+                         ::testing::Values("eval_zb", "eval_eps", "eval_long", "train_zb", "train_long",
+                                           "one_class"),
                          [](const auto& test) { return std::string(test.param); });
 
 }  // namespace

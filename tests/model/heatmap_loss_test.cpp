@@ -16,7 +16,8 @@ using namespace isnet::testing;
 
 std::string joined(const hdf5::Group& group, const std::string& attribute) {
   std::string text;
-  for (const double value : group.attribute_values<double>(attribute)) text += (text.empty() ? "" : ",") + exact(value);
+  for (const double value : group.attribute_values<double>(attribute))
+    text += (text.empty() ? "" : ",") + exact(value);
   return text;
 }
 
@@ -72,7 +73,8 @@ double worst_of(const hdf5::Group& group, const HeatmapLoss& loss) {
 
 TEST(GwrpLoss, ReachesEveryGoldenCase) {
   const hdf5::File file = golden_file("loss_gwrp.h5");
-  // Two follow other definitions of non-finite relevance; the other two are no losses and have their own tests.
+  // Two follow other definitions of non-finite relevance; the other two are no losses and have their own
+  // tests.
   const std::set<std::string> others{"nonfinite", "ze_nonfinite", "gwrp_1d", "ze_tuneCut"};
   Worst worst;
   int cases = 0;
@@ -94,7 +96,8 @@ TEST(GwrpLoss, TuningSeesTheBackgroundTermAlone) {
   auto options = model_options();
   options.set("loss-w2", "0");
   const at::Tensor heatmaps = golden_tensor(group, "input/R");
-  const at::Tensor loss = heatmap_losses().at("gwrp").make(options)->compute(heatmaps, golden_tensor(group, "input/mask"), {});
+  const at::Tensor loss =
+      heatmap_losses().at("gwrp").make(options)->compute(heatmaps, golden_tensor(group, "input/mask"), {});
   EXPECT_LE(relative_difference(loss, golden_tensor(group, "output/loss")), 1e-12);
 }
 

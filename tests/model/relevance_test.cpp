@@ -37,14 +37,15 @@ Batch random_batch(std::int64_t size, std::int64_t height, std::int64_t width, s
 }
 
 // Heatmaps of all classes, or of `classes` (B×M).
-at::Tensor heatmaps_of(Network& network, const Batch& batch, const LrpOptions& options, at::Tensor* logits = nullptr,
-                       const at::Tensor& classes = {}) {
+at::Tensor heatmaps_of(Network& network, const Batch& batch, const LrpOptions& options,
+                       at::Tensor* logits = nullptr, const at::Tensor& classes = {}) {
   Tape tape(context_for(network, batch, 0, true));
   const Value y = network.forward(tape, batch.images);
   if (logits) *logits = tape.output(y);
-  const LrpStart start = classes.defined()
-                             ? start_at(classes, tape.output(y))
-                             : heatmap_selections().at("all").make(model_options())->select(tape.output(y), batch, 0).start;
+  const LrpStart start =
+      classes.defined()
+          ? start_at(classes, tape.output(y))
+          : heatmap_selections().at("all").make(model_options())->select(tape.output(y), batch, 0).start;
   return relevance(tape, y, start, options);
 }
 
@@ -140,8 +141,9 @@ TEST(Relevance, GradientsOfWeightsAreThoseOfFiniteDifferences) {
 }
 
 TEST(Relevance, TheDenominatorsConstantsGetNoGradientFromThem) {
-  // With a zero image gradient path closed (c starts at a constant), a bias acts through numerators alone; the
-  // golden gradients pin the values down. Here: the head's bias appears only in y, whose denominator is constant.
+  // With a zero image gradient path closed (c starts at a constant), a bias acts through numerators alone;
+  // the golden gradients pin the values down. Here: the head's bias appears only in y, whose denominator is
+  // constant.
   auto network = small_densenet(2);
   network->eval();
   const Batch batch = random_batch(1, 24, 24, 2);
@@ -156,8 +158,8 @@ TEST(Relevance, TheDenominatorsConstantsGetNoGradientFromThem) {
 }
 
 TEST(Relevance, NormalisedInputsHaveTheSameBoundsInTheFirstLayersRule) {
-  // A network that normalises by (M, S) equals one that does not, with its first weights and bias changed; in the
-  // interior of the image (padding is not a pixel) z^B gives both the same heatmap.
+  // A network that normalises by (M, S) equals one that does not, with its first weights and bias changed; in
+  // the interior of the image (padding is not a pixel) z^B gives both the same heatmap.
   auto network = small_densenet(2);
   network->eval();
   const Batch batch = random_batch(1, 48, 48, 2);
@@ -204,9 +206,16 @@ TEST(StochasticSelection, TakesTheWinnerWithItsProbabilityAndTheOthersEvenly) {
   const auto selected = heatmap_selections().at("stochastic").make(model_options())->select(logits, batch, 5);
   const at::Tensor counts = at::bincount(selected.classes.flatten(), {}, classes);
   EXPECT_NEAR(counts[1].item<double>(), samples * 5.0 / 11, 5 * 74);
-  for (const std::int64_t other : {0, 2, 3}) EXPECT_NEAR(counts[other].item<double>(), samples * 2.0 / 11, 5 * 58);
+  for (const std::int64_t other : {0, 2, 3})
+    EXPECT_NEAR(counts[other].item<double>(), samples * 2.0 / 11, 5 * 58);
   const at::Tensor one = at::zeros({samples, 1}, at::kDouble);
-  EXPECT_EQ(heatmap_selections().at("stochastic").make(model_options())->select(one, batch, 5).classes.sum().item<double>(), 0);
+  EXPECT_EQ(heatmap_selections()
+                .at("stochastic")
+                .make(model_options())
+                ->select(one, batch, 5)
+                .classes.sum()
+                .item<double>(),
+            0);
 }
 
 TEST(Normalization, TextFormsAreReadBackExactly) {

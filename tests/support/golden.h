@@ -38,7 +38,8 @@ inline double largest(const at::Tensor& tensor) {
   return tensor.numel() ? tensor.abs().max().to(at::kDouble).item<double>() : 0.0;
 }
 
-/// Largest difference relative to the largest expected value (at least `floor`); infinite for other shapes or NaN.
+/// Largest difference relative to the largest expected value (at least `floor`); infinite for other shapes or
+/// NaN.
 inline double relative_difference(const at::Tensor& actual, const at::Tensor& expected, double floor = 0) {
   if (actual.sizes() != expected.sizes()) return std::numeric_limits<double>::infinity();
   const double difference = largest(actual.to(at::kDouble) - expected.to(at::kDouble));

@@ -36,7 +36,8 @@ inline std::shared_ptr<Network> densenet_of(const hdf5::Group& group) {
   options.set("growth-rate", cat(group.attribute<std::int64_t>("growth_rate")));
   options.set("init-features", cat(group.attribute<std::int64_t>("init_features")));
   std::string blocks;
-  for (const auto layers : group.attribute_values<std::int64_t>("blocks")) blocks += (blocks.empty() ? "" : ",") + cat(layers);
+  for (const auto layers : group.attribute_values<std::int64_t>("blocks"))
+    blocks += (blocks.empty() ? "" : ",") + cat(layers);
   options.set("blocks", blocks);
   auto network = networks().at("densenet").make(options, group.attribute<std::int64_t>("classes"));
   network->place(at::kCPU, at::kDouble);
@@ -78,14 +79,16 @@ inline void load(torch::nn::Module& module, const hdf5::Group& weights) {
 }
 
 /// Worst gradient error: difference / max(largest of that tensor, 1e-6 × largest gradient of the network).
-inline Worst worst_gradient(const torch::nn::Module& module, const std::map<std::string, at::Tensor>& expected) {
+inline Worst worst_gradient(const torch::nn::Module& module,
+                            const std::map<std::string, at::Tensor>& expected) {
   double network_largest = 0;
   for (const auto& entry : expected) network_largest = std::max(network_largest, largest(entry.second));
   Worst worst;
   for (const auto& entry : module.named_parameters()) {
     const auto found = expected.find(entry.key());
     if (found == expected.end()) continue;
-    const at::Tensor actual = entry.value().grad().defined() ? entry.value().grad() : at::zeros_like(entry.value());
+    const at::Tensor actual =
+        entry.value().grad().defined() ? entry.value().grad() : at::zeros_like(entry.value());
     worst.add(entry.key(), relative_difference(actual, found->second, 1e-6 * network_largest));
   }
   return worst;

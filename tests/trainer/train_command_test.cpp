@@ -22,10 +22,13 @@ namespace {
 using namespace isnet::testing;
 using ::testing::HasSubstr;
 
-std::string text_of(const std::filesystem::path& file) { return read_file(file); }
+std::string text_of(const std::filesystem::path& file) {
+  return read_file(file);
+}
 
 // metrics.csv: column → values of the rows of a split.
-std::vector<double> column(const std::filesystem::path& file, const std::string& split, const std::string& name) {
+std::vector<double> column(const std::filesystem::path& file, const std::string& split,
+                           const std::string& name) {
   std::istringstream lines(text_of(file));
   const auto fields = [](const std::string& line) {
     std::vector<std::string> result;
@@ -47,8 +50,9 @@ std::vector<double> column(const std::filesystem::path& file, const std::string&
 
 std::vector<std::string> train(const std::filesystem::path& data, const std::filesystem::path& output,
                                std::vector<std::string> more) {
-  std::vector<std::string> command{ISNET_BINARY, "train", "--data", data.string(), "--output", output.string(),
-                                   "--network", "densenet", "--backend", "gloo", "--device", "cpu"};
+  std::vector<std::string> command{ISNET_BINARY, "train",         "--data",    data.string(),
+                                   "--output",   output.string(), "--network", "densenet",
+                                   "--backend",  "gloo",          "--device",  "cpu"};
   command.insert(command.end(), more.begin(), more.end());
   return command;
 }
@@ -61,7 +65,8 @@ ProgramResult run(int ranks, const std::vector<std::string>& command, ProgramOpt
 
 class Trajectory : public ::testing::TestWithParam<int> {};
 
-// The golden images as a shard, the golden weights as safetensors, and the real program on one and on two ranks.
+// The golden images as a shard, the golden weights as safetensors, and the real program on one and on two
+// ranks.
 TEST_P(Trajectory, EndsAtTheGoldenWeightsStatisticsAndLosses) {
   const hdf5::File file = golden_file("trajectory.h5");
   const TemporaryFolder folder;
@@ -80,9 +85,38 @@ TEST_P(Trajectory, EndsAtTheGoldenWeightsStatisticsAndLosses) {
 
   const int ranks = GetParam();
   const auto result = run(ranks, train(folder / "all.h5", folder / "run",
-      {"--growth-rate", "4", "--blocks", "2,3", "--init-features", "8", "--num-classes", "3", "--weights", folder / "start.safetensors",
-       "--objective", "isnet", "--dropout", "0", "--precision", "64", "--shuffle", "0", "--batch-size", "4", "--max-epochs", "2",
-       "--optimizer", "sgd", "--lr", "0.01", "--momentum", "0.9", "--lr-schedule", "constant", "--recompute-bn-statistics", "0"}));
+                                       {"--growth-rate",
+                                        "4",
+                                        "--blocks",
+                                        "2,3",
+                                        "--init-features",
+                                        "8",
+                                        "--num-classes",
+                                        "3",
+                                        "--weights",
+                                        folder / "start.safetensors",
+                                        "--objective",
+                                        "isnet",
+                                        "--dropout",
+                                        "0",
+                                        "--precision",
+                                        "64",
+                                        "--shuffle",
+                                        "0",
+                                        "--batch-size",
+                                        "4",
+                                        "--max-epochs",
+                                        "2",
+                                        "--optimizer",
+                                        "sgd",
+                                        "--lr",
+                                        "0.01",
+                                        "--momentum",
+                                        "0.9",
+                                        "--lr-schedule",
+                                        "constant",
+                                        "--recompute-bn-statistics",
+                                        "0"}));
   ASSERT_EQ(result.status, 0) << result.output;
 
   const hdf5::Group world = file.group(cat("world", ranks));
@@ -93,20 +127,24 @@ TEST_P(Trajectory, EndsAtTheGoldenWeightsStatisticsAndLosses) {
     worst.add(name, relative_difference(last.tensors.at("model." + name), expected, 1e-6));
   EXPECT_LE(worst.value(), 1e-8) << worst.name();
 
-  const at::Tensor losses = golden_tensor(world, "losses_total_classification_heatmap").view({2, -1, 3}).mean(1);
+  const at::Tensor losses =
+      golden_tensor(world, "losses_total_classification_heatmap").view({2, -1, 3}).mean(1);
   const char* names[] = {"loss", "loss_classification", "loss_heatmap"};
   for (int k = 0; k < 3; ++k) {
     const auto values = column(folder / "run" / "metrics.csv", "train", names[k]);
     ASSERT_EQ(values.size(), 2u);
     for (int epoch = 0; epoch < 2; ++epoch) {
       const double expected = losses[epoch][k].item<double>();
-      EXPECT_NEAR(values[static_cast<std::size_t>(epoch)], expected, 1e-8 * std::abs(expected)) << names[k] << epoch;
+      EXPECT_NEAR(values[static_cast<std::size_t>(epoch)], expected, 1e-8 * std::abs(expected))
+          << names[k] << epoch;
     }
   }
-  std::cout << ranks << " rank(s): worst of " << final_tensors.size() << " tensors: " << worst.name() << " " << worst.value() << std::endl;
+  std::cout << ranks << " rank(s): worst of " << final_tensors.size() << " tensors: " << worst.name() << " "
+            << worst.value() << std::endl;
 }
 
-INSTANTIATE_TEST_SUITE_P(Ranks, Trajectory, ::testing::Values(1, 2), [](const auto& test) { return cat(test.param); });
+INSTANTIATE_TEST_SUITE_P(Ranks, Trajectory, ::testing::Values(1, 2),
+                         [](const auto& test) { return cat(test.param); });
 
 // A small run with everything random on: order, dropout, stochastic heatmaps.
 class Continued : public ::testing::TestWithParam<int> {
@@ -117,10 +155,38 @@ class Continued : public ::testing::TestWithParam<int> {
   }
 
   std::vector<std::string> command(const std::string& output, std::vector<std::string> more = {}) const {
-    std::vector<std::string> options{"--growth-rate", "4", "--blocks", "2,2", "--init-features", "8", "--objective", "isnet",
-        "--heatmaps", "stochastic", "--dropout", "0.3", "--batch-size", "4", "--max-epochs", "3", "--optimizer", "adamw", "--lr", "0.003",
-        "--lr-schedule", "cosine", "--gradient-clip-val", "1", "--accumulate-grad-batches", "2", "--recompute-bn-statistics", "2",
-        "--log-every-n-steps", "1", "--seed", "7"};
+    std::vector<std::string> options{"--growth-rate",
+                                     "4",
+                                     "--blocks",
+                                     "2,2",
+                                     "--init-features",
+                                     "8",
+                                     "--objective",
+                                     "isnet",
+                                     "--heatmaps",
+                                     "stochastic",
+                                     "--dropout",
+                                     "0.3",
+                                     "--batch-size",
+                                     "4",
+                                     "--max-epochs",
+                                     "3",
+                                     "--optimizer",
+                                     "adamw",
+                                     "--lr",
+                                     "0.003",
+                                     "--lr-schedule",
+                                     "cosine",
+                                     "--gradient-clip-val",
+                                     "1",
+                                     "--accumulate-grad-batches",
+                                     "2",
+                                     "--recompute-bn-statistics",
+                                     "2",
+                                     "--log-every-n-steps",
+                                     "1",
+                                     "--seed",
+                                     "7"};
     options.insert(options.end(), more.begin(), more.end());
     return train(folder_ / "data", folder_ / output, options);
   }
@@ -131,7 +197,8 @@ class Continued : public ::testing::TestWithParam<int> {
     ASSERT_EQ(a.tensors.size(), b.tensors.size());
     for (const auto& [name, tensor] : a.tensors) EXPECT_TRUE(at::equal(tensor, b.tensors.at(name))) << name;
     EXPECT_EQ(text_of(folder_ / one / "metrics.csv"), text_of(folder_ / other / "metrics.csv"));
-    const safetensors::File x(folder_ / one / "weights.safetensors"), y(folder_ / other / "weights.safetensors");
+    const safetensors::File x(folder_ / one / "weights.safetensors"),
+        y(folder_ / other / "weights.safetensors");
     for (const auto& [name, view] : x.tensors()) EXPECT_EQ(view.bytes, y.tensors().at(name).bytes) << name;
   }
 
@@ -180,13 +247,16 @@ TEST_P(Continued, AfterKillMinusNineIsBitwiseTheRunThatWasNeverInterrupted) {
   expect_same_run("whole", "parts");
 }
 
-INSTANTIATE_TEST_SUITE_P(Ranks, Continued, ::testing::Values(1, 2), [](const auto& test) { return cat(test.param); });
+INSTANTIATE_TEST_SUITE_P(Ranks, Continued, ::testing::Values(1, 2),
+                         [](const auto& test) { return cat(test.param); });
 
 class TrainRefuses : public ::testing::Test {
  protected:
   TrainRefuses() { write_small_data_set(folder_ / "data", {{"train", 8}}, 2, 20, small_layout(32, 32)); }
   ProgramResult attempt(const std::string& output, std::vector<std::string> more, int ranks = 1) const {
-    std::vector<std::string> options{"--growth-rate", "4", "--blocks", "2", "--init-features", "4", "--batch-size", "4", "--max-epochs", "1", "--objective", "classifier"};
+    std::vector<std::string> options{"--growth-rate",   "4", "--blocks",     "2",
+                                     "--init-features", "4", "--batch-size", "4",
+                                     "--max-epochs",    "1", "--objective",  "classifier"};
     options.insert(options.end(), more.begin(), more.end());
     return run(ranks, train(folder_ / "data", folder_ / output, options));
   }
@@ -242,7 +312,8 @@ TEST_F(TrainRefuses, DataThatIsMissingOrHasNoMasks) {
 
 TEST_F(TrainRefuses, RanksWithDifferentOptions) {
   // mpirun's second application context gets another learning rate.
-  const auto one = train(folder_ / "data", folder_ / "run", {"--objective", "classifier", "--batch-size", "2"});
+  const auto one =
+      train(folder_ / "data", folder_ / "run", {"--objective", "classifier", "--batch-size", "2"});
   std::vector<std::string> command = one;
   command.insert(command.end(), {"--lr", "0.1", ":", "-n", "1"});
   command.insert(command.end(), one.begin(), one.end());

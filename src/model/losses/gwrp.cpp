@@ -1,6 +1,6 @@
 // Heatmap loss, version 2: background by global weighted rank pooling, foreground kept in its natural range.
-// Bassi & Cavalli, arXiv 2202.00232 (later versions) and Nature Communications 15:291 (2024); options of Faster
-// ISNet, arXiv 2401.08409.
+// Bassi & Cavalli, arXiv 2202.00232 (later versions) and Nature Communications 15:291 (2024); options of
+// Faster ISNet, arXiv 2401.08409.
 #include <ATen/ATen.h>
 
 #include <cmath>
@@ -22,7 +22,7 @@ struct GwrpOptions {
   std::string norm = "roi";              // roi|map|std|roi-signed|none
   std::string right_term = "quadratic";  // quadratic|hybrid|l1
   bool detach_norm = false;
-  bool left_sum = false;                 // left term: minimum over the sum of classes
+  bool left_sum = false;  // left term: minimum over the sum of classes
 };
 
 GwrpOptions parse(const OptionValues& values) {
@@ -38,7 +38,8 @@ GwrpOptions parse(const OptionValues& values) {
   o.right_term = values.text("loss-right-term");
   o.detach_norm = values.flag("loss-detach-norm");
   o.left_sum = values.flag("loss-left-sum");
-  if (o.cut.size() != o.cut2.size()) fail(ErrorKind::usage, "--cut and --cut2 need as many values as each other");
+  if (o.cut.size() != o.cut2.size())
+    fail(ErrorKind::usage, "--cut and --cut2 need as many values as each other");
   for (std::size_t i = 0; i < o.cut.size(); ++i)
     if (!(o.cut[i] > 0 && o.cut[i] <= o.cut2[i]))
       fail(ErrorKind::usage, "--cut ", o.cut[i], " and --cut2 ", o.cut2[i], ": needed is 0 < cut ≤ cut2");
@@ -49,7 +50,8 @@ class Gwrp : public HeatmapLoss {
  public:
   explicit Gwrp(GwrpOptions options) : o_(std::move(options)) {}
 
-  at::Tensor compute(const at::Tensor& heatmaps, const at::Tensor& masks, const at::Tensor& classes) const override {
+  at::Tensor compute(const at::Tensor& heatmaps, const at::Tensor& masks,
+                     const at::Tensor& classes) const override {
     const at::Tensor r = heatmaps.to(at::promote_types(heatmaps.scalar_type(), at::kFloat));
     const at::Tensor m = resized_masks(masks, r).expand_as(r);
     const auto [signed_r, h] = finite(r, m);
@@ -60,8 +62,8 @@ class Gwrp : public HeatmapLoss {
   }
 
  private:
-  // Step 1: R and |R| with NaN replaced by the mean of the finite |R| in the region of interest, infinities by
-  // the largest finite value; the replacements are constants.
+  // Step 1: R and |R| with NaN replaced by the mean of the finite |R| in the region of interest, infinities
+  // by the largest finite value; the replacements are constants.
   std::pair<at::Tensor, at::Tensor> finite(const at::Tensor& r, const at::Tensor& m) const {
     const at::Tensor absolute = r.abs();
     const at::Tensor good = r.detach().isfinite();
@@ -86,7 +88,9 @@ class Gwrp : public HeatmapLoss {
       const at::Tensor safe = at::where(variance > 0, variance, at::ones_like(variance));
       return divide(h, at::where(variance > 0, safe.sqrt(), at::zeros_like(variance)));
     }
-    const auto roi_mean = [&](const at::Tensor& x) { return (x * m).sum(map, true) / (m.sum(map, true) + o_.eps); };
+    const auto roi_mean = [&](const at::Tensor& x) {
+      return (x * m).sum(map, true) / (m.sum(map, true) + o_.eps);
+    };
     if (o_.norm == "roi-signed") return divide(r, roi_mean(r)).abs();
     return divide(h, roi_mean(h));
   }
@@ -134,17 +138,26 @@ const Registration<HeatmapLossFactory> gwrp(
     heatmap_losses(),
     {"gwrp",
      "version 2: background by rank pooling, foreground kept between two cuts",
-     {reals_option("cut", "1", "gwrp: C1, below which the foreground's relevance is too small; one, or one for each class"),
+     {reals_option(
+          "cut", "1",
+          "gwrp: C1, below which the foreground's relevance is too small; one, or one for each class"),
       reals_option("cut2", "25", "gwrp: C2, above which it is too large"),
-      real_option("gwrp-decay", "0.9", "gwrp: d, the weight of each rank relative to the one before", 0, 1, true),
-      real_option("loss-e", "1", "E: relevance at which the background's loss is half way", 0, infinity, true),
+      real_option("gwrp-decay", "0.9", "gwrp: d, the weight of each rank relative to the one before", 0, 1,
+                  true),
+      real_option("loss-e", "1", "E: relevance at which the background's loss is half way", 0, infinity,
+                  true),
       real_option("loss-w1", "1", "gwrp: weight of the background's term", 0, infinity),
       real_option("loss-w2", "3", "gwrp: weight of the foreground's terms", 0, infinity),
-      choice_option("loss-norm", "roi", "gwrp: maps are divided by their mean over the region of interest, over the map, by the standard deviation, by the signed mean, or not", {"roi", "map", "std", "roi-signed", "none"}),
+      choice_option("loss-norm", "roi",
+                    "gwrp: maps are divided by their mean over the region of interest, over the map, by the "
+                    "standard deviation, by the signed mean, or not",
+                    {"roi", "map", "std", "roi-signed", "none"}),
       switch_option("loss-detach-norm", false, "gwrp: the divisor is a constant"),
-      choice_option("loss-right-term", "quadratic", "gwrp: form of the term above C2", {"quadratic", "hybrid", "l1"}),
+      choice_option("loss-right-term", "quadratic", "gwrp: form of the term above C2",
+                    {"quadratic", "hybrid", "l1"}),
       switch_option("loss-left-sum", false, "gwrp: the term below C1 looks at the sum of all maps"),
-      real_option("loss-channel-decay", "0", "gwrp: join channels by rank pooling with this decay; 0: mean", 0, 1)},
+      real_option("loss-channel-decay", "0", "gwrp: join channels by rank pooling with this decay; 0: mean",
+                  0, 1)},
      [](const OptionValues& options) { return std::make_unique<Gwrp>(parse(options)); }});
 
 }  // namespace

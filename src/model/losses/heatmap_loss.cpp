@@ -20,7 +20,9 @@ at::Tensor resized_masks(const at::Tensor& masks, const at::Tensor& heatmaps) {
   const bool fits = result.dim() == 5 && result.size(0) == heatmaps.size(0) &&
                     (result.size(1) == 1 || result.size(1) == heatmaps.size(1)) &&
                     (result.size(2) == 1 || result.size(2) == heatmaps.size(2));
-  if (!fits) fail(ErrorKind::data, "masks of shape ", masks.sizes(), " do not fit heatmaps of shape ", heatmaps.sizes());
+  if (!fits)
+    fail(ErrorKind::data, "masks of shape ", masks.sizes(), " do not fit heatmaps of shape ",
+         heatmaps.sizes());
   const std::int64_t height = heatmaps.size(3), width = heatmaps.size(4);
   if (result.size(3) == height && result.size(4) == width) return result;
   const at::Tensor pooled = at::adaptive_avg_pool2d(result.flatten(0, 1), {height, width});
@@ -35,7 +37,8 @@ at::Tensor rank_pooling(const at::Tensor& values, double d) {
   const double counted = std::ceil(std::log(unit * 1e-3 * (1 - d)) / std::log(d)) + 1;
   const std::int64_t kept = counted < static_cast<double>(size) ? static_cast<std::int64_t>(counted) : size;
   const at::Tensor largest = std::get<0>(values.topk(kept, -1, /*largest=*/true, /*sorted=*/true));
-  const at::Tensor weights = at::pow(d, at::arange(kept, values.options().dtype(at::kDouble))).to(values.scalar_type());
+  const at::Tensor weights =
+      at::pow(d, at::arange(kept, values.options().dtype(at::kDouble))).to(values.scalar_type());
   const double sum = (1 - std::pow(d, static_cast<double>(size))) / (1 - d);
   return (largest * weights).sum(-1) / sum;
 }

@@ -18,7 +18,8 @@ class HeatmapLoss {
   /// heatmaps: B×M×3×H×W. masks: B×1×H×W or B×3×H×W, or B×M×1×H×W or B×M×3×H×W (one for each map); in [0, 1],
   /// 1 = region of interest; another size than the heatmaps' is resized (resized_masks).
   /// classes: B×M (int64), the class that each map explains; undefined: maps are all classes in order.
-  virtual at::Tensor compute(const at::Tensor& heatmaps, const at::Tensor& masks, const at::Tensor& classes) const = 0;
+  virtual at::Tensor compute(const at::Tensor& heatmaps, const at::Tensor& masks,
+                             const at::Tensor& classes) const = 0;
 };
 
 using HeatmapLossFactory = std::function<std::unique_ptr<HeatmapLoss>(const OptionValues&)>;
@@ -28,8 +29,8 @@ Registry<HeatmapLossFactory>& heatmap_losses();
 /// average pooling, after which every non-zero becomes 1 (only where sizes differ).
 at::Tensor resized_masks(const at::Tensor& masks, const at::Tensor& heatmaps);
 
-/// Global weighted rank pooling over the last axis: values in descending order with weights dⁱ, divided by the
-/// weights' sum; 0 < d ≤ 1. Uses only the values whose weight counts in the working precision.
+/// Global weighted rank pooling over the last axis: values in descending order with weights dⁱ, divided by
+/// the weights' sum; 0 < d ≤ 1. Uses only the values whose weight counts in the working precision.
 at::Tensor rank_pooling(const at::Tensor& values, double d);
 
 }  // namespace isnet

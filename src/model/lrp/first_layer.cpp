@@ -13,7 +13,8 @@ bool is(const Tape& tape, int node) {
   return dynamic_cast<const Kind*>(tape.node(node).operation.get()) != nullptr;
 }
 
-FirstLayer follow(const Tape& tape, const std::vector<std::vector<int>>& readers, int input, int convolution) {
+FirstLayer follow(const Tape& tape, const std::vector<std::vector<int>>& readers, int input,
+                  int convolution) {
   FirstLayer layer{input, convolution, -1, convolution, convolution};
   const auto only_reader = [&](int node) {
     const auto& list = readers[static_cast<std::size_t>(node)];
@@ -35,7 +36,8 @@ struct FusedWeights {
 
 FusedWeights fused(const Walk& walk, const FirstLayer& layer) {
   const auto& conv = dynamic_cast<const Convolution&>(*walk.tape().node(layer.convolution).operation);
-  at::Tensor bias = conv.bias.defined() ? conv.bias.detach() : at::zeros({conv.weight.size(0)}, conv.weight.options());
+  at::Tensor bias =
+      conv.bias.defined() ? conv.bias.detach() : at::zeros({conv.weight.size(0)}, conv.weight.options());
   if (layer.batch_norm < 0) return {conv.weight, bias};
   const auto& norm = dynamic_cast<const BatchNorm&>(*walk.tape().node(layer.batch_norm).operation);
   const at::Tensor scale = norm.scale();
@@ -80,19 +82,26 @@ class SquaredWeights : public FirstLayerRule {
     const auto& conv = dynamic_cast<const Convolution&>(*walk.tape().node(layer.convolution).operation);
     const at::Tensor& x = walk.output(layer.input);
     const at::Tensor squares = fused(walk, layer).weight.square();
-    const at::Tensor sums = conv.forward(at::ones({1, x.size(1), x.size(2), x.size(3)}, x.options()), squares);
+    const at::Tensor sums =
+        conv.forward(at::ones({1, x.size(1), x.size(2), x.size(3)}, x.options()), squares);
     const at::Tensor nonzero = at::where(sums > 0, sums, at::ones_like(sums));
     const at::Tensor share = walk.scaled(walk.total(layer.tail), walk.output(layer.tail) / nonzero);
     return walk.by_map(conv.transpose(share, squares, x.size(2), x.size(3)));
   }
 };
 
-const Registration<FirstLayerRuleFactory> zb(
-    first_layer_rules(), {"zb", "z^B: pixels bounded by 0 and 1", {}, [] { return std::make_unique<BoundedPixels>(); }});
-const Registration<FirstLayerRuleFactory> w2(
-    first_layer_rules(), {"w2", "w^2: by squared weights", {}, [] { return std::make_unique<SquaredWeights>(); }});
-const Registration<FirstLayerRuleFactory> epsilon(
-    first_layer_rules(), {"epsilon", "the general rule down to the pixels", {}, [] { return nullptr; }});
+const Registration<FirstLayerRuleFactory> zb(first_layer_rules(),
+                                             {"zb", "z^B: pixels bounded by 0 and 1", {}, [] {
+                                                return std::make_unique<BoundedPixels>();
+                                              }});
+const Registration<FirstLayerRuleFactory> w2(first_layer_rules(),
+                                             {"w2", "w^2: by squared weights", {}, [] {
+                                                return std::make_unique<SquaredWeights>();
+                                              }});
+const Registration<FirstLayerRuleFactory> epsilon(first_layer_rules(),
+                                                  {"epsilon", "the general rule down to the pixels", {}, [] {
+                                                     return nullptr;
+                                                   }});
 
 }  // namespace
 

@@ -14,11 +14,11 @@ namespace isnet {
 
 /// A convolution that reads the pixels, with the batch norm fused into it and the ReLU behind it, if any.
 struct FirstLayer {
-  int input = -1;        ///< the pixels
+  int input = -1;  ///< the pixels
   int convolution = -1;
-  int batch_norm = -1;   ///< −1: none
-  int linear = -1;       ///< the end of the fused linear layer: batch_norm, else convolution
-  int tail = -1;         ///< the ReLU behind it, else `linear`
+  int batch_norm = -1;  ///< −1: none
+  int linear = -1;      ///< the end of the fused linear layer: batch_norm, else convolution
+  int tail = -1;        ///< the ReLU behind it, else `linear`
 };
 
 /// All first layers of a tape. Errors: usage, where the pixels are read by something else than a convolution.

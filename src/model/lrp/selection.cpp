@@ -64,11 +64,17 @@ class Label : public HeatmapSelection {
 };
 
 const Registration<HeatmapSelectionFactory> all(
-    heatmap_selections(), {"all", "one map for each class", {}, [](const OptionValues&) { return std::make_unique<All>(); }});
+    heatmap_selections(),
+    {"all", "one map for each class", {}, [](const OptionValues&) { return std::make_unique<All>(); }});
 const Registration<HeatmapSelectionFactory> stochastic(
-    heatmap_selections(), {"stochastic", "one logit an image, drawn anew each epoch", {}, [](const OptionValues&) { return std::make_unique<Stochastic>(); }});
-const Registration<HeatmapSelectionFactory> label(
-    heatmap_selections(), {"label", "the label's map", {}, [](const OptionValues&) { return std::make_unique<Label>(); }});
+    heatmap_selections(),
+    {"stochastic", "one logit an image, drawn anew each epoch", {}, [](const OptionValues&) {
+       return std::make_unique<Stochastic>();
+     }});
+const Registration<HeatmapSelectionFactory> label(heatmap_selections(),
+                                                  {"label", "the label's map", {}, [](const OptionValues&) {
+                                                     return std::make_unique<Label>();
+                                                   }});
 
 }  // namespace
 }  // namespace isnet

@@ -17,9 +17,9 @@ namespace isnet {
 
 /// Which statistics batch norm normalises with.
 enum class BatchStatistics {
-  running,     ///< the running ones: evaluation
-  batch,       ///< the batch's, running ones left alone
-  batch_update ///< the batch's, running ones updated: training
+  running,      ///< the running ones: evaluation
+  batch,        ///< the batch's, running ones left alone
+  batch_update  ///< the batch's, running ones updated: training
 };
 
 /// What the layers need to know besides their inputs.
@@ -62,9 +62,9 @@ class Tape {
   Value max_pool(Value x, std::int64_t kernel, std::int64_t stride, std::int64_t padding);
   Value average_pool(Value x, std::int64_t kernel, std::int64_t stride);
   Value adaptive_average_pool(Value x, std::int64_t height, std::int64_t width);
-  Value flatten(Value x);                  ///< B×(F·H·W)
-  Value concatenate(Value x, Value y);     ///< along channels
-  Value add(Value x, Value y);             ///< residual sum
+  Value flatten(Value x);               ///< B×(F·H·W)
+  Value concatenate(Value x, Value y);  ///< along channels
+  Value add(Value x, Value y);          ///< residual sum
   Value dropout(Value x, double probability);
 
   const at::Tensor& output(Value x) const { return node(x).output; }

@@ -7,9 +7,13 @@
 
 namespace isnet {
 
-at::Tensor Operation::denominator(const Walk& walk, int node) const { return walk.output(node); }
+at::Tensor Operation::denominator(const Walk& walk, int node) const {
+  return walk.output(node);
+}
 
-at::Tensor stabilized(const at::Tensor& z, double epsilon) { return at::where(z >= 0, z + epsilon, z - epsilon); }
+at::Tensor stabilized(const at::Tensor& z, double epsilon) {
+  return at::where(z >= 0, z + epsilon, z - epsilon);
+}
 
 Walk::Walk(const Tape& tape, const LrpOptions& options, std::int64_t maps)
     : tape_(tape), options_(options), maps_(maps), arrived_(static_cast<std::size_t>(tape.size())) {}
@@ -69,7 +73,8 @@ std::vector<std::vector<int>> readers_of(const Tape& tape) {
 }  // namespace
 
 at::Tensor relevance(const Tape& tape, Value logits, const LrpStart& start, const LrpOptions& options) {
-  if (!tape.context().recording) fail(ErrorKind::internal, "relevance is asked of a tape that did not record");
+  if (!tape.context().recording)
+    fail(ErrorKind::internal, "relevance is asked of a tape that did not record");
   const auto& c = start.coefficients;
   Walk walk(tape, options, c.size(1));
   walk.pass(logits.node, c.flatten(0, 1), start.gated ? Walk::Gate::applied : Walk::Gate::pending);
@@ -90,7 +95,8 @@ at::Tensor relevance(const Tape& tape, Value logits, const LrpStart& start, cons
     else
       tape.node(index).operation->relevance(walk, index);
   }
-  if (!heatmap.defined()) fail(ErrorKind::usage, "no relevance reaches the pixels: the network does not read them");
+  if (!heatmap.defined())
+    fail(ErrorKind::usage, "no relevance reaches the pixels: the network does not read them");
   return heatmap;
 }
 

@@ -19,8 +19,8 @@ enum class LrpForm { block, flex };
 
 struct LrpOptions {
   LrpForm form = LrpForm::block;
-  double epsilon = 0.01;             ///< > 0
-  std::string first_layer = "zb";    ///< name in first_layer_rules()
+  double epsilon = 0.01;           ///< > 0
+  std::string first_layer = "zb";  ///< name in first_layer_rules()
 };
 
 /// Where the walk begins: M coefficients at the logits, B×M×K. `gated`: the logits' own gate is already in.

@@ -17,7 +17,8 @@ struct DenseNetShape {
   std::vector<std::int64_t> blocks;  // layers in each dense block
 };
 
-torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride = 1) {
+torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel,
+                              std::int64_t stride = 1) {
   torch::nn::Conv2d layer(
       torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
   torch::nn::init::kaiming_normal_(layer->weight);
@@ -74,10 +75,13 @@ struct Features : torch::nn::Module {
         norm0(register_module("norm0", torch::nn::BatchNorm2d(shape.init_features))) {
     std::int64_t channels = shape.init_features;
     for (std::size_t i = 0; i < shape.blocks.size(); ++i) {
-      blocks.push_back(register_module(cat("denseblock", i + 1), std::make_shared<DenseBlock>(channels, shape.growth_rate, shape.blocks[i])));
+      blocks.push_back(
+          register_module(cat("denseblock", i + 1),
+                          std::make_shared<DenseBlock>(channels, shape.growth_rate, shape.blocks[i])));
       channels += shape.blocks[i] * shape.growth_rate;
       if (i + 1 == shape.blocks.size()) break;
-      transitions.push_back(register_module(cat("transition", i + 1), std::make_shared<Transition>(channels, channels / 2)));
+      transitions.push_back(
+          register_module(cat("transition", i + 1), std::make_shared<Transition>(channels, channels / 2)));
       channels /= 2;
     }
     norm5 = register_module("norm5", torch::nn::BatchNorm2d(channels));
@@ -129,27 +133,34 @@ class DenseNet : public Network {
 };
 
 Strategy<NetworkFactory> published(const std::string& name, DenseNetShape shape) {
-  return {name, cat("DenseNet, growth ", shape.growth_rate), {},
+  return {name,
+          cat("DenseNet, growth ", shape.growth_rate),
+          {},
           [shape](const OptionValues& options, std::int64_t num_classes) {
             return std::make_shared<DenseNet>(shape, num_classes, options.real("dropout"));
           }};
 }
 
-const Registration<NetworkFactory> densenet121(networks(), published("densenet121", {32, 64, {6, 12, 24, 16}}));
-const Registration<NetworkFactory> densenet161(networks(), published("densenet161", {48, 96, {6, 12, 36, 24}}));
-const Registration<NetworkFactory> densenet169(networks(), published("densenet169", {32, 64, {6, 12, 32, 32}}));
-const Registration<NetworkFactory> densenet201(networks(), published("densenet201", {32, 64, {6, 12, 48, 32}}));
+const Registration<NetworkFactory> densenet121(networks(),
+                                               published("densenet121", {32, 64, {6, 12, 24, 16}}));
+const Registration<NetworkFactory> densenet161(networks(),
+                                               published("densenet161", {48, 96, {6, 12, 36, 24}}));
+const Registration<NetworkFactory> densenet169(networks(),
+                                               published("densenet169", {32, 64, {6, 12, 32, 32}}));
+const Registration<NetworkFactory> densenet201(networks(),
+                                               published("densenet201", {32, 64, {6, 12, 48, 32}}));
 const Registration<NetworkFactory> densenet(
-    networks(), {"densenet",
-                 "DenseNet of any size, for tests and small data",
-                 {integer_option("growth-rate", "8", "densenet: channels that each layer adds", 1, 4096),
-                  integers_option("blocks", "3,9,2", "densenet: layers in each dense block", 1),
-                  integer_option("init-features", "16", "densenet: channels of the first convolution", 1, 65536)},
-                 [](const OptionValues& options, std::int64_t num_classes) {
-                   const DenseNetShape shape{options.integer("growth-rate"), options.integer("init-features"),
-                                             options.integers("blocks")};
-                   return std::make_shared<DenseNet>(shape, num_classes, options.real("dropout"));
-                 }});
+    networks(),
+    {"densenet",
+     "DenseNet of any size, for tests and small data",
+     {integer_option("growth-rate", "8", "densenet: channels that each layer adds", 1, 4096),
+      integers_option("blocks", "3,9,2", "densenet: layers in each dense block", 1),
+      integer_option("init-features", "16", "densenet: channels of the first convolution", 1, 65536)},
+     [](const OptionValues& options, std::int64_t num_classes) {
+       const DenseNetShape shape{options.integer("growth-rate"), options.integer("init-features"),
+                                 options.integers("blocks")};
+       return std::make_shared<DenseNet>(shape, num_classes, options.real("dropout"));
+     }});
 
 }  // namespace
 }  // namespace isnet

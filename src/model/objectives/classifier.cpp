@@ -20,9 +20,10 @@ class Classifier : public Objective {
 };
 
 const Registration<ObjectiveFactory> classifier(
-    objectives(), {"classifier", "cross-entropy alone: the plain classifier", {}, [](const OptionValues& options) {
-                     return std::make_unique<Classifier>(static_cast<std::uint64_t>(options.integer("seed")));
-                   }});
+    objectives(),
+    {"classifier", "cross-entropy alone: the plain classifier", {}, [](const OptionValues& options) {
+       return std::make_unique<Classifier>(static_cast<std::uint64_t>(options.integer("seed")));
+     }});
 
 }  // namespace
 }  // namespace isnet

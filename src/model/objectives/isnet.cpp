@@ -28,7 +28,8 @@ class IsnetObjective : public Objective {
 
   Losses compute(Network& network, const Batch& batch) override {
     if (!batch.masks.defined())
-      fail(ErrorKind::data, "the data set has no masks, which --objective isnet needs; add them, or train a classifier");
+      fail(ErrorKind::data,
+           "the data set has no masks, which --objective isnet needs; add them, or train a classifier");
     Tape tape(context_for(network, batch, seed_, /*recording=*/true));
     const Value out = network.forward(tape, batch.images);
     const at::Tensor& logits = tape.output(out);

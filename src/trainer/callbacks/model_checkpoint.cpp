@@ -35,13 +35,16 @@ bool ModelCheckpoint::save(const std::filesystem::path& path, const Trainer& tra
   return trainer.communicator().all(written);
 }
 
-void ModelCheckpoint::on_validation_end(Trainer&, const Metrics& metrics) { value_ = metric(metrics, "loss"); }
+void ModelCheckpoint::on_validation_end(Trainer&, const Metrics& metrics) {
+  value_ = metric(metrics, "loss");
+}
 
 void ModelCheckpoint::on_train_batch_end(Trainer& trainer, const StepRecord& record) {
   last_is_current_ = false;
   const auto every = trainer.options().checkpoint_every_n_steps;
   if (every == 0 || !record.optimizer_stepped) return;
-  if (trainer.position().global_step % every == 0) last_is_current_ = save(folder_.last_checkpoint(), trainer);
+  if (trainer.position().global_step % every == 0)
+    last_is_current_ = save(folder_.last_checkpoint(), trainer);
 }
 
 void ModelCheckpoint::on_train_epoch_end(Trainer& trainer, const Metrics&) {
@@ -53,7 +56,8 @@ void ModelCheckpoint::on_train_epoch_end(Trainer& trainer, const Metrics&) {
 // The new one is written before an old one is removed.
 void ModelCheckpoint::rank(const Trainer& trainer, double value) {
   const auto keep = static_cast<std::size_t>(trainer.options().save_top_k);
-  const auto place = std::find_if(ranked_.begin(), ranked_.end(), [&](const Ranked& one) { return value < one.value; });
+  const auto place =
+      std::find_if(ranked_.begin(), ranked_.end(), [&](const Ranked& one) { return value < one.value; });
   if (static_cast<std::size_t>(place - ranked_.begin()) >= keep) return;
   const auto file = folder_.checkpoints() / name_of(trainer.position().epoch - 1, value);
   const auto inserted = ranked_.insert(place, {file, value});
@@ -76,13 +80,18 @@ void ModelCheckpoint::save_last_or_fail(Trainer& trainer) {
   last_is_current_ = true;
 }
 
-void ModelCheckpoint::on_train_end(Trainer& trainer) { save_last_or_fail(trainer); }
-void ModelCheckpoint::on_interrupted(Trainer& trainer) { save_last_or_fail(trainer); }
+void ModelCheckpoint::on_train_end(Trainer& trainer) {
+  save_last_or_fail(trainer);
+}
+void ModelCheckpoint::on_interrupted(Trainer& trainer) {
+  save_last_or_fail(trainer);
+}
 
 void ModelCheckpoint::on_save_checkpoint(const Trainer&, Checkpoint& checkpoint) {
   checkpoint.state.update(state_);
   auto& best = checkpoint.state["callbacks"]["model_checkpoint"] = nlohmann::json::array();
-  for (const auto& one : ranked_) best.push_back({{"file", one.file.filename().string()}, {"val_loss", one.value}});
+  for (const auto& one : ranked_)
+    best.push_back({{"file", one.file.filename().string()}, {"val_loss", one.value}});
 }
 
 void ModelCheckpoint::on_load_checkpoint(const Trainer& trainer, const Checkpoint& checkpoint) {

@@ -10,13 +10,14 @@
 
 namespace isnet {
 
-/// After each epoch (and every n steps within it, and when the run is interrupted) last.ckpt; the save_top_k best
-/// as epoch=003-val_loss=0.4213.ckpt. A checkpoint that cannot be written (disk full) is warned of, the old one
-/// stays, training goes on; only at the end, or when interrupted, it is an error (runtime).
+/// After each epoch (and every n steps within it, and when the run is interrupted) last.ckpt; the save_top_k
+/// best as epoch=003-val_loss=0.4213.ckpt. A checkpoint that cannot be written (disk full) is warned of, the
+/// old one stays, training goes on; only at the end, or when interrupted, it is an error (runtime).
 class ModelCheckpoint : public Callback {
  public:
   /// `state`: goes into every checkpoint's state under its keys (options, class names, …).
-  ModelCheckpoint(RunFolder folder, nlohmann::json state) : folder_(std::move(folder)), state_(std::move(state)) {}
+  ModelCheckpoint(RunFolder folder, nlohmann::json state)
+      : folder_(std::move(folder)), state_(std::move(state)) {}
 
   void on_validation_end(Trainer& trainer, const Metrics& metrics) override;
   void on_train_batch_end(Trainer& trainer, const StepRecord& record) override;
@@ -40,7 +41,7 @@ class ModelCheckpoint : public Callback {
 
   RunFolder folder_;
   nlohmann::json state_;
-  std::vector<Ranked> ranked_;  // best first
+  std::vector<Ranked> ranked_;   // best first
   std::optional<double> value_;  // of this epoch's validation
   bool last_is_current_ = false;
 };

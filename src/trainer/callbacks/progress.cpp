@@ -9,12 +9,15 @@
 namespace isnet {
 namespace {
 
-double seconds(std::chrono::steady_clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+double seconds(std::chrono::steady_clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 std::string clock_text(double total) {
   const auto whole = static_cast<long>(total + 0.5);
   char text[48];
-  std::snprintf(text, sizeof text, whole >= 3600 ? "%ld:%02ld:%02ld" : "%.0ld%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+  std::snprintf(text, sizeof text, whole >= 3600 ? "%ld:%02ld:%02ld" : "%.0ld%02ld:%02ld", whole / 3600,
+                whole / 60 % 60, whole % 60);
   return text;
 }
 
@@ -36,7 +39,8 @@ void ProgressBar::on_train_epoch_start(Trainer& trainer) {
 
 std::string ProgressBar::line(const Trainer& trainer) const {
   const auto& position = trainer.position();
-  const double elapsed = seconds(Clock::now() - epoch_started_), each = elapsed / static_cast<double>(batches_);
+  const double elapsed = seconds(Clock::now() - epoch_started_),
+               each = elapsed / static_cast<double>(batches_);
   const std::int64_t all = trainer.batches_per_epoch();
   const std::int64_t left = (trainer.options().max_epochs - position.epoch) * all - position.batch;
   std::string text = cat("epoch ", position.epoch, ": ", position.batch, "/", all);
@@ -56,7 +60,8 @@ void ProgressBar::on_train_batch_end(Trainer& trainer, const StepRecord& record)
     sums_[i].second += record.metrics[i].second;
   }
   if (terminal_) {
-    if (seconds(Clock::now() - shown_) < 0.2 && trainer.position().batch != trainer.batches_per_epoch()) return;
+    if (seconds(Clock::now() - shown_) < 0.2 && trainer.position().batch != trainer.batches_per_epoch())
+      return;
     shown_ = Clock::now();
     std::fprintf(stderr, "\r\033[K%s", line(trainer).c_str());
     std::fflush(stderr);
@@ -78,7 +83,8 @@ void ProgressBar::on_validation_start(Trainer& trainer) {
 void ProgressBar::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) {
   if (!trainer.communicator().is_main()) return;
   clear();
-  std::string text = cat("epoch ", trainer.position().epoch - 1, " done in ", clock_text(seconds(Clock::now() - epoch_started_)), ": ");
+  std::string text = cat("epoch ", trainer.position().epoch - 1, " done in ",
+                         clock_text(seconds(Clock::now() - epoch_started_)), ": ");
   for (const auto& [name, value] : metrics)
     if (name != "samples") text += cat(name, " ", number(value), "  ");
   for (const auto& [name, value] : trainer.validation_metrics())

@@ -10,8 +10,8 @@
 
 namespace isnet {
 
-
-/// Main rank only; to stderr. Shows epoch, batch, losses (running means of this rank), speed over all ranks, and the time left.
+/// Main rank only; to stderr. Shows epoch, batch, losses (running means of this rank), speed over all ranks,
+/// and the time left.
 class ProgressBar : public Callback {
  public:
   ProgressBar(bool terminal, bool quiet) : terminal_(terminal), quiet_(quiet) {}

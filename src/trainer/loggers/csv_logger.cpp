@@ -28,7 +28,8 @@ std::vector<std::string> fields(const std::string& line) {
 
 }  // namespace
 
-void CsvLogger::add(const Trainer& trainer, std::int64_t epoch, const std::string& split, const Metrics& metrics) {
+void CsvLogger::add(const Trainer& trainer, std::int64_t epoch, const std::string& split,
+                    const Metrics& metrics) {
   Row row{{"epoch", cat(epoch)}, {"step", cat(trainer.position().global_step)}, {"split", split}};
   for (const auto& [name, value] : metrics) {
     if (std::find(columns_.begin(), columns_.end(), name) == columns_.end()) columns_.push_back(name);
@@ -37,7 +38,9 @@ void CsvLogger::add(const Trainer& trainer, std::int64_t epoch, const std::strin
   rows_.push_back(std::move(row));
 }
 
-void CsvLogger::on_validation_end(Trainer&, const Metrics& metrics) { validation_ = metrics; }
+void CsvLogger::on_validation_end(Trainer&, const Metrics& metrics) {
+  validation_ = metrics;
+}
 
 void CsvLogger::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) {
   if (!trainer.communicator().is_main()) return;
@@ -78,7 +81,8 @@ void CsvLogger::on_load_checkpoint(const Trainer& trainer, const Checkpoint&) {
     const auto values = fields(line);
     for (std::size_t i = 0; i < std::min(values.size(), columns_.size()); ++i)
       if (!values[i].empty()) row[columns_[i]] = values[i];
-    if (row.count("epoch") && std::atoll(row["epoch"].c_str()) < trainer.position().epoch) rows_.push_back(std::move(row));
+    if (row.count("epoch") && std::atoll(row["epoch"].c_str()) < trainer.position().epoch)
+      rows_.push_back(std::move(row));
   }
 }
 

@@ -7,7 +7,9 @@
 namespace isnet {
 namespace {
 
-at::Tensor per_channel(const at::Tensor& values) { return values.view({1, -1, 1, 1}); }
+at::Tensor per_channel(const at::Tensor& values) {
+  return values.view({1, -1, 1, 1});
+}
 
 }  // namespace
 
@@ -17,7 +19,9 @@ BatchNorm::BatchNorm(at::Tensor weight, at::Tensor bias, at::Tensor mean, at::Te
       mean(mean.detach()),
       inverse_deviation(inverse_deviation.detach()) {}
 
-at::Tensor BatchNorm::scale() const { return weight * inverse_deviation; }
+at::Tensor BatchNorm::scale() const {
+  return weight * inverse_deviation;
+}
 
 // γ/σ·(u − μ) + β with β, μ and σ constant; u without the live bias of the layer before it.
 at::Tensor BatchNorm::denominator(const Walk& walk, int node) const {
@@ -30,7 +34,8 @@ at::Tensor BatchNorm::denominator(const Walk& walk, int node) const {
 void BatchNorm::relevance(Walk& walk, int node) const {
   const int input = walk.tape().node(node).inputs[0];
   const bool fused = walk.tape().node(input).operation->fuses_with_batch_norm();
-  walk.pass(input, walk.gated(node) * per_channel(scale()), fused ? Walk::Gate::applied : Walk::Gate::pending);
+  walk.pass(input, walk.gated(node) * per_channel(scale()),
+            fused ? Walk::Gate::applied : Walk::Gate::pending);
 }
 
 Value Tape::batch_norm(Value x, const torch::nn::BatchNorm2d& layer) {

@@ -17,7 +17,8 @@ Convolution::Convolution(const torch::nn::Conv2dImpl& layer)
       groups(layer.options.groups()) {
   const auto* pad = std::get_if<torch::ExpandingArray<2>>(&layer.options.padding());
   if (!pad || !std::holds_alternative<torch::enumtype::kZeros>(layer.options.padding_mode()))
-    fail(ErrorKind::usage, "a convolution with padding 'same', 'valid' or other than zeros has no relevance rule");
+    fail(ErrorKind::usage,
+         "a convolution with padding 'same', 'valid' or other than zeros has no relevance rule");
   padding.assign((*pad)->begin(), (*pad)->end());
 }
 
@@ -33,8 +34,8 @@ at::Tensor Convolution::transpose(const at::Tensor& c, const at::Tensor& weights
     const std::int64_t out = c.size(static_cast<std::int64_t>(axis) + 2);
     return size - ((out - 1) * stride[axis] - 2 * padding[axis] + dilation[axis] * (kernel - 1) + 1);
   };
-  return at::conv_transpose2d(c, weights, {}, stride, padding, {missing(height, 0), missing(width, 1)}, groups,
-                              dilation);
+  return at::conv_transpose2d(c, weights, {}, stride, padding, {missing(height, 0), missing(width, 1)},
+                              groups, dilation);
 }
 
 at::Tensor Convolution::denominator(const Walk& walk, int node) const {

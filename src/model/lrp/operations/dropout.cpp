@@ -20,7 +20,8 @@ at::Tensor draw(const TapeContext& context, const at::Tensor& x, double probabil
                       (static_cast<std::uint64_t>(layer) << 48);
     SampleRandom random(context.seed, Purpose::dropout, context.epoch, name);
     double* row = factor.data_ptr<double>() + b * each;
-    for (std::int64_t i = 0; i < each; ++i) row[i] = random.uniform() < probability ? 0.0 : 1.0 / (1.0 - probability);
+    for (std::int64_t i = 0; i < each; ++i)
+      row[i] = random.uniform() < probability ? 0.0 : 1.0 / (1.0 - probability);
   }
   return factor.to(x.options());
 }

@@ -32,7 +32,8 @@ Value Tape::flatten(Value x) {
 at::Tensor Concatenation::denominator(const Walk& walk, int node) const {
   const auto& inputs = walk.tape().node(node).inputs;
   const at::Tensor first = walk.denominator(inputs[0]), second = walk.denominator(inputs[1]);
-  if (first.is_same(walk.output(inputs[0])) && second.is_same(walk.output(inputs[1]))) return walk.output(node);
+  if (first.is_same(walk.output(inputs[0])) && second.is_same(walk.output(inputs[1])))
+    return walk.output(node);
   return at::cat({first, second}, 1);
 }
 

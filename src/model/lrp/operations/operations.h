@@ -29,7 +29,8 @@ class Convolution : public Operation {
   /// The convolution's geometry with other weights; no bias.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& weights) const;
   /// Its transpose: from the output's shape back to height × width.
-  at::Tensor transpose(const at::Tensor& c, const at::Tensor& weights, std::int64_t height, std::int64_t width) const;
+  at::Tensor transpose(const at::Tensor& c, const at::Tensor& weights, std::int64_t height,
+                       std::int64_t width) const;
 
   at::Tensor weight, bias;  // bias may be undefined
   std::vector<std::int64_t> stride, padding, dilation;
@@ -43,8 +44,8 @@ class BatchNorm : public Operation {
   at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
 
-  at::Tensor scale() const;   ///< γ/σ, F; γ live
-  at::Tensor weight;          // γ, live
+  at::Tensor scale() const;                  ///< γ/σ, F; γ live
+  at::Tensor weight;                         // γ, live
   at::Tensor bias, mean, inverse_deviation;  // constants
 };
 

@@ -12,6 +12,8 @@ void Relu::relevance(Walk& walk, int node) const {
   walk.pass(input, walk.scaled(walk.total(node), gate), Walk::Gate::applied);
 }
 
-Value Tape::relu(Value x) { return record(std::make_unique<Relu>(), {x.node}, at::relu(output(x))); }
+Value Tape::relu(Value x) {
+  return record(std::make_unique<Relu>(), {x.node}, at::relu(output(x)));
+}
 
 }  // namespace isnet
