@@ -18,7 +18,6 @@ Runs ./setup.sh --with-tests, configures and builds the preset, runs CTest, and 
   -L LABEL       only tests with this label: fast, ranks, cluster, sanitize
   -R REGEX ...   other options go to ctest as they are
 
-Tests of label soak run only by command: ctest --test-dir build/dev -L soak
 With CI=true nothing is asked, and a test that is skipped for want of rights, programs or anything else but a GPU
 (it prints "SKIPPED FOR WANT OF A GPU") counts as a failure.
 EOF_USAGE
