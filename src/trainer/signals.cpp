@@ -32,8 +32,13 @@ StopSignals::StopSignals() {
   for (std::size_t i = 0; i < watched.size(); ++i) sigaction(watched[i], &action, &before[i]);
 }
 
+// A launcher may send a second signal while the ranks are on their way out: the status is decided by then.
 StopSignals::~StopSignals() {
-  for (std::size_t i = 0; i < watched.size(); ++i) sigaction(watched[i], &before[i], nullptr);
+  for (std::size_t i = 0; i < watched.size(); ++i) {
+    struct sigaction after = before[i];
+    if (first_signal != 0 && watched[i] != SIGINT) after.sa_handler = SIG_IGN;
+    sigaction(watched[i], &after, nullptr);
+  }
 }
 
 int StopSignals::received() {
