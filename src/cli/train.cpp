@@ -84,8 +84,8 @@ class Training {
     check_same_on_all_ranks(
         communicator_, {{"options", options_.ini()}, {"torch", TORCH_VERSION}, {"data set", data_text()}});
     make_job();
-    Trainer(training_options(), communicator_, {}).check(*job_);
     const auto resumed = find_checkpoint();
+    Trainer(training_options(), communicator_, {}).check(*job_, resumed ? &*resumed : nullptr);
     prepare_folder(resumed.has_value());
     return fit(resumed ? &*resumed : nullptr);
   }

@@ -31,6 +31,23 @@ at::Tensor zero_loss(const std::vector<at::Tensor>& parameters) {
   return loss;
 }
 
+// A run goes on with the data and the ranks that it began with, or its position means nothing.
+void refuse_other_circumstances(const Checkpoint& checkpoint, const SplitReader& train,
+                                const Communicator& communicator) {
+  const auto number = [&](const char* name) {
+    const auto found = checkpoint.state.find(name);
+    if (found == checkpoint.state.end() || !found->is_number_integer())
+      fail(ErrorKind::checkpoint, "the checkpoint lacks '", name, "'");
+    return found->get<std::int64_t>();
+  };
+  if (number("train_samples") != train.size())
+    fail(ErrorKind::usage, "--resume: the checkpoint was trained on ", number("train_samples"),
+         " samples, --data has ", train.size(), ": resume on the same data");
+  if (number("world_size") != communicator.world_size())
+    fail(ErrorKind::usage, "--resume: the checkpoint is one of ", number("world_size"),
+         " rank(s), this run has ", communicator.world_size(), ": resume with as many ranks");
+}
+
 }  // namespace
 
 Trainer::Trainer(TrainerOptions options, Communicator communicator,
@@ -66,7 +83,8 @@ double Trainer::current_learning_rate() const {
   return job_->learning_rate.at({position_.global_step, total_steps_, position_.epoch});
 }
 
-void Trainer::check(const TrainingJob& job) const {
+void Trainer::check(const TrainingJob& job, const Checkpoint* resume) const {
+  if (resume) refuse_other_circumstances(*resume, *job.train, communicator_);
   if (make_loader(job.train, options_.limit_train_batches, true)->steps_per_epoch() == 0)
     fail(ErrorKind::usage, "--limit-train-batches leaves no batch of the split ", job.train->name());
   // One black image through network and walk: what they cannot do is said now, not in the first epoch.
@@ -278,6 +296,7 @@ void Trainer::restore(const Checkpoint& checkpoint) {
     if (name.rfind("model.", 0) == 0) model[name.substr(6)] = tensor;
     if (name.rfind("optimizer.", 0) == 0) optimizer[name.substr(10)] = tensor;
   }
+  refuse_other_circumstances(checkpoint, *job_->train, communicator_);
   load_weights("the checkpoint", model, *job_->network);
   job_->optimizer->load_state(optimizer);
   try {
@@ -285,12 +304,6 @@ void Trainer::restore(const Checkpoint& checkpoint) {
     position_.epoch = loop.at("epoch");
     position_.batch = loop.at("batch");
     position_.global_step = loop.at("global_step");
-    if (checkpoint.state.at("train_samples") != job_->train->size())
-      fail(ErrorKind::usage, "the checkpoint was trained on ", checkpoint.state.at("train_samples").dump(),
-           " samples, --data has ", job_->train->size(), ": resume on the same data");
-    if (checkpoint.state.at("world_size") != communicator_.world_size())
-      fail(ErrorKind::usage, "the checkpoint is one of ", checkpoint.state.at("world_size").dump(),
-           " rank(s), this run has ", communicator_.world_size(), ": resume with as many ranks");
     const at::Tensor sums =
         checkpoint.tensors.at("loop.metric_sums")[communicator_.rank()].to(at::kDouble).contiguous();
     epoch_sums_.set(loop.at("metric_names"),

@@ -50,8 +50,9 @@ class Trainer {
   FitOutcome fit(const TrainingJob& job, const Checkpoint* resume = nullptr);
 
   /// Refuses early what fit() would refuse late: too few samples for a batch, images that the network cannot
-  /// take, operations that have no relevance rule. Errors: usage, data.
-  void check(const TrainingJob& job) const;
+  /// take, operations that have no relevance rule, a checkpoint of other data or another number of ranks.
+  /// Errors: usage, data, checkpoint.
+  void check(const TrainingJob& job, const Checkpoint* resume = nullptr) const;
 
   /// The run as it stands, for a checkpoint; buffers are this rank's. Between steps only. Collective.
   Checkpoint checkpoint() const;
