@@ -23,10 +23,14 @@ std::vector<OptionGroup> evaluate_options() {
   std::vector<OptionSpec> what = trained_model_options();
   for (auto& more :
        {text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required)"),
-        text_option("split", "", "NAME,NAME", "splits to evaluate (default: all whose names begin with test)"),
+        text_option("split", "", "NAME,NAME",
+                    "splits to evaluate (default: all whose names begin with test)"),
         text_option("output", "", "DIR", "folder for metrics.json"),
         integer_option("batch-size", "64", "samples of a batch", 1),
-        integer_option("recompute-bn-statistics", "0", "batches of split train for re-estimating BN statistics first; scores without it are shown too", 0),
+        integer_option(
+            "recompute-bn-statistics", "0",
+            "batches of split train for re-estimating BN statistics first; scores without it are shown too",
+            0),
         integer_option("num-workers", "1", "threads that read data", 1, 1024),
         integer_option("seed", "0", "of stochastic heatmaps and of the order for BN statistics", 0)})
     what.push_back(more);
@@ -42,7 +46,8 @@ std::vector<std::string> splits_of(const OptionValues& options, const DataSet& d
   std::vector<std::string> names;
   for (const auto& name : data.split_names())
     if (name.rfind("test", 0) == 0 || data.is_single_shard()) names.push_back(name);
-  if (names.empty()) fail(ErrorKind::usage, "the data set has no split whose name begins with test; name one with --split");
+  if (names.empty())
+    fail(ErrorKind::usage, "the data set has no split whose name begins with test; name one with --split");
   return names;
 }
 
@@ -66,11 +71,13 @@ Scores score(Network& network, Objective& objective, const std::shared_ptr<const
              const DataSet& data, const OptionValues& options, const EvaluationPlace& place,
              const Communicator& communicator) {
   if (split->layout().labels == LabelKind::none)
-    fail(ErrorKind::data, data.path().string(), ": split ", split->name(), " has no labels; evaluate needs them");
+    fail(ErrorKind::data, data.path().string(), ": split ", split->name(),
+         " has no labels; evaluate needs them");
   const bool multi = split->layout().labels == LabelKind::multi;
   std::vector<std::string> losses{"loss", "loss_classification"};
   if (objective.needs_masks()) losses.emplace_back("loss_heatmap");
-  Scores scores(multi ? ScoreKind::multi_label : ScoreKind::single_label, data.description().class_names, losses);
+  Scores scores(multi ? ScoreKind::multi_label : ScoreKind::single_label, data.description().class_names,
+                losses);
   const auto observe = [&](const Batch& batch, const Losses& result, std::int64_t samples) {
     const auto weight = static_cast<double>(samples);
     scores.add_loss("loss", result.total.item<double>(), weight);
@@ -108,7 +115,8 @@ int run(OptionValues& options, World& world) {
   const auto score_all = [&] {
     ScoresBySplit all;
     for (const auto& name : splits)
-      all.emplace_back(name, score(*model.network, *objective, model.data->split(name), *model.data, options, place, communicator));
+      all.emplace_back(name, score(*model.network, *objective, model.data->split(name), *model.data, options,
+                                   place, communicator));
     return all;
   };
   ScoresBySplit scores = score_all();
@@ -117,7 +125,8 @@ int run(OptionValues& options, World& world) {
     Loader loader = loader_of(model.data->split("train"), options, true, communicator);
     recompute_bn_statistics(*model.network, loader, batches, 0, place, communicator);
     scores = score_all();
-    text = cat("BN statistics as stored:\n", text, "\nBN statistics estimated anew:\n", summary_table(scores));
+    text =
+        cat("BN statistics as stored:\n", text, "\nBN statistics estimated anew:\n", summary_table(scores));
   }
   if (!communicator.is_main()) return 0;
   std::cout << text << class_tables(scores);
@@ -137,8 +146,9 @@ int run_evaluate(Invocation& invocation) {
 }
 
 Command evaluate_command() {
-  return {"evaluate", "Score a trained network", "isnet evaluate --checkpoint FILE --data DIR [options]", {},
-          evaluate_options, run_evaluate, 40};
+  return {"evaluate", "Score a trained network", "isnet evaluate --checkpoint FILE --data DIR [options]",
+          {},         evaluate_options,          run_evaluate,
+          40};
 }
 
 const CommandRegistration registration(evaluate_command);

@@ -1,0 +1,152 @@
+// `isnet evaluate` and `isnet explain` from outside: what a trained network leaves on the terminal and in
+// files.
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/files.h"
+#include "data/hdf5.h"
+#include "support/data.h"
+#include "support/ranks.h"
+#include "support/temporary_folder.h"
+
+namespace isnet {
+namespace {
+
+using namespace isnet::testing;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Json = nlohmann::json;
+
+// One run of a very small ISNet, and what comes of it.
+class TrainedModel : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new TemporaryFolder;
+    const SampleLayout layout = small_layout(32, 32);
+    write_small_data_set(*folder_ / "data", {{"train", 12}, {"val", 6}, {"test", 7}, {"test-unbiased", 5}}, 3,
+                         20, layout);
+    write_small_data_set(*folder_ / "many", {{"test", 21}}, 21, 100, layout);
+    trained_ = run_isnet({"train", "--data", "data", "--output", "run", "--network", "densenet",
+                          "--growth-rate", "4", "--blocks", "2", "--init-features", "4", "--batch-size", "4",
+                          "--max-epochs", "1", "--device", "cpu"});
+  }
+  static void TearDownTestSuite() { delete folder_; }
+  void SetUp() override { ASSERT_EQ(trained_.status, 0) << trained_.output; }
+
+  static std::string path(const std::string& name) { return (*folder_ / name).string(); }
+
+  // Words after --data, --output, --checkpoint, --weights and --pictures are names in the test's folder.
+  static ProgramResult run_isnet(std::vector<std::string> words, int ranks = 1) {
+    words.insert(words.begin(), ISNET_BINARY);
+    for (std::size_t i = 1; i < words.size(); ++i)
+      for (const char* option : {"--data", "--output", "--checkpoint", "--weights", "--pictures"})
+        if (words[i - 1] == option) words[i] = path(words[i]);
+    ProgramOptions options;
+    options.environment["OMP_NUM_THREADS"] = "1";
+    return ranks == 1 ? run_program(words, options) : run_ranks(ranks, words, options);
+  }
+  static ProgramResult evaluate(std::vector<std::string> more, int ranks = 1) {
+    std::vector<std::string> words{"evaluate", "--checkpoint", "run/checkpoints/last.ckpt", "--data", "data"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_isnet(words, ranks);
+  }
+  static Json metrics(const std::string& output) {
+    return Json::parse(read_file(path(output) + "/metrics.json"));
+  }
+
+  static TemporaryFolder* folder_;
+  static ProgramResult trained_;
+};
+TemporaryFolder* TrainedModel::folder_ = nullptr;
+ProgramResult TrainedModel::trained_;
+
+TEST_F(TrainedModel, IsScoredOnAllTestSplitsWithTheirConfusionMatrices) {
+  const auto result = evaluate({"--output", "scores"});
+  ASSERT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("Split test:\nlabel \\ predicted"));
+  EXPECT_THAT(result.output, HasSubstr("Split test-unbiased:\nlabel \\ predicted"));
+  const Json json = metrics("scores");
+  ASSERT_EQ(json.size(), 2u);
+  const Json& test = json.at("test");
+  EXPECT_EQ(test.at("samples"), 7);
+  EXPECT_EQ(test.at("classes"), Json({"class0", "class1", "class2"}));
+  int right = 0, all = 0;
+  for (std::size_t label = 0; label < 3; ++label)
+    for (std::size_t predicted = 0; predicted < 3; ++predicted) {
+      const int count = test.at("confusion_matrix").at(label).at(predicted);
+      all += count;
+      right += label == predicted ? count : 0;
+    }
+  EXPECT_EQ(all, 7);
+  EXPECT_DOUBLE_EQ(test.at("accuracy").get<double>(), right / 7.0);
+  EXPECT_NEAR(
+      test.at("loss").get<double>(),
+      0.3 * test.at("loss_classification").get<double>() + 0.7 * test.at("loss_heatmap").get<double>(), 1e-5);
+}
+
+TEST_F(TrainedModel, IsScoredAlikeByTwoRanks) {
+  ASSERT_EQ(evaluate({"--output", "one", "--precision", "64"}).status, 0);
+  const auto two = evaluate({"--output", "two", "--precision", "64", "--backend", "gloo"}, 2);
+  ASSERT_EQ(two.status, 0) << two.output;
+  const Json one = metrics("one"), other = metrics("two");
+  for (const char* split : {"test", "test-unbiased"}) {
+    EXPECT_EQ(one.at(split).at("confusion_matrix"), other.at(split).at("confusion_matrix"));
+    EXPECT_EQ(one.at(split).at("samples"), other.at(split).at("samples"));
+  }
+}
+
+TEST_F(TrainedModel, IsScoredWithStatisticsEstimatedAnewToo) {
+  const auto result = evaluate({"--split", "test", "--recompute-bn-statistics", "2"});
+  ASSERT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("BN statistics as stored:\nsplit"));
+  EXPECT_THAT(result.output, HasSubstr("BN statistics estimated anew:\nsplit"));
+}
+
+TEST_F(TrainedModel, ShowsNoMatricesOfManyClasses) {
+  ASSERT_EQ(run_isnet({"train", "--data", "many", "--output", "many-run", "--network", "densenet"}).status,
+            3);
+  const auto trained =
+      run_isnet({"train", "--data", "many/test/shard-00000.h5", "--output", "many-run", "--network",
+                 "densenet", "--growth-rate", "4", "--blocks", "2", "--init-features", "4", "--objective",
+                 "classifier", "--batch-size", "21", "--max-epochs", "1"});
+  ASSERT_EQ(trained.status, 0) << trained.output;
+  const auto result = run_isnet({"evaluate", "--weights", "many-run/weights.safetensors", "--data", "many"});
+  ASSERT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, Not(HasSubstr("predicted")));
+}
+
+TEST_F(TrainedModel, IsExplainedByAMapForEachClass) {
+  const auto result =
+      run_isnet({"explain", "--weights", "run/weights.safetensors", "--data", "data", "--output",
+                 "heatmaps.h5", "--pictures", "panels", "--pictures-limit", "2", "--batch-size", "4"});
+  ASSERT_EQ(result.status, 0) << result.output;
+  const hdf5::File file = hdf5::File::open(path("heatmaps.h5"));
+  EXPECT_THAT(file.dataset("logits").shape(), ElementsAre(7, 3));
+  EXPECT_THAT(file.dataset("heatmaps").shape(), ElementsAre(7, 3, 3, 32, 32));
+  EXPECT_THAT(file.read<std::int64_t>("labels").values, ElementsAre(0, 1, 2, 0, 1, 2, 0));
+  EXPECT_THAT(file.dataset_names(), Not(::testing::Contains("map_class")));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path("panels")), {}), 2);
+}
+
+TEST_F(TrainedModel, IsExplainedByTheMapOfTheLabel) {
+  const auto result =
+      run_isnet({"explain", "--checkpoint", "run/checkpoints/last.ckpt", "--data", "data", "--output",
+                 "label.h5", "--heatmaps", "label", "--limit", "5", "--precision", "64"});
+  ASSERT_EQ(result.status, 0) << result.output;
+  const hdf5::File file = hdf5::File::open(path("label.h5"));
+  EXPECT_THAT(file.dataset("heatmaps").shape(), ElementsAre(5, 1, 3, 32, 32));
+  EXPECT_THAT(file.read<std::int64_t>("map_class").values, ElementsAre(0, 1, 2, 0, 1));
+}
+
+TEST_F(TrainedModel, IsExplainedByOneProcessOnly) {
+  const auto result = run_isnet(
+      {"explain", "--weights", "run/weights.safetensors", "--data", "data", "--output", "no.h5"}, 2);
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("one process"));
+  EXPECT_FALSE(std::filesystem::exists(path("no.h5")));
+}
+
+}  // namespace
+}  // namespace isnet
