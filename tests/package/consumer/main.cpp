@@ -36,8 +36,8 @@ int main() {
     isnet::ConfusionMatrix matrix(2);
     matrix.add(0, 0);
     matrix.add(0, 1);
-    std::cout << communicator.world_size() << " rank, loss " << (last < first ? "falls" : "rises") << ", accuracy "
-              << matrix.accuracy() << std::endl;
+    std::cout << communicator.world_size() << " rank, loss " << (last < first ? "falls" : "rises")
+              << ", accuracy " << matrix.accuracy() << std::endl;
   }
   return isnet::World::finish(0);
 }
