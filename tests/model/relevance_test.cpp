@@ -140,10 +140,53 @@ TEST(Relevance, GradientsOfWeightsAreThoseOfFiniteDifferences) {
   }
 }
 
+// A batch norm that reads a residual sum is a layer of its own: both have their gate in the block form, and
+// none but those of ReLUs in the flex form.
+TEST(Relevance, ABatchNormBehindAResidualSumLeavesTheSumItsGate) {
+  torch::manual_seed(3);
+  const auto no_bias = torch::nn::Conv2dOptions(3, 4, 3).padding(1).bias(false);
+  torch::nn::Conv2d first(no_bias), second(torch::nn::Conv2dOptions(4, 4, 3).padding(1).bias(false));
+  torch::nn::BatchNorm2d norm(4);
+  torch::nn::Linear head(torch::nn::LinearOptions(4 * 5 * 5, 2).bias(false));
+  for (torch::nn::Module* module :
+       {static_cast<torch::nn::Module*>(first.get()), static_cast<torch::nn::Module*>(second.get()),
+        static_cast<torch::nn::Module*>(norm.get()), static_cast<torch::nn::Module*>(head.get())})
+    module->to(at::kDouble);
+  const at::NoGradGuard no_grad;
+  norm->running_mean.normal_();
+  const double epsilon = 0.1;
+  const at::Tensor x = at::rand({1, 3, 5, 5}, at::kDouble);
+  for (const auto form : {LrpForm::block, LrpForm::flex}) {
+    TapeContext context;
+    context.recording = true;
+    Tape tape(std::move(context));
+    const Value a = tape.relu(tape.convolution(tape.input(x, {}), first));
+    const Value b = tape.convolution(a, second);
+    const Value sum = tape.add(a, b);
+    const Value n = tape.batch_norm(sum, norm);
+    const Value r = tape.relu(n);
+    const Value y = tape.linear(tape.flatten(r), head);
+    const LrpStart start = start_at(at::zeros({1, 1}, at::kLong), tape.output(y));
+    const at::Tensor heatmap = relevance(tape, y, start, {form, epsilon, "epsilon"});
+
+    // The same by hand.
+    const auto gate = [&](Value out, Value z) {
+      return tape.output(out) / stabilized(tape.output(z), epsilon);
+    };
+    const auto own = [&](Value z) {
+      return form == LrpForm::block ? gate(z, z) : at::ones_like(tape.output(z));
+    };
+    at::Tensor c = (own(y).select(1, 0) * head->weight[0]).view({1, 4, 5, 5}) * gate(r, n);
+    c = c * (norm->weight / (norm->running_var + norm->options.eps()).sqrt()).view({1, 4, 1, 1}) * own(sum);
+    const at::Tensor branch = at::conv_transpose2d(c * own(b), second->weight, {}, 1, 1);
+    const Value z1{a.node - 1};
+    const at::Tensor pixels = at::conv_transpose2d((c + branch) * gate(a, z1), first->weight, {}, 1, 1);
+    EXPECT_LE(relative_difference(heatmap.select(1, 0), pixels * x), 1e-13);
+  }
+}
+
 TEST(Relevance, TheDenominatorsConstantsGetNoGradientFromThem) {
-  // With a zero image gradient path closed (c starts at a constant), a bias acts through numerators alone;
-  // the golden gradients pin the values down. Here: the head's bias appears only in y, whose denominator is
-  // constant.
+  // The head's bias is live in the numerator y only; in the denominator it is a constant.
   auto network = small_densenet(2);
   network->eval();
   const Batch batch = random_batch(1, 24, 24, 2);
