@@ -113,15 +113,13 @@ build_launcher() {
     export GLOO_SOCKET_IFNAME=$interface
   fi
   [[ -z $rank_logs ]] || launcher+=(--output-filename "$rank_logs")
-  # mpirun gives ranks a terminal of its own making: without this a log file would fill with progress bars.
-  [[ -t 1 ]] || export TERM=dumb
   if [[ -n $host_list$host_file ]]; then
     # No password prompt that nobody sees, no endless wait for a host that is off.
     if [[ -z ${OMPI_MCA_plm_rsh_agent:-} ]]; then
       launcher+=(--mca plm_rsh_args "-o BatchMode=yes -o ConnectTimeout=$host_timeout")
     fi
     while read -r name; do
-      if [[ $name =~ ^(PATH|LD_LIBRARY_PATH|TERM|(ISNET|GLOO|NCCL|TORCH|OMP|GOMP|CUDA|HDF5)_.*)$ ]]; then variables+=("$name"); fi
+      if [[ $name =~ ^(PATH|LD_LIBRARY_PATH|(ISNET|GLOO|NCCL|TORCH|OMP|GOMP|CUDA|HDF5)_.*)$ ]]; then variables+=("$name"); fi
     done < <(compgen -e)
     for name in "${variables[@]}"; do
       [[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || usage_error "-x wants the name of a variable, got '$name'"
