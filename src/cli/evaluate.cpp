@@ -51,22 +51,6 @@ std::vector<std::string> splits_of(const OptionValues& options, const DataSet& d
   return names;
 }
 
-Loader loader_of(const std::shared_ptr<const SplitReader>& split, const OptionValues& options, bool shuffle,
-                 const Communicator& communicator) {
-  SamplerOptions sampling;
-  sampling.world = communicator.world_size();
-  sampling.rank = communicator.rank();
-  sampling.size = split->size();
-  sampling.batch_size = options.integer("batch-size");
-  sampling.shuffle = shuffle;
-  sampling.seed = static_cast<std::uint64_t>(options.integer("seed"));
-  sampling.last_batch = LastBatch::short_;
-  LoaderOptions loading;
-  loading.workers = static_cast<int>(options.integer("num-workers"));
-  loading.double_precision = precision_of(options) == at::kDouble;
-  return Loader(split, Sampler(sampling), loading);
-}
-
 Scores score(Network& network, Objective& objective, const std::shared_ptr<const SplitReader>& split,
              const DataSet& data, const OptionValues& options, const EvaluationPlace& place,
              const Communicator& communicator) {
@@ -95,8 +79,8 @@ Scores score(Network& network, Objective& objective, const std::shared_ptr<const
         scores.add(truth.data_ptr<std::int64_t>()[i], predicted.data_ptr<std::int64_t>()[i]);
     }
   };
-  Loader loader = loader_of(split, options, false, communicator);
-  evaluate(network, objective, loader, place, communicator, observe);
+  const auto loader = split_loader(split, options, false, communicator);
+  evaluate(network, objective, *loader, place, communicator, observe);
   std::vector<double> sums = scores.flat();
   communicator.all_reduce_sum(sums);
   scores.set_flat(sums);
@@ -107,8 +91,8 @@ int run(OptionValues& options, World& world) {
   const at::Device device = device_of(options, world.local_rank());
   const Communicator communicator(world, process_group_options(options, device.type()));
   if (!communicator.is_main()) log::configure({log::Level::warning, cat("rank ", communicator.rank(), ": ")});
-  const EvaluationPlace place{device, precision_of(options)};
-  TrainedModel model = load_trained_model(options, place.device, place.dtype);
+  TrainedModel model = load_trained_model(options, device);
+  const EvaluationPlace place{device, model.dtype};
   const auto objective = objectives().at(options.text("objective")).make(options);
   const auto splits = splits_of(options, *model.data);
 
@@ -122,8 +106,8 @@ int run(OptionValues& options, World& world) {
   ScoresBySplit scores = score_all();
   std::string text = summary_table(scores);
   if (const std::int64_t batches = options.integer("recompute-bn-statistics"); batches > 0) {
-    Loader loader = loader_of(model.data->split("train"), options, true, communicator);
-    recompute_bn_statistics(*model.network, loader, batches, 0, place, communicator);
+    const auto loader = split_loader(model.data->split("train"), options, true, communicator);
+    recompute_bn_statistics(*model.network, *loader, batches, 0, place, communicator);
     scores = score_all();
     text =
         cat("BN statistics as stored:\n", text, "\nBN statistics estimated anew:\n", summary_table(scores));

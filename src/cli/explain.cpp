@@ -130,8 +130,8 @@ class Explainer {
   Explainer(OptionValues& options)
       : options_(options),
         device_(device_of(options, 0)),
-        dtype_(precision_of(options)),
-        model_(load_trained_model(options, device_, dtype_)),
+        model_(load_trained_model(options, device_)),
+        dtype_(model_.dtype),
         split_(model_.data->split(options.text("split"))),
         selection_(heatmap_selections().at(options.text("heatmaps")).make(options)) {
     lrp_.form = options.text("lrp-form") == "flex" ? LrpForm::flex : LrpForm::block;
@@ -254,8 +254,8 @@ class Explainer {
 
   OptionValues& options_;
   at::Device device_;
-  at::ScalarType dtype_;
   TrainedModel model_;
+  at::ScalarType dtype_;
   std::shared_ptr<const SplitReader> split_;
   std::unique_ptr<HeatmapSelection> selection_;
   LrpOptions lrp_;

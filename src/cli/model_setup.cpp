@@ -13,6 +13,7 @@
 #include "model/lrp/selection.h"
 #include "model/weights.h"
 #include "trainer/checkpoint.h"
+#include "trainer/options.h"
 
 namespace isnet::cli {
 namespace {
@@ -53,6 +54,13 @@ StoredModel read_weights(const std::string& path) {
   for (const auto& [name, view] : file.tensors()) stored.tensors[name] = tensor_of(view);
   const auto found = file.metadata().find("isnet.options");
   if (found != file.metadata().end()) stored.description.options = found->second;
+  const auto names = file.metadata().find("isnet.class_names");
+  if (names != file.metadata().end()) {
+    const auto list = nlohmann::json::parse(names->second, nullptr, /*allow_exceptions=*/false);
+    if (!list.is_array())
+      fail(ErrorKind::checkpoint, path, ": its metadata isnet.class_names is no JSON list");
+    stored.description.class_names = list.get<std::vector<std::string>>();
+  }
   return stored;
 }
 
@@ -159,12 +167,12 @@ std::vector<OptionSpec> trained_model_options() {
       text_option("weights", "", "FILE", "weights (safetensors); with --network unless the file says it")};
 }
 
-TrainedModel load_trained_model(OptionValues& options, at::Device device, at::ScalarType dtype) {
+TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNeed need) {
   const bool from_checkpoint = options.has("checkpoint");
   if (from_checkpoint == options.has("weights"))
     fail(ErrorKind::usage, "one of --checkpoint and --weights is needed",
          from_checkpoint ? ", not both" : "");
-  if (!options.has("data")) fail(ErrorKind::usage, "--data: is required");
+  if (need == DataNeed::required && !options.has("data")) fail(ErrorKind::usage, "--data: is required");
   TrainedModel model;
   model.source = options.text(from_checkpoint ? "checkpoint" : "weights");
   const StoredModel stored = from_checkpoint ? read_checkpoint(model.source) : read_weights(model.source);
@@ -174,10 +182,39 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, at::Sc
   if (options.given("num-classes") && options.integer("num-classes") != classes)
     fail(ErrorKind::usage, "--num-classes: '", options.integer("num-classes"),
          "' is not allowed; the head of ", model.source, " has ", classes);
-  model.data = std::make_unique<DataSet>(options.text("data"), classes);
-  model.network = make_network(options, classes, device, dtype);
+  model.dtype = precision_of(options);
+  model.class_names = stored.description.class_names;
+  if (options.has("data")) {
+    model.data = std::make_unique<DataSet>(options.text("data"), classes);
+    if (model.class_names.empty()) model.class_names = model.data->description().class_names;
+  }
+  model.network = make_network(options, classes, device, model.dtype);
   load_weights(model.source, stored.tensors, *model.network);
   return model;
+}
+
+std::unique_ptr<Loader> split_loader(const std::shared_ptr<const SplitReader>& split,
+                                     const OptionValues& options, bool shuffle,
+                                     const Communicator& communicator) {
+  SamplerOptions sampling;
+  sampling.world = communicator.world_size();
+  sampling.rank = communicator.rank();
+  sampling.size = split->size();
+  sampling.batch_size = options.integer("batch-size");
+  sampling.shuffle = shuffle;
+  sampling.seed = static_cast<std::uint64_t>(options.integer("seed"));
+  sampling.last_batch = LastBatch::short_;
+  LoaderOptions loading;
+  loading.workers = static_cast<int>(options.integer("num-workers"));
+  loading.double_precision = precision_of(options) == at::kDouble;
+  return std::make_unique<Loader>(split, Sampler(sampling), loading);
+}
+
+std::map<std::string, std::string> weights_metadata(const OptionValues& options,
+                                                    const std::vector<std::string>& class_names) {
+  return {{"format", "pt"},
+          {"isnet.options", portable_options(options)},
+          {"isnet.class_names", nlohmann::json(class_names).dump()}};
 }
 
 }  // namespace isnet::cli

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,8 +11,10 @@
 
 #include "cli/command.h"
 #include "data/data_set.h"
+#include "data/loader.h"
 #include "model/network.h"
 #include "model/objectives/objective.h"
+#include "trainer/distributed/communicator.h"
 
 namespace isnet::cli {
 
@@ -46,11 +49,23 @@ struct ModelDescription {
 std::vector<OptionSpec> trained_model_options();
 struct TrainedModel {
   std::shared_ptr<Network> network;
-  std::unique_ptr<DataSet> data;
-  std::string source;  ///< the file's name
+  std::unique_ptr<DataSet> data;  ///< null where it was not asked for
+  at::ScalarType dtype = at::kFloat;
+  std::vector<std::string> class_names;  ///< stored with the model, else the data set's; may be empty
+  std::string source;                    ///< the file's name
 };
+enum class DataNeed { required, optional };
 /// Reads --checkpoint or --weights (options in it are adopted, the user's win), opens --data with as many
 /// classes as the head has, and loads the tensors. Errors: usage (neither or both given), checkpoint, data.
-TrainedModel load_trained_model(OptionValues& options, at::Device device, at::ScalarType dtype);
+TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNeed need = DataNeed::required);
+
+/// Reads a split in batches of --batch-size, each sample once, over all ranks.
+std::unique_ptr<Loader> split_loader(const std::shared_ptr<const SplitReader>& split,
+                                     const OptionValues& options, bool shuffle,
+                                     const Communicator& communicator);
+
+/// What goes into a weights file besides its tensors, so that it can be used without options.
+std::map<std::string, std::string> weights_metadata(const OptionValues& options,
+                                                    const std::vector<std::string>& class_names);
 
 }  // namespace isnet::cli

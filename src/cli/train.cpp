@@ -212,9 +212,7 @@ class Training {
     for (const auto& [name, tensor] : checkpoint.tensors)
       if (name.rfind("model.", 0) == 0) tensors[name.substr(6)] = tensor;
     safetensors::write(folder_.weights(), views_of(tensors),
-                       {{"format", "pt"},
-                        {"isnet.options", portable_options(options_)},
-                        {"isnet.class_names", nlohmann::json(data_->description().class_names).dump()}});
+                       weights_metadata(options_, data_->description().class_names));
     log::info(cat("weights of ", best.filename().string(), " written to ", folder_.weights().string()));
   }
 

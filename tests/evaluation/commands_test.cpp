@@ -1,5 +1,5 @@
-// `isnet evaluate` and `isnet explain` from outside: what a trained network leaves on the terminal and in
-// files.
+// `isnet evaluate`, `isnet explain` and `isnet export` from outside: what a trained network leaves on the
+// terminal and in files.
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
@@ -138,6 +138,30 @@ TEST_F(TrainedModel, IsExplainedByTheMapOfTheLabel) {
   const hdf5::File file = hdf5::File::open(path("label.h5"));
   EXPECT_THAT(file.dataset("heatmaps").shape(), ElementsAre(5, 1, 3, 32, 32));
   EXPECT_THAT(file.read<std::int64_t>("map_class").values, ElementsAre(0, 1, 2, 0, 1));
+}
+
+TEST_F(TrainedModel, IsExportedAsWeightsThatScoreLikeTheCheckpoint) {
+  const auto result =
+      run_isnet({"export", "--checkpoint", "run/checkpoints/last.ckpt", "--output", "exported.safetensors"});
+  ASSERT_EQ(result.status, 0) << result.output;
+  ASSERT_EQ(evaluate({"--output", "of-checkpoint"}).status, 0);
+  const auto scored = run_isnet(
+      {"evaluate", "--weights", "exported.safetensors", "--data", "data", "--output", "of-weights"});
+  ASSERT_EQ(scored.status, 0) << scored.output;
+  EXPECT_EQ(metrics("of-weights"), metrics("of-checkpoint"));
+}
+
+TEST_F(TrainedModel, IsExportedWithStatisticsEstimatedAnewWhereThereAreData) {
+  const std::vector<std::string> words{"export",   "--checkpoint",     "run/checkpoints/last.ckpt",
+                                       "--output", "anew.safetensors", "--recompute-bn-statistics",
+                                       "2"};
+  EXPECT_EQ(run_isnet(words).status, 2);
+  EXPECT_FALSE(std::filesystem::exists(path("anew.safetensors")));
+  auto with_data = words;
+  with_data.insert(with_data.end(), {"--data", "data"});
+  const auto result = run_isnet(with_data);
+  ASSERT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("re-estimated"));
 }
 
 TEST_F(TrainedModel, IsExplainedByOneProcessOnly) {
