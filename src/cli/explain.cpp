@@ -134,9 +134,7 @@ class Explainer {
         dtype_(model_.dtype),
         split_(model_.data->split(options.text("split"))),
         selection_(heatmap_selections().at(options.text("heatmaps")).make(options)) {
-    lrp_.form = options.text("lrp-form") == "flex" ? LrpForm::flex : LrpForm::block;
-    lrp_.epsilon = options.real("lrp-epsilon");
-    lrp_.first_layer = options.text("first-layer");
+    lrp_ = lrp_options(options);
     const std::int64_t limit = options.integer("limit");
     samples_ = limit > 0 ? std::min(limit, split_->size()) : split_->size();
   }

@@ -11,6 +11,15 @@ at::Tensor Operation::denominator(const Walk& walk, int node) const {
   return walk.output(node);
 }
 
+LrpOptions lrp_options(const OptionValues& values) {
+  LrpOptions options;
+  options.form = values.text("lrp-form") == "flex" ? LrpForm::flex : LrpForm::block;
+  options.epsilon = values.real("lrp-epsilon");
+  options.first_layer = values.text("first-layer");
+  first_layer_rules().at(options.first_layer);  // an unknown name is refused now
+  return options;
+}
+
 at::Tensor stabilized(const at::Tensor& z, double epsilon) {
   return at::where(z >= 0, z + epsilon, z - epsilon);
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/options.h"
 #include "model/lrp/tape.h"
 
 namespace isnet {
@@ -22,6 +23,9 @@ struct LrpOptions {
   double epsilon = 0.01;           ///< > 0
   std::string first_layer = "zb";  ///< name in first_layer_rules()
 };
+
+/// --lrp-form, --lrp-epsilon, --first-layer. Errors: usage (unknown rule).
+LrpOptions lrp_options(const OptionValues& values);
 
 /// Where the walk begins: M coefficients at the logits, B×M×K. `gated`: the logits' own gate is already in.
 struct LrpStart {

@@ -16,13 +16,9 @@ class IsnetObjective : public Objective {
   explicit IsnetObjective(const OptionValues& options)
       : weight_(options.real("heatmap-weight")),
         seed_(static_cast<std::uint64_t>(options.integer("seed"))),
+        lrp_(lrp_options(options)),
         selection_(heatmap_selections().at(options.text("heatmaps")).make(options)),
-        loss_(heatmap_losses().at(options.text("heatmap-loss")).make(options)) {
-    lrp_.form = options.text("lrp-form") == "flex" ? LrpForm::flex : LrpForm::block;
-    lrp_.epsilon = options.real("lrp-epsilon");
-    lrp_.first_layer = options.text("first-layer");
-    first_layer_rules().at(lrp_.first_layer);  // an unknown name is refused at start
-  }
+        loss_(heatmap_losses().at(options.text("heatmap-loss")).make(options)) {}
 
   bool needs_masks() const override { return true; }
 
