@@ -64,12 +64,16 @@ StoredModel read_weights(const std::string& path) {
   return stored;
 }
 
-// Rows of the classifying layer's weight.
+// Rows of the classifying layer's weight: DenseNet's classifier, ResNet's fc, the last of VGG's classifier.
 std::int64_t classes_of(const StoredModel& stored, const std::string& file) {
-  const auto head = stored.tensors.find("classifier.weight");
+  auto head = stored.tensors.find("classifier.weight");
+  if (head == stored.tensors.end()) head = stored.tensors.find("fc.weight");
+  for (int place = 0; head == stored.tensors.end() && place < 30; place += 3)
+    if (stored.tensors.count(cat("classifier.", place + 3, ".weight")) == 0)
+      head = stored.tensors.find(cat("classifier.", place, ".weight"));
   if (head == stored.tensors.end() || head->second.dim() != 2)
     fail(ErrorKind::checkpoint, file,
-         ": no tensor 'classifier.weight' of two dimensions: these are not weights of a known network");
+         ": no classifying layer ('classifier.weight', 'fc.weight', …): these are not weights of a known network");
   return head->second.size(0);
 }
 

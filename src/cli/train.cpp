@@ -112,7 +112,7 @@ class Training {
     const auto network =
         make_network(options_, options_.integer("num-classes"), device_, precision_of(options_));
     if (options_.has("weights")) {
-      const auto report = load_weights(options_.text("weights"), *network, {"classifier"});
+      const auto report = load_weights(options_.text("weights"), *network, {network->head_name()});
       if (!report.complete()) log::warning(cat(options_.text("weights"), ": ", report.text()));
     }
     std::shared_ptr<Objective> objective = objectives().at(options_.text("objective")).make(options_);

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "base/registry.h"
 #include "model/lrp/tape.h"
@@ -19,6 +20,9 @@ class Network : public torch::nn::Module {
 
   /// K.
   virtual std::int64_t num_classes() const = 0;
+
+  /// Name of the classifying layer, as in `fc.weight`: what changes with the number of classes.
+  virtual std::string head_name() const = 0;
 
   /// Moves parameters and buffers, and converts the floating ones (torch's to() converts counters too).
   void place(at::Device device, at::ScalarType dtype);

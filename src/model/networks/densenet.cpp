@@ -124,6 +124,7 @@ class DenseNet : public Network {
     return tape.linear(tape.dropout(pooled, dropout_), classifier_);
   }
   std::int64_t num_classes() const override { return classifier_->options.out_features(); }
+  std::string head_name() const override { return "classifier"; }
 
  private:
   std::shared_ptr<Features> features_;
@@ -154,11 +155,15 @@ const Registration<NetworkFactory> densenet(
     {"densenet",
      "DenseNet of any size, for tests and small data",
      {integer_option("growth-rate", "8", "densenet: channels that each layer adds", 1, 4096),
-      integers_option("blocks", "3,9,2", "densenet: layers in each dense block", 1),
+      integers_option("blocks", "",
+                      "densenet: layers in each dense block (default 3,9,2); resnet: blocks in each stage "
+                      "(default 2,2,2,2)",
+                      1),
       integer_option("init-features", "16", "densenet: channels of the first convolution", 1, 65536)},
      [](const OptionValues& options, std::int64_t num_classes) {
-       const DenseNetShape shape{options.integer("growth-rate"), options.integer("init-features"),
-                                 options.integers("blocks")};
+       const DenseNetShape shape{
+           options.integer("growth-rate"), options.integer("init-features"),
+           options.has("blocks") ? options.integers("blocks") : std::vector<std::int64_t>{3, 9, 2}};
        return std::make_shared<DenseNet>(shape, num_classes, options.real("dropout"));
      }});
 

@@ -52,6 +52,14 @@ Value Tape::concatenate(Value x, Value y) {
   return record(std::make_unique<Concatenation>(), {x.node, y.node}, at::cat({output(x), output(y)}, 1));
 }
 
+// In the block form the sum is a layer without biases, so its denominator is live. In the flex form only
+// ReLUs have gates, and theirs sees constants through the sum.
+at::Tensor Addition::denominator(const Walk& walk, int node) const {
+  if (walk.options().form == LrpForm::block) return walk.output(node);
+  const auto& inputs = walk.tape().node(node).inputs;
+  return walk.denominator(inputs[0]) + walk.denominator(inputs[1]);
+}
+
 // One gate for the sum, then the same coefficient to both branches.
 void Addition::relevance(Walk& walk, int node) const {
   const at::Tensor c = walk.gated(node);

@@ -104,6 +104,7 @@ class Addition : public Operation {
  public:
   std::string name() const override { return "addition"; }
   bool fuses_with_batch_norm() const override { return false; }
+  at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
 };
 
