@@ -181,8 +181,8 @@ class Explainer {
         options_.flag("train-statistics") ? BatchStatistics::batch : BatchStatistics::running;
     Tape tape(std::move(context));
     const Value out = model_.network->forward(tape, batch.images);
-    const Selected selected =
-        selection_->select(tape.output(out), batch, static_cast<std::uint64_t>(options_.integer("seed")));
+    const Selected selected = selection_->select(logits_of(tape, out, lrp_), batch,
+                                                 static_cast<std::uint64_t>(options_.integer("seed")));
     return {tape.output(out), relevance(tape, out, selected.start, lrp_), selected.classes};
   }
 

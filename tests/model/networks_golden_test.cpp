@@ -18,10 +18,18 @@ using namespace isnet::testing;
 struct Case {
   std::shared_ptr<Network> network;
   at::Tensor x, expected_y, expected_heatmaps;
-  at::Tensor classes;  // B×1; undefined: all
+  at::Tensor classes;      // B×1; undefined: all
+  bool selective = false;  // η of the lowest logit
   LrpOptions lrp;
   bool batch_statistics = false;
 };
+
+LrpStart selective_start(const Case& golden, const Logits& logits) {
+  auto options = model_options();
+  options.set("lrp-form", golden.lrp.form == LrpForm::flex ? "flex" : "block");
+  options.set("lrp-epsilon", exact(golden.lrp.epsilon));
+  return heatmap_selections().at("selective").make(options)->select(logits, Batch{}, 0).start;
+}
 
 Worst compare(const Case& golden, const hdf5::Group& group, const std::string& ignored_gradient = "") {
   Worst worst;
@@ -32,7 +40,8 @@ Worst compare(const Case& golden, const hdf5::Group& group, const std::string& i
   const Value out = golden.network->forward(tape, golden.x);
   const at::Tensor& y = tape.output(out);
   const LrpStart start =
-      golden.classes.defined()
+      golden.selective ? selective_start(golden, logits_of(tape, out, golden.lrp))
+      : golden.classes.defined()
           ? start_at(golden.classes, y)
           : LrpStart{at::eye(y.size(1), y.options()).expand({y.size(0), y.size(1), y.size(1)}), false};
   const at::Tensor heatmaps = relevance(tape, out, start, golden.lrp);
@@ -108,7 +117,9 @@ struct ResNetCase {
   LrpForm form;
 };
 
-void PrintTo(const ResNetCase& test, std::ostream* out) { *out << test.file << " " << test.group; }
+void PrintTo(const ResNetCase& test, std::ostream* out) {
+  *out << test.file << " " << test.group;
+}
 
 class ResNetGolden : public ::testing::TestWithParam<ResNetCase> {};
 
@@ -133,7 +144,8 @@ TEST_P(ResNetGolden, HeatmapsAndGradientsAreReached) {
   golden.lrp = {test.form, with_epsilon.attribute<double>("eps"),
                 group.attribute<std::int64_t>("Zb") ? "zb" : "epsilon"};
   golden.batch_statistics = std::string(test.file).find("train") != std::string::npos;
-  if (golden.expected_heatmaps.size(1) == 1) {
+  golden.selective = std::string(test.group) == "selective";
+  if (golden.expected_heatmaps.size(1) == 1 && !golden.selective) {
     const auto chosen = group.attribute_values<std::int64_t>("selected");
     golden.classes = at::tensor(chosen, at::dtype(at::kLong)).view({-1, 1});
   }
@@ -147,6 +159,9 @@ INSTANTIATE_TEST_SUITE_P(
     Cases, ResNetGolden,
     ::testing::Values(
         ResNetCase{"resnet_flex.h5", "original", "basic", "1,1,1,1", LrpForm::flex},
+        ResNetCase{"resnet_flex.h5", "selective", "basic", "1,1,1,1", LrpForm::flex},
+        ResNetCase{"resnet_flex_train.h5", "selective", "basic", "1,1,1,1", LrpForm::flex},
+        ResNetCase{"resnet_block.h5", "selective", "basic", "1,1,1,1", LrpForm::block},
         ResNetCase{"resnet_flex.h5", "original_noZb", "basic", "1,1,1,1", LrpForm::flex},
         ResNetCase{"resnet_flex.h5", "stochastic_fixed", "basic", "1,1,1,1", LrpForm::flex},
         ResNetCase{"resnet_flex.h5", "explain_label", "basic", "1,1,1,1", LrpForm::flex},
@@ -183,7 +198,8 @@ TEST_P(DenseNetFlexGolden, HeatmapsAndGradientsAreReached) {
   golden.lrp = {LrpForm::flex, file.attribute<double>("eps"),
                 group.attribute<std::int64_t>("Zb") ? "zb" : "epsilon"};
   golden.batch_statistics = std::string(GetParam().first).find("train") != std::string::npos;
-  if (golden.expected_heatmaps.size(1) == 1)
+  golden.selective = std::string(GetParam().second) == "selective";
+  if (golden.expected_heatmaps.size(1) == 1 && !golden.selective)
     golden.classes =
         at::tensor(group.attribute_values<std::int64_t>("selected"), at::dtype(at::kLong)).view({-1, 1});
   const Worst worst = compare(golden, group);
@@ -195,6 +211,8 @@ INSTANTIATE_TEST_SUITE_P(Cases, DenseNetFlexGolden,
                                            std::pair{"densenet_flex.h5", "original_noZb"},
                                            std::pair{"densenet_flex.h5", "stochastic_fixed"},
                                            std::pair{"densenet_flex.h5", "explain_label"},
+                                           std::pair{"densenet_flex.h5", "selective"},
+                                           std::pair{"densenet_flex_train.h5", "selective"},
                                            std::pair{"densenet_flex_train.h5", "original"}),
                          [](const auto& test) {
                            return std::string(test.param.second) +

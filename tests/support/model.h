@@ -18,7 +18,8 @@ namespace isnet::testing {
 /// Every option of networks, objectives and heatmap losses, at its default.
 inline OptionValues model_options() {
   std::vector<OptionSpec> specs{integer_option("seed", "0", "", 0), real_option("dropout", "0", "", 0, 1)};
-  for (const auto& more : {networks().options(), objectives().options(), heatmap_losses().options()})
+  for (const auto& more : {networks().options(), objectives().options(), heatmap_losses().options(),
+                           heatmap_selections().options()})
     specs.insert(specs.end(), more.begin(), more.end());
   return OptionValues(specs);
 }

@@ -23,8 +23,8 @@ struct Selected {
 class HeatmapSelection {
  public:
   virtual ~HeatmapSelection() = default;
-  /// logits: B×K. Draws depend on (seed, batch.epoch, sample id) only.
-  virtual Selected select(const at::Tensor& logits, const Batch& batch, std::uint64_t seed) const = 0;
+  /// Draws depend on (seed, batch.epoch, sample id) only.
+  virtual Selected select(const Logits& logits, const Batch& batch, std::uint64_t seed) const = 0;
 };
 
 using HeatmapSelectionFactory = std::function<std::unique_ptr<HeatmapSelection>(const OptionValues&)>;

@@ -69,6 +69,11 @@ at::Tensor Walk::scaled(const at::Tensor& coefficient, const at::Tensor& factor)
   return (by_map(coefficient) * factor.unsqueeze(1)).view(coefficient.sizes());
 }
 
+Logits logits_of(const Tape& tape, Value logits, const LrpOptions& options) {
+  const Walk walk(tape, options, 1);
+  return {tape.output(logits), walk.denominator(logits.node)};
+}
+
 namespace {
 
 // Readers of each node.

@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/options.h"
@@ -36,6 +37,16 @@ struct LrpStart {
 /// The heatmaps R: B×M×3×H×W, differentiable with respect to everything that the tape recorded live.
 /// Errors: usage when the tape holds something that the walk or the first layer's rule cannot pass.
 at::Tensor relevance(const Tape& tape, Value logits, const LrpStart& start, const LrpOptions& options);
+
+/// What a walk can start from: the logits, and the same with the head's bias constant, as denominators see
+/// them.
+struct Logits {
+  at::Tensor live, constant_bias;                                          ///< B×K
+  Logits(at::Tensor both) : live(both), constant_bias(std::move(both)) {}  ///< a head without a bias
+  Logits(at::Tensor live, at::Tensor constant_bias)
+      : live(std::move(live)), constant_bias(std::move(constant_bias)) {}
+};
+Logits logits_of(const Tape& tape, Value logits, const LrpOptions& options);
 
 /// z + ε·s(z), s(0) = +1.
 at::Tensor stabilized(const at::Tensor& z, double epsilon);

@@ -29,7 +29,7 @@ class IsnetObjective : public Objective {
     Tape tape(context_for(network, batch, seed_, /*recording=*/true));
     const Value out = network.forward(tape, batch.images);
     const at::Tensor& logits = tape.output(out);
-    const Selected selected = selection_->select(logits, batch, seed_);
+    const Selected selected = selection_->select(logits_of(tape, out, lrp_), batch, seed_);
     const at::Tensor heatmaps = relevance(tape, out, selected.start, lrp_);
     const at::Tensor classification = classification_loss(logits, batch.labels);
     const at::Tensor heatmap = loss_->compute(heatmaps, masks_of(batch, selected.classes), selected.classes);
