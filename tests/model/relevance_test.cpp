@@ -67,6 +67,27 @@ TEST(Relevance, IsConservedWithoutConstantsAndEpsilon) {
   }
 }
 
+class EveryFamily : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(EveryFamily, ConservesRelevanceWithoutConstantsAndEpsilon) {
+  torch::manual_seed(2);
+  auto options = model_options();
+  options.set("hidden", "16");
+  options.set("pool", "3,2");
+  const auto network = networks().at(GetParam()).make(options, 3);
+  network->place(at::kCPU, at::kDouble);
+  remove_constants(*network);
+  network->eval();
+  at::Tensor logits;
+  const at::Tensor maps =
+      heatmaps_of(*network, random_batch(1, 65, 70, 3), {LrpForm::block, 1e-12, "epsilon"}, &logits);
+  EXPECT_LE(relative_difference(maps.sum({2, 3, 4}), logits), 1e-6);
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, EveryFamily,
+                         ::testing::Values("densenet121", "resnet18", "resnet50", "vgg"),
+                         [](const auto& test) { return std::string(test.param); });
+
 TEST(Relevance, IsGradientTimesInputAsEpsilonVanishesInEvalMode) {
   auto network = small_densenet(2);
   network->eval();
