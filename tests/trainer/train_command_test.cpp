@@ -167,7 +167,7 @@ class Continued : public ::testing::TestWithParam<int> {
     return train(
         folder_ / "data", folder_ / output,
         "--growth-rate 4 --blocks 2,2 --init-features 8 --objective isnet --heatmaps stochastic "
-        "--dropout 0.3 --batch-size 4 --max-epochs 3 --optimizer adamw --lr 0.003 --lr-schedule cosine "
+        "--dropout 0.3 --batch-size 4 --max-epochs 6 --optimizer adamw --lr 0.003 --lr-schedule cosine "
         "--gradient-clip-val 1 --accumulate-grad-batches 2 --recompute-bn-statistics 2 "
         "--log-every-n-steps 1 --seed 7 " +
             more);
