@@ -41,17 +41,29 @@ std::vector<OptionGroup> train_options() {
 }
 
 // Options that a resumed run may not change: its checkpoint means nothing under others.
-constexpr const char* bound_options[] = {
-    "network",     "normalize", "growth-rate", "blocks",     "init-features",
-    "num-classes", "objective", "optimizer",   "batch-size", "accumulate-grad-batches",
-    "seed",        "shuffle",   "last-batch",  "precision",  "limit-train-batches"};
+std::vector<std::string> bound_options() {
+  std::vector<std::string> names{"network",
+                                 "normalize",
+                                 "num-classes",
+                                 "objective",
+                                 "optimizer",
+                                 "batch-size",
+                                 "accumulate-grad-batches",
+                                 "seed",
+                                 "shuffle",
+                                 "last-batch",
+                                 "precision",
+                                 "limit-train-batches"};
+  for (const auto& option : networks().options()) names.push_back(option.name);
+  return names;
+}
 
 void refuse_other_options(const OptionValues& options, const std::string& ini, const std::string& file) {
   OptionValues stored(options.specs());
   std::vector<std::string> names;
   for (const auto& spec : options.specs()) names.push_back(spec.name);
   adopt_options(stored, ini, names);
-  for (const char* name : bound_options) {
+  for (const std::string& name : bound_options()) {
     if (!options.known(name) || options.text(name) == stored.text(name)) continue;
     fail(ErrorKind::usage, "--", name, ": '", options.text(name), "' does not go with ", file,
          ", which was trained with '", stored.text(name),
