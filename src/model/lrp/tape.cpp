@@ -20,6 +20,10 @@ Value Tape::record(std::unique_ptr<Operation> operation, std::vector<int> inputs
   return {size() - 1};
 }
 
+void Tape::mark(Value x, std::string name) {
+  if (context_.recording) marks_.emplace_back(std::move(name), x.node);
+}
+
 Value Tape::input(const at::Tensor& images, const Normalization& normalization) {
   const auto per_channel = [&](const std::vector<double>& values) {
     at::Tensor tensor = at::tensor(values, at::dtype(at::kDouble)).to(images.options()).view({1, -1, 1, 1});

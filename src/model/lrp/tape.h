@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/lrp/operation.h"
@@ -70,6 +71,12 @@ class Tape {
   const at::Tensor& output(Value x) const { return node(x).output; }
   const TapeContext& context() const { return context_; }
 
+  /// Names an activation at which heatmaps can be asked for (relevance()): the output of a ReLU or a pool,
+  /// read by layers with weights, pools or sums. Names are the network's own, torchvision's where it has
+  /// them.
+  void mark(Value x, std::string name);
+  const std::vector<std::pair<std::string, int>>& marks() const { return marks_; }  ///< name and node
+
   /// A step of the forward pass.
   struct Node {
     std::unique_ptr<Operation> operation;
@@ -86,6 +93,7 @@ class Tape {
  private:
   TapeContext context_;
   std::vector<Node> nodes_;
+  std::vector<std::pair<std::string, int>> marks_;
   int dropout_layers_ = 0;
 };
 

@@ -84,9 +84,24 @@ std::vector<std::vector<int>> readers_of(const Tape& tape) {
   return readers;
 }
 
+int marked_node(const Tape& tape, const std::string& name) {
+  std::string possible;
+  for (const auto& [mark, node] : tape.marks()) {
+    if (mark == name) return node;
+    possible += (possible.empty() ? "" : ", ") + mark;
+  }
+  fail(ErrorKind::usage, "--supervised-layers: the network has no layer '", name,
+       "'; possible: ", possible.empty() ? "none, it names no layers" : possible);
+}
+
 }  // namespace
 
 at::Tensor relevance(const Tape& tape, Value logits, const LrpStart& start, const LrpOptions& options) {
+  return relevance(tape, logits, start, options, {}).pixels;
+}
+
+Heatmaps relevance(const Tape& tape, Value logits, const LrpStart& start, const LrpOptions& options,
+                   const std::vector<std::string>& layers) {
   if (!tape.context().recording)
     fail(ErrorKind::internal, "relevance is asked of a tape that did not record");
   const auto& c = start.coefficients;
@@ -95,10 +110,17 @@ at::Tensor relevance(const Tape& tape, Value logits, const LrpStart& start, cons
 
   const auto rule = first_layer_rules().at(options.first_layer).make();
   const auto first_layers = rule ? find_first_layers(tape, readers_of(tape)) : std::vector<FirstLayer>{};
-  at::Tensor heatmap;
+  Heatmaps heatmaps;
+  at::Tensor& heatmap = heatmaps.pixels;
   const auto add = [&](const at::Tensor& part) { heatmap = heatmap.defined() ? heatmap + part : part; };
+  std::vector<int> marked;
+  for (const auto& name : layers) marked.push_back(marked_node(tape, name));
+  heatmaps.hidden.resize(layers.size());
   for (int index = logits.node; index >= 0; --index) {
     if (!walk.reached(index)) continue;
+    for (std::size_t i = 0; i < marked.size(); ++i)
+      if (marked[i] == index)
+        heatmaps.hidden[i] = walk.by_map(walk.scaled(walk.total(index), walk.output(index)));
     const FirstLayer* first = nullptr;
     for (const auto& layer : first_layers)
       if (layer.tail == index) first = &layer;
@@ -111,7 +133,7 @@ at::Tensor relevance(const Tape& tape, Value logits, const LrpStart& start, cons
   }
   if (!heatmap.defined())
     fail(ErrorKind::usage, "no relevance reaches the pixels: the network does not read them");
-  return heatmap;
+  return heatmaps;
 }
 
 }  // namespace isnet

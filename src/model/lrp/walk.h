@@ -38,6 +38,16 @@ struct LrpStart {
 /// Errors: usage when the tape holds something that the walk or the first layer's rule cannot pass.
 at::Tensor relevance(const Tape& tape, Value logits, const LrpStart& start, const LrpOptions& options);
 
+/// Heatmaps at the pixels, B×M×3×H×W, and R = a ⊙ c at hidden layers, B×M×F×h×w each.
+struct Heatmaps {
+  at::Tensor pixels;
+  std::vector<at::Tensor> hidden;
+};
+/// The same, at marks of the tape too (Tape::mark). Errors: usage, also for a name without a mark, with the
+/// names that there are.
+Heatmaps relevance(const Tape& tape, Value logits, const LrpStart& start, const LrpOptions& options,
+                   const std::vector<std::string>& layers);
+
 /// What a walk can start from: the logits, and the same with the head's bias constant, as denominators see
 /// them.
 struct Logits {

@@ -61,9 +61,10 @@ struct Transition : torch::nn::Module {
   Transition(std::int64_t in, std::int64_t out)
       : norm(register_module("norm", torch::nn::BatchNorm2d(in))),
         conv(register_module("conv", convolution(in, out, 1))) {}
-  Value forward(Tape& tape, Value x) {
-    x = tape.convolution(tape.relu(tape.batch_norm(x, norm)), conv);
-    return tape.average_pool(tape.relu(x), 2, 2);
+  Value forward(Tape& tape, Value x, const std::string& name) {
+    x = tape.relu(tape.batch_norm(x, norm));
+    tape.mark(x, name + ".relu");
+    return tape.average_pool(tape.relu(tape.convolution(x, conv)), 2, 2);
   }
   torch::nn::BatchNorm2d norm;
   torch::nn::Conv2d conv;
@@ -92,9 +93,11 @@ struct Features : torch::nn::Module {
     x = tape.max_pool(tape.relu(tape.batch_norm(tape.convolution(x, conv0), norm0)), 3, 2, 1);
     for (std::size_t i = 0; i < blocks.size(); ++i) {
       x = blocks[i]->forward(tape, x);
-      if (i < transitions.size()) x = transitions[i]->forward(tape, x);
+      if (i < transitions.size()) x = transitions[i]->forward(tape, x, cat("features.transition", i + 1));
     }
-    return tape.relu(tape.batch_norm(x, norm5));
+    x = tape.relu(tape.batch_norm(x, norm5));
+    tape.mark(x, "features.fReLU");
+    return x;
   }
 
   torch::nn::Conv2d conv0;

@@ -87,6 +87,7 @@ class ResNet : public Network {
             cat(i), std::make_shared<ResidualBlock>(shape.kind, channels, shape.widths[stage], stride)));
         channels = shape.widths[stage] * shape.expansion();
       }
+      stage_ends_.push_back(blocks_.size());
     }
     fc_ = register_module("fc", torch::nn::Linear(channels, num_classes));
     torch::nn::init::constant_(fc_->bias, 0);
@@ -95,7 +96,11 @@ class ResNet : public Network {
   Value forward(Tape& tape, const at::Tensor& images) override {
     Value x = tape.relu(stem_.forward(tape, tape.input(images, normalization)));
     x = tape.max_pool(x, 3, 2, 1);
-    for (const auto& block : blocks_) x = block->forward(tape, x);
+    std::size_t done = 0;
+    for (std::size_t stage = 0; stage < stage_ends_.size(); ++stage) {
+      while (done < stage_ends_[stage]) x = blocks_[done++]->forward(tape, x);
+      tape.mark(x, cat("layer", stage + 1));
+    }
     return tape.linear(tape.dropout(tape.flatten(tape.adaptive_average_pool(x, 1, 1)), dropout_), fc_);
   }
   std::int64_t num_classes() const override { return fc_->options.out_features(); }
@@ -104,6 +109,7 @@ class ResNet : public Network {
  private:
   Normalized stem_;
   std::vector<std::shared_ptr<ResidualBlock>> blocks_;
+  std::vector<std::size_t> stage_ends_;  // blocks up to the end of each stage
   torch::nn::Linear fc_{nullptr};
   double dropout_;
 };

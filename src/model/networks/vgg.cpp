@@ -53,7 +53,7 @@ class Vgg : public Network {
 
   Value forward(Tape& tape, const at::Tensor& images) override {
     Value x = tape.input(images, normalization);
-    std::size_t next = 0;
+    std::size_t next = 0, place = 0;  // of a layer among `features`
     for (const std::int64_t layer : shape_.layers) {
       if (layer == pool_marker) {
         const auto& map = tape.output(x);
@@ -61,11 +61,13 @@ class Vgg : public Network {
           fail(ErrorKind::usage, "images of ", images.size(2), "×", images.size(3),
                " pixels are too small for the pools of this VGG; use fewer of them, or larger images");
         x = tape.max_pool(x, 2, 2, 0);
+        tape.mark(x, cat("features.", place++));
         continue;
       }
       x = tape.convolution(x, convolutions_[next]);
       if (shape_.batch_norm) x = tape.batch_norm(x, norms_[next]);
       x = tape.relu(x);
+      place += shape_.batch_norm ? 3 : 2;
       ++next;
     }
     x = tape.flatten(tape.adaptive_average_pool(x, shape_.pool_height, shape_.pool_width));
