@@ -34,9 +34,11 @@ std::size_t element_size(const std::string& dtype) {
   return 0;
 }
 
-File::File(const std::filesystem::path& path) : content_(read_file(path)) {
+File::File(const std::filesystem::path& path) : File(read_file(path), path.string()) {}
+
+File::File(std::string content, const std::string& source) : content_(std::move(content)) {
   const auto broken = [&](const auto&... what) {
-    fail(ErrorKind::checkpoint, path.string(), ": not a valid safetensors file: ", what...,
+    fail(ErrorKind::checkpoint, source, ": not a valid safetensors file: ", what...,
          " (the file is damaged or incomplete: use another one)");
   };
   if (content_.size() < 8) broken("it has ", content_.size(), " bytes, the header's length alone takes 8");

@@ -27,6 +27,8 @@ class File {
   /// Reads and checks: header inside the file, valid JSON, known dtypes, sizes equal to shapes, no holes, no
   /// overlaps, nothing after the end. Errors: checkpoint (file, place, what is wrong), runtime (reading).
   explicit File(const std::filesystem::path& path);
+  /// The same of a file that was read already; `source` is its name for messages.
+  File(std::string content, const std::string& source);
 
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }

@@ -32,10 +32,11 @@ OptionSpec normalize_option() {
   return spec;
 }
 
-// Tensors under plain names, and what was stored with them.
+// A network's tensors, and what was stored with them.
 struct StoredModel {
   NamedTensors tensors;
   ModelDescription description;
+  std::vector<std::string> notes;
 };
 
 StoredModel read_checkpoint(const std::string& file) {
@@ -48,14 +49,13 @@ StoredModel read_checkpoint(const std::string& file) {
   return stored;
 }
 
-StoredModel read_weights(const std::string& path) {
-  const safetensors::File file(path);
-  StoredModel stored;
-  for (const auto& [name, view] : file.tensors()) stored.tensors[name] = tensor_of(view);
-  const auto found = file.metadata().find("isnet.options");
-  if (found != file.metadata().end()) stored.description.options = found->second;
-  const auto names = file.metadata().find("isnet.class_names");
-  if (names != file.metadata().end()) {
+StoredModel read_model(const std::string& path) {
+  StoredWeights weights = read_weights(path);
+  StoredModel stored{std::move(weights.tensors), {}, std::move(weights.notes)};
+  const auto found = weights.metadata.find("isnet.options");
+  if (found != weights.metadata.end()) stored.description.options = found->second;
+  const auto names = weights.metadata.find("isnet.class_names");
+  if (names != weights.metadata.end()) {
     const auto list = nlohmann::json::parse(names->second, nullptr, /*allow_exceptions=*/false);
     if (!list.is_array())
       fail(ErrorKind::checkpoint, path, ": its metadata isnet.class_names is no JSON list");
@@ -73,7 +73,8 @@ std::int64_t classes_of(const StoredModel& stored, const std::string& file) {
       head = stored.tensors.find(cat("classifier.", place, ".weight"));
   if (head == stored.tensors.end() || head->second.dim() != 2)
     fail(ErrorKind::checkpoint, file,
-         ": no classifying layer ('classifier.weight', 'fc.weight', …): these are not weights of a known network");
+         ": no classifying layer ('classifier.weight', 'fc.weight', …): these are not weights of a known "
+         "network");
   return head->second.size(0);
 }
 
@@ -165,10 +166,19 @@ std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t 
   return network;
 }
 
+void announce_weights(const std::string& source, const WeightsReport& report) {
+  for (const auto& note : report.notes) log::info(cat(source, ": ", note));
+  if (report.complete()) return;
+  if (report.lacks_only_counters())
+    log::info(cat(source, ": counters of batch norms (num_batches_tracked) are missing; they count from 0"));
+  else
+    log::warning(cat(source, ": the head keeps the values that it was made with; ", report.text()));
+}
+
 std::vector<OptionSpec> trained_model_options() {
-  return {
-      text_option("checkpoint", "", "FILE", "checkpoint of a training; its options are taken over"),
-      text_option("weights", "", "FILE", "weights (safetensors); with --network unless the file says it")};
+  return {text_option("checkpoint", "", "FILE", "checkpoint of a training; its options are taken over"),
+          text_option("weights", "", "FILE",
+                      "weights (.safetensors, or .pth of Python); with --network unless the file says it")};
 }
 
 TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNeed need) {
@@ -179,7 +189,7 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNe
   if (need == DataNeed::required && !options.has("data")) fail(ErrorKind::usage, "--data: is required");
   TrainedModel model;
   model.source = options.text(from_checkpoint ? "checkpoint" : "weights");
-  const StoredModel stored = from_checkpoint ? read_checkpoint(model.source) : read_weights(model.source);
+  const StoredModel stored = from_checkpoint ? read_checkpoint(model.source) : read_model(model.source);
   adopt_options(options, stored.description.options, model_option_names());
   settle_defaults(options);
   const std::int64_t classes = classes_of(stored, model.source);
@@ -193,7 +203,9 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNe
     if (model.class_names.empty()) model.class_names = model.data->description().class_names;
   }
   model.network = make_network(options, classes, device, model.dtype);
-  load_weights(model.source, stored.tensors, *model.network);
+  WeightsReport report = load_weights(model.source, stored.tensors, *model.network);
+  report.notes = stored.notes;
+  announce_weights(model.source, report);
   return model;
 }
 

@@ -14,6 +14,7 @@
 #include "data/loader.h"
 #include "model/network.h"
 #include "model/objectives/objective.h"
+#include "model/weights.h"
 #include "trainer/distributed/communicator.h"
 
 namespace isnet::cli {
@@ -44,6 +45,9 @@ struct ModelDescription {
   std::string options;  ///< ini
   std::vector<std::string> class_names;
 };
+
+/// Says how weights were understood, and what of them does not fit. A report that load_weights accepted.
+void announce_weights(const std::string& source, const WeightsReport& report);
 
 /// --checkpoint, --weights: a trained network, and the data set that fits it.
 std::vector<OptionSpec> trained_model_options();

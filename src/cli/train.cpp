@@ -30,7 +30,8 @@ std::vector<OptionGroup> train_options() {
                      text_option("resume", "", "last|FILE",
                                  "go on from the newest valid checkpoint of --output, or from this one"),
                      flag_option("overwrite", "replace the run that --output holds"),
-                     text_option("weights", "", "FILE", "start from these weights (safetensors)")},
+                     text_option("weights", "", "FILE",
+                                 "start from these weights (.safetensors, or .pth of Python)")},
                     {}});
   for (auto& group : model_option_groups()) groups.push_back(std::move(group));
   groups.push_back({"Optimiser", optimizer_options(), {}});
@@ -124,8 +125,8 @@ class Training {
     const auto network =
         make_network(options_, options_.integer("num-classes"), device_, precision_of(options_));
     if (options_.has("weights")) {
-      const auto report = load_weights(options_.text("weights"), *network, {network->head_name()});
-      if (!report.complete()) log::warning(cat(options_.text("weights"), ": ", report.text()));
+      const std::string& file = options_.text("weights");
+      announce_weights(file, load_weights(file, *network, {network->head_name()}));
     }
     std::shared_ptr<Objective> objective = objectives().at(options_.text("objective")).make(options_);
     if (objective->needs_masks() && train_->layout().mask_channels == 0)

@@ -3,9 +3,14 @@
 #include <ATen/ATen.h>
 #include <torch/nn/module.h>
 
+#include <algorithm>
 #include <cstring>
+#include <functional>
+#include <regex>
 
 #include "base/error.h"
+#include "base/files.h"
+#include "model/pickle/state_dictionary.h"
 
 namespace isnet {
 namespace {
@@ -44,6 +49,39 @@ bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
+bool is_counter(const std::string& name) {
+  return ends_with(name, "num_batches_tracked");
+}
+
+// Under another name, whole or not at all: two names must not become one.
+void rename(NamedTensors& tensors, const std::function<std::string(const std::string&)>& renamed) {
+  NamedTensors result;
+  for (auto& [name, tensor] : tensors) result.emplace(renamed(name), tensor);
+  if (result.size() == tensors.size()) tensors = std::move(result);
+}
+
+void make_names_plain(StoredWeights& stored) {
+  for (bool found = true; found;) {
+    found = false;
+    for (const std::string prefix : {"module.", "model.", "_orig_mod."}) {
+      const bool common = !stored.tensors.empty() &&
+                          std::all_of(stored.tensors.begin(), stored.tensors.end(), [&](const auto& entry) {
+                            return entry.first.size() > prefix.size() && entry.first.rfind(prefix, 0) == 0;
+                          });
+      if (!common) continue;
+      rename(stored.tensors, [&](const std::string& name) { return name.substr(prefix.size()); });
+      stored.notes.push_back(cat("the prefix '", prefix, "' of all names is dropped"));
+      found = true;
+    }
+  }
+  static const std::regex old_layer(R"((.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*))");
+  const auto is_old = [](const auto& entry) { return std::regex_match(entry.first, old_layer); };
+  const auto old = std::count_if(stored.tensors.begin(), stored.tensors.end(), is_old);
+  if (old == 0) return;
+  rename(stored.tensors, [](const std::string& name) { return std::regex_replace(name, old_layer, "$1$2"); });
+  stored.notes.push_back(cat(old, " names of dense layers are torchvision's old ones (norm.1 for norm1)"));
+}
+
 WeightsReport compare(const NamedTensors& stored, const NamedTensors& wanted) {
   WeightsReport report;
   for (const auto& [name, tensor] : wanted) {
@@ -66,7 +104,7 @@ WeightsReport objections(const WeightsReport& report, const LoadWeightsOptions& 
   };
   WeightsReport result;
   for (const auto& name : report.missing)
-    if (!in_head(name) && !ends_with(name, "num_batches_tracked")) result.missing.push_back(name);
+    if (!in_head(name) && !is_counter(name)) result.missing.push_back(name);
   for (const auto& name : report.superfluous)
     if (!in_head(name)) result.superfluous.push_back(name);
   for (const auto& text : report.mis_shaped)
@@ -133,19 +171,39 @@ std::string WeightsReport::text() const {
   return text;
 }
 
-WeightsReport load_weights(const std::filesystem::path& path, torch::nn::Module& module,
-                           const LoadWeightsOptions& options) {
-  const safetensors::File file(path);
-  NamedTensors tensors;
-  for (const auto& [name, view] : file.tensors()) {
-    try {
-      tensors[name] = tensor_of(view);
-    } catch (const Error& e) {
-      fail(e.kind(), path.string(), ": tensor '", name, "': ", e.what());
+bool WeightsReport::lacks_only_counters() const {
+  return superfluous.empty() && mis_shaped.empty() && std::all_of(missing.begin(), missing.end(), is_counter);
+}
+
+StoredWeights read_weights(const std::filesystem::path& path) {
+  StoredWeights stored;
+  std::string content = read_file(path);
+  if (is_of_torch_save(content)) {
+    StateDictionary dictionary = read_state_dictionary(content, path.string());
+    stored.tensors = std::move(dictionary.tensors);
+    if (!dictionary.key.empty())
+      stored.notes.push_back(cat("the weights are those under '", dictionary.key, "'"));
+  } else {
+    const safetensors::File file(std::move(content), path.string());
+    stored.metadata = file.metadata();
+    for (const auto& [name, view] : file.tensors()) {
+      try {
+        stored.tensors[name] = tensor_of(view);
+      } catch (const Error& e) {
+        fail(e.kind(), path.string(), ": tensor '", name, "': ", e.what());
+      }
     }
   }
-  WeightsReport report = load_weights(path.string(), tensors, module, options);
-  report.metadata = file.metadata();
+  if (stored.metadata.count("isnet.options") == 0) make_names_plain(stored);
+  return stored;
+}
+
+WeightsReport load_weights(const std::filesystem::path& path, torch::nn::Module& module,
+                           const LoadWeightsOptions& options) {
+  StoredWeights stored = read_weights(path);
+  WeightsReport report = load_weights(path.string(), stored.tensors, module, options);
+  report.metadata = std::move(stored.metadata);
+  report.notes = std::move(stored.notes);
   return report;
 }
 

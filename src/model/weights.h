@@ -1,5 +1,5 @@
-// Weights of a network as safetensors files, by the names that torchvision gives parameters and buffers, so
-// that Python reads and writes them without us.
+// Weights of a network in files, by the names that torchvision gives parameters and buffers, so that Python
+// reads and writes them without us: safetensors, and what Python's torch.save writes.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -38,6 +38,20 @@ at::Tensor tensor_of(const safetensors::TensorView& view);
 void save_weights(const std::filesystem::path& path, const torch::nn::Module& module,
                   const std::map<std::string, std::string>& metadata = {});
 
+/// Weights as a file holds them.
+struct StoredWeights {
+  NamedTensors tensors;
+  std::map<std::string, std::string> metadata;  ///< of a safetensors file
+  std::vector<std::string> notes;               ///< how the file was understood, for people; empty: as it is
+};
+
+/// Reads a safetensors file, or a state dictionary of Python's torch.save (pickle/state_dictionary.h). Names
+/// of files that isnet did not write are made plain: prefixes that all have in common (`module.`, `model.`,
+/// `_orig_mod.`: wrappers of Python) are dropped, and torchvision's old names of DenseNet layers
+/// (`denselayer1.norm.1`) become those of today (`denselayer1.norm1`). Errors: checkpoint (file, place, what
+/// is wrong), runtime (reading).
+StoredWeights read_weights(const std::filesystem::path& path);
+
 struct LoadWeightsOptions {
   /// Name of the classifying layer (`classifier`, `fc`): its tensors may be missing or of another shape, and
   /// keep their values then. Empty: every tensor has to fit.
@@ -50,9 +64,12 @@ struct WeightsReport {
   std::vector<std::string> superfluous;         ///< in the file, not in the module
   std::vector<std::string> mis_shaped;          ///< in both: "name: 10×64 in the file, 4×64 in the network"
   std::map<std::string, std::string> metadata;  ///< of the file
+  std::vector<std::string> notes;               ///< how the file was understood (StoredWeights)
 
   bool complete() const { return missing.empty() && superfluous.empty() && mis_shaped.empty(); }
   std::string text() const;
+  /// Whether nothing is amiss but counters of batch norms (`num_batches_tracked`), which change no result.
+  bool lacks_only_counters() const;
 };
 
 /// Copies the file's tensors into the module, converting between floating types. Nothing is changed when

@@ -4,11 +4,9 @@
 #include <gmock/gmock.h>
 #include <torch/nn.h>
 
-#include <fstream>
-
 #include "base/error.h"
 #include "base/files.h"
-#include "support/ranks.h"
+#include "support/python.h"
 #include "support/temporary_folder.h"
 
 namespace isnet {
@@ -16,6 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::python;
 using testing::TemporaryFolder;
 
 struct Classifier : torch::nn::Module {
@@ -46,12 +45,6 @@ std::string refusal(const std::filesystem::path& path, torch::nn::Module& module
     return e.what();
   }
   return "accepted";
-}
-
-testing::ProgramResult python(const TemporaryFolder& folder, const std::string& program) {
-  std::ofstream(folder / "program.py") << program;
-  return testing::run_program({ISNET_PYTHON, (folder / "program.py").string(), folder.path().string()},
-                              {.timeout = std::chrono::seconds(120)});
 }
 
 TEST(Weights, AreReadBackBitByBitWithTheirMetadata) {
