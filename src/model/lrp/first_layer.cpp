@@ -29,6 +29,17 @@ FirstLayer follow(const Tape& tape, const std::vector<std::vector<int>>& readers
   return layer;
 }
 
+// The coefficient at the layer's end. Where a ReLU or a batch norm is only one of several readers of the
+// convolution, the layer has no end of its own at which its relevance is known.
+at::Tensor arriving(const Walk& walk, const FirstLayer& layer) {
+  if (!is<Relu>(walk.tape(), layer.tail) && !is<BatchNormRelu>(walk.tape(), layer.tail) &&
+      walk.arrived(layer.tail, Walk::Gate::applied).defined())
+    fail(ErrorKind::usage, "the ", walk.tape().node(layer.tail).operation->name(),
+         " behind the pixels is read by several layers, a batch norm or a ReLU among them, for which only "
+         "--first-layer epsilon is defined");
+  return walk.total(layer.tail);
+}
+
 // The convolution and its fused batch norm: w' = γ/σ·w (live), b' (constant but for γ).
 struct FusedWeights {
   at::Tensor weight, bias;
@@ -67,7 +78,7 @@ class BoundedPixels : public FirstLayerRule {
     bound(input.high, weight.clamp_max(0), bias.clamp_max(0));
 
     const at::Tensor share =
-        walk.scaled(walk.total(layer.tail), walk.output(layer.tail) / stabilized(z, walk.options().epsilon));
+        walk.scaled(arriving(walk, layer), walk.output(layer.tail) / stabilized(z, walk.options().epsilon));
     // All weights in one transposed convolution; then each part times its pixels or bounds, and their sum.
     const at::Tensor parts = conv.transpose(share, at::cat(weights, 1), x.size(2), x.size(3));
     const at::Tensor products = walk.by_map(walk.scaled(parts, at::cat(pixels, 1)));
@@ -85,7 +96,7 @@ class SquaredWeights : public FirstLayerRule {
     const at::Tensor sums =
         conv.forward(at::ones({1, x.size(1), x.size(2), x.size(3)}, x.options()), squares);
     const at::Tensor nonzero = at::where(sums > 0, sums, at::ones_like(sums));
-    const at::Tensor share = walk.scaled(walk.total(layer.tail), walk.output(layer.tail) / nonzero);
+    const at::Tensor share = walk.scaled(arriving(walk, layer), walk.output(layer.tail) / nonzero);
     return walk.by_map(conv.transpose(share, squares, x.size(2), x.size(3)));
   }
 };
@@ -117,8 +128,8 @@ std::vector<FirstLayer> find_first_layers(const Tape& tape, const std::vector<st
     for (const int reader : readers[static_cast<std::size_t>(index)]) {
       const auto* conv = dynamic_cast<const Convolution*>(tape.node(reader).operation.get());
       if (!conv || conv->groups != 1)
-        fail(ErrorKind::usage, "the pixels are read by a ", tape.node(reader).operation->name(),
-             ", for which only --first-layer epsilon is defined");
+        fail(ErrorKind::usage, "the pixels are read by a ", tape.node(reader).operation->name(), " (",
+             tape.place(reader), "), for which only --first-layer epsilon is defined");
       layers.push_back(follow(tape, readers, index, reader));
     }
   }

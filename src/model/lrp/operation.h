@@ -7,9 +7,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
+#include <utility>
 
 namespace isnet {
 
+class Tape;
 class Walk;
 
 /// One kind of layer. Objects hold what one forward pass of one layer left behind.
@@ -20,6 +22,9 @@ class Operation {
   /// For messages: "convolution", "batch norm", …
   virtual std::string name() const = 0;
 
+  /// The output of a step that was deferred. Errors: internal (this kind never is).
+  virtual at::Tensor compute(const Tape& tape, int node) const;
+
   /// The output as denominators see it: the same value, but biases and batch statistics are constants for
   /// autograd. Without biases that is the output itself.
   virtual at::Tensor denominator(const Walk& walk, int node) const;
@@ -28,8 +33,24 @@ class Operation {
   /// layers, pools). Otherwise both have their own gate.
   virtual bool fuses_with_batch_norm() const { return true; }
 
+  /// Whether relevance can pass. A network with an operation that has no rule is trained as a classifier
+  /// only.
+  virtual bool has_rule() const { return true; }
+
   /// Takes the coefficient at this node's output and hands it on to the inputs (Walk::pass).
   virtual void relevance(Walk& walk, int node) const = 0;
+};
+
+/// A step without a rule: what Tape::record makes of a missing operation. `name` as in Operation::name.
+class WithoutRule : public Operation {
+ public:
+  explicit WithoutRule(std::string name) : name_(std::move(name)) {}
+  std::string name() const override { return name_; }
+  bool has_rule() const override { return false; }
+  void relevance(Walk&, int) const override {}
+
+ private:
+  std::string name_;
 };
 
 }  // namespace isnet

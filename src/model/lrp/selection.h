@@ -25,6 +25,9 @@ class HeatmapSelection {
   virtual ~HeatmapSelection() = default;
   /// Draws depend on (seed, batch.epoch, sample id) only.
   virtual Selected select(const Logits& logits, const Batch& batch, std::uint64_t seed) const = 0;
+  /// How many kinds of maps there are: equal numbers of each, one kind behind the other, with cuts of its own
+  /// (--cut, --tune-cut).
+  virtual int groups() const { return 1; }
 };
 
 using HeatmapSelectionFactory = std::function<std::unique_ptr<HeatmapSelection>(const OptionValues&)>;

@@ -15,13 +15,76 @@ bool Normalization::identity() const {
 }
 
 Value Tape::record(std::unique_ptr<Operation> operation, std::vector<int> inputs, at::Tensor output) {
-  if (!context_.recording) operation.reset();
+  if (!context_.recording)
+    operation.reset();
+  else if (!operation)
+    operation = std::make_unique<WithoutRule>("operation without a name");
   nodes_.push_back({std::move(operation), std::move(inputs), std::move(output)});
   return {size() - 1};
 }
 
+namespace {
+
+// Name of the layer that has this weight; "" where it is unknown.
+std::string layer_of(const at::Tensor& weight, const torch::nn::Module* network) {
+  if (!network || !weight.defined()) return "";
+  for (const auto& entry : network->named_parameters())
+    if (entry.value().is_same(weight)) return entry.key().substr(0, entry.key().rfind('.'));
+  return "";
+}
+
+}  // namespace
+
+std::string Tape::place(int node) const {
+  std::string relation = "layer ";
+  for (int at = node; at >= 0; at = nodes_[static_cast<std::size_t>(at)].inputs.front()) {
+    const auto& [operation, inputs, output] = nodes_[static_cast<std::size_t>(at)];
+    const auto* conv = dynamic_cast<const Convolution*>(operation.get());
+    const auto* norm = dynamic_cast<const BatchNorm*>(operation.get());
+    const auto* linear = dynamic_cast<const Linear*>(operation.get());
+    const std::string name = layer_of(conv     ? conv->weight
+                                      : norm   ? norm->layer.weight
+                                      : linear ? linear->weight
+                                               : at::Tensor(),
+                                      context_.network);
+    if (!name.empty()) return relation + name;
+    if (inputs.empty()) break;
+    relation = "behind layer ";
+  }
+  return cat("step ", node, " of the forward pass");
+}
+
 void Tape::mark(Value x, std::string name) {
   if (context_.recording) marks_.emplace_back(std::move(name), x.node);
+}
+
+// A deferred step keeps its operation, recording or not: it has to be computed later.
+Value Tape::defer(std::unique_ptr<Operation> operation, std::vector<int> inputs) {
+  nodes_.push_back({std::move(operation), std::move(inputs), {}});
+  return {size() - 1};
+}
+
+const at::Tensor& Tape::output(Value x) const {
+  const Node& step = node(x);
+  if (!step.output.defined()) step.output = step.operation->compute(*this, x.node);
+  return step.output;
+}
+
+std::vector<int> Tape::parts(int index) const {
+  const auto* concatenation = dynamic_cast<const Concatenation*>(node(index).operation.get());
+  return concatenation && !node(index).output.defined() ? concatenation->parts : std::vector<int>{index};
+}
+
+fused::Moments Tape::moments(int index) {
+  std::vector<at::Tensor> means, variances;
+  for (const int part : parts(index)) {
+    auto found = moments_.find(part);
+    if (found == moments_.end()) found = moments_.emplace(part, fused::moments(output({part}))).first;
+    means.push_back(found->second.mean);
+    variances.push_back(found->second.variance);
+  }
+  if (means.size() == 1) return {means[0], variances[0]};
+  return {at::cat(means), at::cat(variances)};
 }
 
 Value Tape::input(const at::Tensor& images, const Normalization& normalization) {
@@ -31,6 +94,7 @@ Value Tape::input(const at::Tensor& images, const Normalization& normalization) 
   };
   const at::Tensor mean = per_channel(normalization.mean), deviation = per_channel(normalization.std);
   at::Tensor x = normalization.identity() ? images : (images - mean) / deviation;
+  if (fuses(x)) x = x.contiguous(at::MemoryFormat::ChannelsLast);
   return record(std::make_unique<Input>((0 - mean) / deviation, (1 - mean) / deviation), {}, std::move(x));
 }
 

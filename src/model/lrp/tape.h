@@ -9,9 +9,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "model/lrp/fused.h"
 #include "model/lrp/operation.h"
 
 namespace isnet {
@@ -26,11 +28,13 @@ enum class BatchStatistics {
 /// What the layers need to know besides their inputs.
 struct TapeContext {
   bool recording = false;  ///< keep what the reverse walk needs
+  bool fused = true;       ///< fused kernels where they apply; without: composite, twice differentiable
   BatchStatistics statistics = BatchStatistics::running;
   bool dropout = false;  ///< dropout layers drop
   std::uint64_t seed = 0;
   std::uint64_t epoch = 0;
   at::Tensor ids;  ///< B (int64, CPU): global sample ids; needed where dropout is on
+  const torch::nn::Module* network = nullptr;  ///< whose layers messages name; may be null
 };
 
 /// Per-channel input normalisation (x − mean)/std; one value, or one for each of the three channels.
@@ -68,8 +72,12 @@ class Tape {
   Value add(Value x, Value y);          ///< residual sum
   Value dropout(Value x, double probability);
 
-  const at::Tensor& output(Value x) const { return node(x).output; }
+  /// Computed now, if nobody has needed it yet.
+  const at::Tensor& output(Value x) const;
   const TapeContext& context() const { return context_; }
+
+  /// Where a step stands, for messages: the layer that it belongs to, or the one before it.
+  std::string place(int node) const;
 
   /// Names an activation at which heatmaps can be asked for (relevance()): the output of a ReLU or a pool,
   /// read by layers with weights, pools or sums. Names are the network's own, torchvision's where it has
@@ -77,22 +85,32 @@ class Tape {
   void mark(Value x, std::string name);
   const std::vector<std::pair<std::string, int>>& marks() const { return marks_; }  ///< name and node
 
-  /// A step of the forward pass.
+  /// A step of the forward pass. Batch norms and concatenations are computed when somebody reads them: a ReLU
+  /// or a batch norm does not.
   struct Node {
     std::unique_ptr<Operation> operation;
     std::vector<int> inputs;
-    at::Tensor output;
+    mutable at::Tensor output;  ///< by Tape::output()
   };
   const Node& node(Value x) const { return nodes_[static_cast<std::size_t>(x.node)]; }
   const Node& node(int index) const { return nodes_[static_cast<std::size_t>(index)]; }
   int size() const { return static_cast<int>(nodes_.size()); }
 
-  /// Adds a step; for operations that are defined elsewhere. The operation is dropped when not recording.
+  /// Adds a step; for operations that are defined elsewhere. The operation is dropped when not recording. A
+  /// null one has no relevance rule; better is a WithoutRule, which has a name.
   Value record(std::unique_ptr<Operation> operation, std::vector<int> inputs, at::Tensor output);
 
  private:
+  Value defer(std::unique_ptr<Operation> operation, std::vector<int> inputs);
+  bool fuses(const at::Tensor& x) const { return context_.fused && fused::supports(x); }
+  /// The nodes whose outputs, one after the other along channels, are that of `node`.
+  std::vector<int> parts(int node) const;
+  /// Mean and biased variance of each channel; those of a part are computed once.
+  fused::Moments moments(int node);
+
   TapeContext context_;
   std::vector<Node> nodes_;
+  std::unordered_map<int, fused::Moments> moments_;
   std::vector<std::pair<std::string, int>> marks_;
   int dropout_layers_ = 0;
 };

@@ -21,8 +21,9 @@ enum class LrpForm { block, flex };
 
 struct LrpOptions {
   LrpForm form = LrpForm::block;
-  double epsilon = 0.01;           ///< > 0
-  std::string first_layer = "zb";  ///< name in first_layer_rules()
+  double epsilon = 0.01;                ///< > 0
+  std::string first_layer = "zb";       ///< name in first_layer_rules()
+  bool checkpoint_activations = false;  ///< compute the walk's coefficients again in the backward pass
 };
 
 /// --lrp-form, --lrp-epsilon, --first-layer. Errors: usage (unknown rule).
@@ -75,7 +76,7 @@ class Walk {
   const Tape& tape() const { return tape_; }
   const LrpOptions& options() const { return options_; }
   std::int64_t maps() const { return maps_; }
-  const at::Tensor& output(int node) const { return tape_.node(node).output; }
+  const at::Tensor& output(int node) const { return tape_.output({node}); }
   at::Tensor denominator(int node) const { return tape_.node(node).operation->denominator(*this, node); }
 
   /// Adds a coefficient at the output of `node`.
@@ -87,6 +88,17 @@ class Walk {
   at::Tensor arrived(int node, Gate gate) const;
   bool reached(int node) const;
 
+  /// For operations that compute in place. The sum so far, if the walk made it for itself alone, else
+  /// undefined; `put` is its inverse.
+  at::Tensor take(int node, Gate gate);
+  void put(int node, at::Tensor sum, Gate gate);
+  /// Drops what arrived at `node`.
+  void release(int node);
+  /// How what arrived at `node` was computed, if it is a single coefficient and the options say to compute it
+  /// again.
+  const fused::Origin& origin(int node) const;
+  void set_origin(int node, fused::Origin origin);
+
   /// coefficient ⊙ factor, where the factor (B×…) has no map axis.
   at::Tensor scaled(const at::Tensor& coefficient, const at::Tensor& factor) const;
   /// (B·M)×… as B×M×….
@@ -94,8 +106,15 @@ class Walk {
 
  private:
   struct Arrived {
-    at::Tensor pending, applied;
+    struct Sum {
+      at::Tensor value;
+      bool own = false;  ///< nobody else holds it
+    };
+    Sum pending, applied;
+    int count = 0;
+    fused::Origin origin;
   };
+  Arrived::Sum& sum(int node, Gate gate);
   const Tape& tape_;
   const LrpOptions& options_;
   std::int64_t maps_;

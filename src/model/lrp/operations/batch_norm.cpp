@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 #include <torch/nn/modules/batchnorm.h>
 
+#include "base/error.h"
 #include "model/lrp/operations/operations.h"
 #include "model/lrp/walk.h"
 
@@ -11,48 +12,101 @@ at::Tensor per_channel(const at::Tensor& values) {
   return values.view({1, -1, 1, 1});
 }
 
+// running ← (1 − momentum)·running + momentum·value
+void move_towards(at::Tensor running, const at::Tensor& value, double momentum) {
+  running.mul_(1 - momentum).add_(value.to(running.options()), momentum);
+}
+
 }  // namespace
 
-BatchNorm::BatchNorm(at::Tensor weight, at::Tensor bias, at::Tensor mean, at::Tensor inverse_deviation)
-    : weight(std::move(weight)),
-      bias(bias.detach()),
-      mean(mean.detach()),
-      inverse_deviation(inverse_deviation.detach()) {}
+BatchNorm::BatchNorm(fused::Rectifier live)
+    : layer(std::move(live)),
+      bias(layer.bias.detach()),
+      mean(layer.mean.detach()),
+      inverse_deviation(layer.inverse_deviation.detach()) {}
+
+BatchNormRelu::BatchNormRelu(const BatchNorm& norm, std::shared_ptr<fused::Rectifier> rectifier,
+                             fused::Normalized normalized)
+    : BatchNorm(norm.layer), rectifier_(std::move(rectifier)), normalized_(std::move(normalized)) {}
 
 at::Tensor BatchNorm::scale() const {
-  return weight * inverse_deviation;
+  return layer.weight * inverse_deviation;
+}
+
+at::Tensor BatchNorm::compute(const Tape& tape, int node) const {
+  auto linear = std::make_shared<fused::Rectifier>(layer);
+  linear->relu = false;
+  return fused::normalize(tape.output({tape.node(node).inputs[0]}), linear).output;
 }
 
 // γ/σ·(u − μ) + β with β, μ and σ constant; u without the live bias of the layer before it.
 at::Tensor BatchNorm::denominator(const Walk& walk, int node) const {
-  const at::Tensor u = walk.denominator(walk.tape().node(node).inputs[0]);
+  std::vector<at::Tensor> parts;
+  for (const int input : walk.tape().node(node).inputs) parts.push_back(walk.denominator(input));
+  const at::Tensor u = parts.size() == 1 ? parts[0] : at::cat(parts, 1);
   const at::Tensor factor = scale();
   return at::addcmul(per_channel(at::addcmul(bias, factor, mean, -1)), u, per_channel(factor));
 }
 
 // The linear layer that the batch norm reads is fused with it: its gate is the batch norm's.
 void BatchNorm::relevance(Walk& walk, int node) const {
-  const int input = walk.tape().node(node).inputs[0];
-  const bool fused = walk.tape().node(input).operation->fuses_with_batch_norm();
-  walk.pass(input, walk.gated(node) * per_channel(scale()),
-            fused ? Walk::Gate::applied : Walk::Gate::pending);
+  pass_to_parts(walk, node, walk.gated(node));
 }
 
-Value Tape::batch_norm(Value x, const torch::nn::BatchNorm2d& layer) {
+void BatchNorm::pass_to_parts(Walk& walk, int node, const at::Tensor& coefficient) const {
+  const at::Tensor scaled = coefficient * per_channel(scale());
+  std::int64_t first = 0;
+  for (const int input : walk.tape().node(node).inputs) {
+    const std::int64_t width = walk.output(input).size(1);
+    const bool fused = walk.tape().node(input).operation->fuses_with_batch_norm();
+    walk.pass(input, width == scaled.size(1) ? scaled : scaled.narrow(1, first, width),
+              fused ? Walk::Gate::applied : Walk::Gate::pending);
+    first += width;
+  }
+}
+
+Value Tape::batch_norm(Value x, const torch::nn::BatchNorm2d& module) {
   const bool batch = context_.statistics != BatchStatistics::running;
   const bool update = context_.statistics == BatchStatistics::batch_update;
-  const double momentum = layer->options.momentum().value_or(0.1);
-  if (update) layer->num_batches_tracked.add_(1);
-  auto [out, mean, inverse_deviation] = at::native_batch_norm(
-      output(x), layer->weight, layer->bias, batch && !update ? at::Tensor() : layer->running_mean,
-      batch && !update ? at::Tensor() : layer->running_var, batch, momentum, layer->options.eps());
-  if (!context_.recording) return record(nullptr, {x.node}, std::move(out));
-  if (!batch) {
-    mean = layer->running_mean.clone();
-    inverse_deviation = (layer->running_var + layer->options.eps()).rsqrt();
+  const double momentum = module->options.momentum().value_or(0.1);
+  if (update) module->num_batches_tracked.add_(1);
+  fused::Rectifier layer;
+  layer.weight = module->weight;
+  layer.bias = module->bias;
+  layer.batch_statistics = batch;
+  const int first = parts(x.node)[0];
+  if (!fuses(output({first}))) {
+    auto [out, mean, inverse_deviation] = at::native_batch_norm(
+        output(x), module->weight, module->bias, batch && !update ? at::Tensor() : module->running_mean,
+        batch && !update ? at::Tensor() : module->running_var, batch, momentum, module->options.eps());
+    if (!context_.recording) return record(nullptr, {x.node}, std::move(out));
+    layer.mean = batch ? mean : module->running_mean.clone();
+    layer.inverse_deviation =
+        batch ? inverse_deviation : (module->running_var + module->options.eps()).rsqrt();
+    return record(std::make_unique<BatchNorm>(std::move(layer)), {x.node}, std::move(out));
   }
-  return record(std::make_unique<BatchNorm>(layer->weight, layer->bias, mean, inverse_deviation), {x.node},
-                std::move(out));
+  const auto& like = output({first});
+  if (batch) {
+    const fused::Moments found = moments(x.node);
+    const auto count = static_cast<double>(like.size(0) * like.size(2) * like.size(3));
+    if (count < 2)
+      fail(ErrorKind::usage,
+           "batch norm in training mode needs more than one value for each channel: use a "
+           "larger --batch-size or larger images");
+    layer.mean = found.mean.to(like.scalar_type());
+    layer.inverse_deviation = (found.variance + module->options.eps()).rsqrt().to(like.scalar_type());
+    if (update) {
+      const at::NoGradGuard no_grad;
+      move_towards(module->running_mean, found.mean, momentum);
+      move_towards(module->running_var, found.variance * (count / (count - 1)), momentum);
+    }
+  } else {
+    layer.mean = module->running_mean.clone();
+    layer.inverse_deviation = (module->running_var + module->options.eps()).rsqrt();
+  }
+  const auto* convolution = dynamic_cast<const Convolution*>(node(first).operation.get());
+  if (convolution) layer.input_bias = convolution->bias;
+  return defer(std::make_unique<BatchNorm>(std::move(layer)), {x.node});
 }
 
 }  // namespace isnet

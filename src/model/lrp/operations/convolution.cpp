@@ -47,7 +47,14 @@ at::Tensor Convolution::denominator(const Walk& walk, int node) const {
 void Convolution::relevance(Walk& walk, int node) const {
   const int input = walk.tape().node(node).inputs[0];
   const auto& x = walk.output(input);
-  walk.pass(input, transpose(walk.gated(node), weight, x.size(2), x.size(3)), Walk::Gate::pending);
+  const at::Tensor c = walk.gated(node);
+  walk.pass(input, transpose(c, weight, x.size(2), x.size(3)), Walk::Gate::pending);
+  if (walk.options().checkpoint_activations)
+    walk.set_origin(input, {c, weight,
+                            [layer = *this, height = x.size(2), width = x.size(3)](
+                                const at::Tensor& from, const at::Tensor& weights) {
+                              return layer.transpose(from, weights, height, width);
+                            }});
 }
 
 Value Tape::convolution(Value x, const torch::nn::Conv2d& layer) {

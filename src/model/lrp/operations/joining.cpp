@@ -48,8 +48,16 @@ void Concatenation::relevance(Walk& walk, int node) const {
   }
 }
 
+at::Tensor Concatenation::compute(const Tape& tape, int) const {
+  std::vector<at::Tensor> outputs;
+  for (const int part : parts) outputs.push_back(tape.output({part}));
+  return at::cat(outputs, 1);
+}
+
 Value Tape::concatenate(Value x, Value y) {
-  return record(std::make_unique<Concatenation>(), {x.node, y.node}, at::cat({output(x), output(y)}, 1));
+  std::vector<int> joined = parts(x.node);
+  for (const int part : parts(y.node)) joined.push_back(part);
+  return defer(std::make_unique<Concatenation>(std::move(joined)), {x.node, y.node});
 }
 
 // In the block form the sum is a layer without biases, so its denominator is live. In the flex form only

@@ -3,8 +3,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <vector>
 
+#include "model/lrp/fused.h"
 #include "model/lrp/operation.h"
 #include "model/lrp/tape.h"
 
@@ -37,23 +39,53 @@ class Convolution : public Operation {
   std::int64_t groups;
 };
 
+/// Inputs: one; or after fusing with a ReLU, the parts of a concatenation.
 class BatchNorm : public Operation {
  public:
-  BatchNorm(at::Tensor weight, at::Tensor bias, at::Tensor mean, at::Tensor inverse_deviation);
+  explicit BatchNorm(fused::Rectifier layer);
   std::string name() const override { return "batch norm"; }
+  at::Tensor compute(const Tape& tape, int node) const override;
   at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
 
   at::Tensor scale() const;                  ///< γ/σ, F; γ live
-  at::Tensor weight;                         // γ, live
+  fused::Rectifier layer;                    // everything live
   at::Tensor bias, mean, inverse_deviation;  // constants
+
+ protected:
+  void pass_to_parts(Walk& walk, int node, const at::Tensor& coefficient) const;
+};
+
+/// A batch norm and its ReLU in one step, with their gate: output = relu(…).
+class BatchNormRelu : public BatchNorm {
+ public:
+  BatchNormRelu(const BatchNorm& norm, std::shared_ptr<fused::Rectifier> rectifier,
+                fused::Normalized normalized);
+  std::string name() const override { return "batch norm with ReLU"; }
+  void relevance(Walk& walk, int node) const override;
+
+ private:
+  std::shared_ptr<fused::Rectifier> rectifier_;
+  fused::Normalized normalized_;
 };
 
 class Relu : public Operation {
  public:
+  Relu() = default;
+  Relu(std::shared_ptr<fused::Rectifier> rectifier, fused::Normalized normalized)
+      : rectifier_(std::move(rectifier)), normalized_(std::move(normalized)) {}
   std::string name() const override { return "ReLU"; }
   void relevance(Walk& walk, int node) const override;
+
+ private:
+  std::shared_ptr<fused::Rectifier> rectifier_;  // null: composite
+  fused::Normalized normalized_;
 };
+
+/// Passes what arrived at `node` through its ReLU's gate to all inputs by the fused kernel; false where it
+/// does not apply: another ε than before on this tape, constants that the kernel does not know.
+bool pass_fused_gate(Walk& walk, int node, const std::shared_ptr<fused::Rectifier>& rectifier,
+                     const fused::Normalized& normalized);
 
 class Linear : public Operation {
  public:
@@ -95,7 +127,10 @@ class Flatten : public Operation {
 
 class Concatenation : public Operation {
  public:
+  explicit Concatenation(std::vector<int> parts) : parts(std::move(parts)) {}
   std::string name() const override { return "concatenation"; }
+  at::Tensor compute(const Tape& tape, int node) const override;
+  std::vector<int> parts;  // of concatenations among the inputs, their parts
   at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
 };

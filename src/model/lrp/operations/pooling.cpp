@@ -9,6 +9,9 @@ namespace isnet {
 void MaxPool::relevance(Walk& walk, int node) const {
   const int input = walk.tape().node(node).inputs[0];
   const auto& x = walk.output(input);
+  if (const at::Tensor c = walk.gated(node); walk.tape().context().fused && fused::supports(c))
+    return walk.pass(input, fused::to_winners(c, indices, walk.maps(), x.size(2), x.size(3)),
+                     Walk::Gate::pending);
   const at::Tensor c = walk.by_map(walk.gated(node)).flatten(-2);  // B×M×F×hw
   const at::Tensor winners = indices.flatten(-2).unsqueeze(1).expand(c.sizes());
   const at::Tensor spread = at::zeros({c.size(0), c.size(1), c.size(2), x.size(2) * x.size(3)}, c.options())
