@@ -87,6 +87,20 @@ OptionSpec choice_option(std::string name, std::string default_value, std::strin
           }};
 }
 
+OptionSpec positive_reals_option(std::string name, std::string default_value, std::string help) {
+  const bool optional = default_value.empty();
+  return {std::move(name), std::move(default_value), "X,X", std::move(help),
+          [optional](const std::string& text) -> std::string {
+            const std::string allowed = "numbers above 0, separated by commas";
+            if (text.empty()) return optional ? "" : allowed;
+            for (const auto& part : split(text)) {
+              const auto value = parsed<double>(part);
+              if (!value || !std::isfinite(*value) || *value <= 0) return allowed;
+            }
+            return "";
+          }};
+}
+
 OptionSpec integers_option(std::string name, std::string default_value, std::string help, std::int64_t min) {
   const std::string allowed = cat("whole numbers from ", min, " on, separated by commas");
   return {std::move(name), std::move(default_value), "N,N", std::move(help), [=](const std::string& text) {

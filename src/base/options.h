@@ -30,6 +30,8 @@ OptionSpec real_option(std::string name, std::string default_value, std::string 
                        bool exclusive_min = false);
 OptionSpec choice_option(std::string name, std::string default_value, std::string help,
                          std::vector<std::string> choices);
+/// Finite numbers above 0, separated by commas.
+OptionSpec positive_reals_option(std::string name, std::string default_value, std::string help);
 /// Integers separated by commas, each ≥ min.
 OptionSpec integers_option(std::string name, std::string default_value, std::string help, std::int64_t min);
 

@@ -1,6 +1,7 @@
 // Heatmap loss, version 1: Bassi & Cavalli, arXiv 2202.00232, first version.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "model/losses/heatmap_loss.h"
@@ -16,7 +17,9 @@ class Activated : public HeatmapLoss {
     const at::Tensor r = heatmaps.to(at::promote_types(heatmaps.scalar_type(), at::kFloat));
     const at::Tensor scaled = (r / (r.var(/*unbiased=*/true) + eps_).sqrt()).abs();
     const at::Tensor l = (scaled * (1 - resized_masks(masks, r))).sum({2, 3, 4});  // B×M
-    return -at::log(1 - (l / (l + e_)).clamp(0, 1 - eps_)).mean();
+    // At the largest number below 1 the logarithm is finite.
+    const double below_one = r.scalar_type() == at::kDouble ? 1 - 0x1p-53 : 1 - 0x1p-24;
+    return -at::log(1 - (l / (l + e_)).clamp(0, std::min(1 - eps_, below_one))).mean();
   }
 
  private:

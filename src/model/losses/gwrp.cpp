@@ -50,6 +50,8 @@ class Gwrp : public HeatmapLoss {
  public:
   explicit Gwrp(GwrpOptions options) : o_(std::move(options)) {}
 
+  bool uses_cuts() const override { return true; }
+
   at::Tensor compute(const at::Tensor& heatmaps, const at::Tensor& masks,
                      const at::Tensor& classes) const override {
     const at::Tensor r = heatmaps.to(at::promote_types(heatmaps.scalar_type(), at::kFloat));
@@ -129,19 +131,14 @@ class Gwrp : public HeatmapLoss {
 
 const double infinity = std::numeric_limits<double>::infinity();
 
-OptionSpec reals_option(std::string name, std::string default_value, std::string help) {
-  OptionSpec spec = text_option(std::move(name), std::move(default_value), "X[,X]", std::move(help));
-  return spec;
-}
-
 const Registration<HeatmapLossFactory> gwrp(
     heatmap_losses(),
     {"gwrp",
      "version 2: background by rank pooling, foreground kept between two cuts",
-     {reals_option(
+     {positive_reals_option(
           "cut", "1",
           "gwrp: C1, below which the foreground's relevance is too small; one, or one for each class"),
-      reals_option("cut2", "25", "gwrp: C2, above which it is too large"),
+      positive_reals_option("cut2", "25", "gwrp: C2, above which it is too large"),
       real_option("gwrp-decay", "0.9", "gwrp: d, the weight of each rank relative to the one before", 0, 1,
                   true),
       real_option("loss-e", "1", "E: relevance at which the background's loss is half way", 0, infinity,

@@ -17,6 +17,8 @@ Registry<HeatmapLossFactory>& heatmap_losses() {
 at::Tensor resized_masks(const at::Tensor& masks, const at::Tensor& heatmaps) {
   at::Tensor result = masks.to(heatmaps.scalar_type());
   if (result.dim() == 4) result = result.unsqueeze(1);
+  if (result.dim() == 5 && result.size(2) > 1 && result.size(2) != heatmaps.size(2))
+    result = result.amax(2, /*keepdim=*/true);
   const bool fits = result.dim() == 5 && result.size(0) == heatmaps.size(0) &&
                     (result.size(1) == 1 || result.size(1) == heatmaps.size(1)) &&
                     (result.size(2) == 1 || result.size(2) == heatmaps.size(2));
@@ -39,7 +41,7 @@ at::Tensor rank_pooling(const at::Tensor& values, double d) {
   const at::Tensor largest = std::get<0>(values.topk(kept, -1, /*largest=*/true, /*sorted=*/true));
   const at::Tensor weights =
       at::pow(d, at::arange(kept, values.options().dtype(at::kDouble))).to(values.scalar_type());
-  const double sum = (1 - std::pow(d, static_cast<double>(size))) / (1 - d);
+  const double sum = -std::expm1(static_cast<double>(size) * std::log(d)) / (1 - d);
   return (largest * weights).sum(-1) / sum;
 }
 

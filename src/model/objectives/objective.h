@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -20,7 +21,12 @@ struct Losses {
   at::Tensor total;                                       ///< what is minimised
   std::vector<std::pair<std::string, at::Tensor>> parts;  ///< for metrics: ("loss_classification", …), …
   at::Tensor logits;                                      ///< B×K
+  /// Relevance values that are no finite numbers, and the samples that have them.
+  std::int64_t nonfinite_values = 0, nonfinite_samples = 0;
 };
+
+using NamedNumbers = std::vector<std::pair<std::string, double>>;
+using NamedTexts = std::map<std::string, std::string>;
 
 class Objective {
  public:
@@ -31,14 +37,38 @@ class Objective {
 
   /// Whether batches must have masks.
   virtual bool needs_masks() const { return false; }
+
+  /// By which the classification losses of single labels are weighted; empty: all alike. Who runs an objective over several
+  /// batches that are one (of ranks, of a split) tells it their Batch::mean_weight.
+  virtual std::vector<double> class_weights() const { return {}; }
+
+  // What training changes of an objective. One that is not training is as at a training's end.
+
+  /// Training is at this epoch from now on; also called in the middle of one that is resumed. Errors:
+  /// checkpoint, where the epochs before should have left something that is not there.
+  virtual void start_epoch(std::int64_t epoch) { static_cast<void>(epoch); }
+  /// Whether the loss is defined in this epoch as at the end: only such epochs are ranked by val_loss.
+  virtual bool comparable(std::int64_t epoch) const {
+    static_cast<void>(epoch);
+    return true;
+  }
+  /// Numbers that this rank has gathered in the epoch so far, equally many on every rank; checkpoints keep
+  /// each rank's. Empty: nothing is gathered.
+  virtual std::vector<double> gathered() const { return {}; }
+  virtual void set_gathered(const std::vector<double>& numbers) { static_cast<void>(numbers); }
+  /// At the end of an epoch in which something is gathered: the numbers of all ranks, by rank. The result
+  /// depends on nothing else, so that it is the same on every rank. Errors: runtime.
+  virtual void finish_epoch(const std::vector<std::vector<double>>& ranks) { static_cast<void>(ranks); }
+  /// Options that training has found; an objective made with them needs no training to be as this one.
+  virtual NamedTexts found_options() const { return {}; }
+  virtual void set_found_options(const NamedTexts& found) { static_cast<void>(found); }
+  /// What changes during training besides the losses, for metrics.csv.
+  virtual NamedNumbers settings() const { return {}; }
 };
 
 /// Options that every objective may read: seed.
 using ObjectiveFactory = std::function<std::unique_ptr<Objective>(const OptionValues&)>;
 Registry<ObjectiveFactory>& objectives();
-
-/// Cross-entropy (labels B), or binary cross-entropy with logits (labels B×K), mean.
-at::Tensor classification_loss(const at::Tensor& logits, const at::Tensor& labels);
 
 /// The tape's context for this batch in the network's mode.
 TapeContext context_for(const Network& network, const Batch& batch, std::uint64_t seed, bool recording);

@@ -1,0 +1,30 @@
+// P, the heatmap loss's share of the total: a number, or a table epoch → P.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/options.h"
+
+namespace isnet {
+
+/// "0.7", or entries "0:0.1,5:0.5,10:0.7": P from that epoch on, epochs rising from 0.
+OptionSpec heatmap_weight_option();
+
+class HeatmapWeight {
+ public:
+  /// Errors: usage (naming the entry).
+  explicit HeatmapWeight(const std::string& text);
+
+  double at(std::int64_t epoch) const;
+  /// The last entry's: that of an objective that is not training.
+  double last() const { return entries_.back().second; }
+  bool constant() const { return entries_.size() == 1; }
+
+ private:
+  std::vector<std::pair<std::int64_t, double>> entries_;
+};
+
+}  // namespace isnet
