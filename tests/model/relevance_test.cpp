@@ -206,6 +206,32 @@ TEST(Relevance, ABatchNormBehindAResidualSumLeavesTheSumItsGate) {
   }
 }
 
+// Its relevance is known behind each reader only, so rules that need it at the convolution refuse.
+TEST(Relevance, FirstLayersWithABatchNormAmongSeveralReadersAreRefused) {
+  torch::nn::Conv2d conv(torch::nn::Conv2dOptions(3, 3, 3).padding(1));
+  torch::nn::BatchNorm2d norm(3);
+  torch::nn::Linear head(3 * 5 * 5, 2);
+  const auto heatmap = [&](const char* first_layer) {
+    TapeContext context;
+    context.recording = true;
+    Tape tape(std::move(context));
+    const Value x = tape.convolution(tape.input(at::rand({1, 3, 5, 5}), {}), conv);
+    const Value y = tape.linear(tape.flatten(tape.add(x, tape.batch_norm(x, norm))), head);
+    return relevance(tape, y, start_at(at::zeros({1, 1}, at::kLong), tape.output(y)),
+                     {LrpForm::block, 0.01, first_layer});
+  };
+  EXPECT_TRUE(heatmap("epsilon").isfinite().all().item<bool>());
+  for (const char* rule : {"zb", "w2"}) {
+    try {
+      heatmap(rule);
+      ADD_FAILURE() << rule;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::usage);
+      EXPECT_NE(std::string(error.what()).find("--first-layer epsilon"), std::string::npos) << error.what();
+    }
+  }
+}
+
 TEST(Relevance, TheDenominatorsConstantsGetNoGradientFromThem) {
   // The head's bias is live in the numerator y only; in the denominator it is a constant.
   auto network = small_densenet(2);
