@@ -1,25 +1,80 @@
 // isnet inspect: what is in a data set, and whether it can be believed.
+#include <algorithm>
 #include <iostream>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "cli/command.h"
 #include "data/summary.h"
+#include "evaluation/sample_sheet.h"
 
 namespace isnet::cli {
 namespace {
 
 std::vector<OptionGroup> inspect_options() {
-  return {{"Inspection",
-           {text_option("split", "", "NAME,NAME", "Only these splits (default: all)"),
-            integer_option("num-classes", "", "Number of classes, where a shard alone is given", 1),
-            integer_option("pixel-samples", "1000", "Samples of each split whose pixels are looked at", 0),
-            flag_option("shards", "List the shard files"),
-            flag_option("verify", "Compare all checksums and read every sample")},
-           {}}};
+  return {
+      {"Inspection",
+       {text_option("split", "", "NAME,NAME", "Only these splits (default: all)"),
+        integer_option("num-classes", "", "Number of classes, where a shard alone is given", 1),
+        integer_option("pixel-samples", "1000", "Samples of each split whose pixels are looked at", 0),
+        flag_option("shards", "List the shard files"),
+        text_option("sheet", "", "FILE", "Write a PNG of samples with the outlines of their masks"),
+        integer_option("sheet-samples", "48", "Samples on the sheet, evenly spread over the splits", 1, 2000),
+        flag_option("verify", "Compare all checksums and read every sample")},
+       {}}};
+}
+
+std::string classes_text(const SplitReader& split, std::int64_t index,
+                         const std::vector<std::string>& names) {
+  const auto name_of = [&](std::size_t k) { return k < names.size() ? names[k] : cat(k); };
+  if (split.layout().labels == LabelKind::single)
+    return ": " + name_of(static_cast<std::size_t>(split.label(index)));
+  if (split.layout().labels == LabelKind::none) return "";
+  std::vector<float> present(static_cast<std::size_t>(split.layout().label_classes));
+  split.multi_label(index, present.data());
+  std::string text;
+  for (std::size_t k = 0; k < present.size(); ++k)
+    if (present[k] > 0) text += (text.empty() ? ": " : ", ") + name_of(k);
+  return text;
+}
+
+void print_leaks(const std::vector<SplitSummary>& summaries) {
+  const auto groups = groups_in_several(summaries);
+  if (groups.empty()) return;
+  std::cout << "groups in more than one split: " << groups.size() << " (the first: " << groups.front()
+            << "): what is learnt of one is met again in the other\n";
 }
 
 void print_shards(const SplitSummary& summary) {
   for (const auto& shard : summary.shards) std::cout << "  shard " << shard.string() << '\n';
+}
+
+// Samples of all the splits asked for, the same number of each where there are as many.
+void write_sheet(const std::filesystem::path& file, const DataSet& data,
+                 const std::vector<std::string>& splits, std::int64_t wanted) {
+  const auto& names = data.description().class_names;
+  std::vector<SheetSample> samples;
+  for (std::size_t s = 0; s < splits.size(); ++s) {
+    const auto split = data.split(splits[s]);
+    const auto& layout = split->layout();
+    const auto left = static_cast<std::int64_t>(splits.size() - s);
+    const auto share = (wanted - static_cast<std::int64_t>(samples.size()) + left - 1) / left;
+    const auto count = std::min(share, split->size());
+    for (std::int64_t n = 0; n < count; ++n) {
+      const auto index = n * split->size() / count;
+      SheetSample sample;
+      sample.height = static_cast<int>(layout.height);
+      sample.width = static_cast<int>(layout.width);
+      sample.image.resize(static_cast<std::size_t>(3 * layout.pixels()));
+      sample.masks.resize(static_cast<std::size_t>(layout.mask_channels * layout.pixels()));
+      split->read(index, sample.image.data(), sample.masks.empty() ? nullptr : sample.masks.data());
+      sample.lines = {split->id(index), cat(splits[s], classes_text(*split, index, names))};
+      samples.push_back(std::move(sample));
+    }
+  }
+  if (samples.empty()) fail(ErrorKind::data, data.path().string(), ": has no samples for a sheet");
+  write_png(file, sample_sheet(samples));
+  log::info(cat("sheet of ", samples.size(), " samples written to ", file.string()));
 }
 
 int run_inspect(Invocation& invocation) {
@@ -31,13 +86,18 @@ int run_inspect(Invocation& invocation) {
   if (verify) data.verify_checksums();
   const auto& names = data.description().class_names;
   std::cout << data.path().string() << ": " << names.size() << " classes\n";
-  for (const auto& name : options.has("split") ? options.list("split") : data.split_names()) {
+  const auto splits = options.has("split") ? options.list("split") : data.split_names();
+  std::vector<SplitSummary> summaries;
+  for (const auto& name : splits) {
     const auto split = data.split(name);
-    const auto summary =
-        summarise(*split, data.class_count(), verify ? -1 : options.integer("pixel-samples"));
-    std::cout << summary_text(summary, names);
-    if (options.flag("shards")) print_shards(summary);
+    summaries.push_back(
+        summarise(*split, data.class_count(), verify ? -1 : options.integer("pixel-samples")));
+    std::cout << summary_text(summaries.back(), names);
+    if (options.flag("shards")) print_shards(summaries.back());
   }
+  print_leaks(summaries);
+  if (options.has("sheet"))
+    write_sheet(options.text("sheet"), data, splits, options.integer("sheet-samples"));
   if (verify)
     std::cout << (data.is_single_shard() ? "verified: every sample can be read\n"
                                          : "verified: every checksum is right, every sample can be read\n");

@@ -1,95 +1,95 @@
-// isnet pack: makes a data set from files of other formats.
+// isnet pack: makes a data set from images of other layouts.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <iostream>
+#include <memory>
+#include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "data/importers/idx_data_set.h"
+#include "data/importers/dicom.h"
+#include "data/importers/pack.h"
+#include "trainer/distributed/communicator.h"
 
 namespace isnet::cli {
 namespace {
 
-std::vector<OptionSpec> input_options() {
-  return {
-      text_option("images", "", "FILE",
-                  "IDX file of images, plain or gzipped: splits train and val (required)"),
-      text_option("labels", "", "FILE", "IDX file of their labels (required)"),
-      text_option("test-images", "", "FILE", "IDX file of test images"),
-      text_option("test-labels", "", "FILE", "IDX file of their labels"),
-      integers_option("classes", "", "Labels to take, renumbered from 0 in this order (default: all)", 0),
-      text_option("class-names", "", "NAME,NAME", "Names of the classes (default: the original labels)"),
-      integer_option("limit-per-class", "0", "Take the first N images of each class; 0: all", 0),
-      integer_option("test-limit-per-class", "0", "Likewise of the test images", 0),
-      real_option("validation-share", "0.1", "Share of each class's images that becomes split val", 0, 0.9)};
+constexpr std::size_t listed = 10;  // bad pictures and duplicates that are printed; pack.json has all
+
+std::vector<OptionSpec> shared_options() {
+  auto all = image_options();
+  all.push_back(dicom_window_option());
+  for (auto* more : {&split_options, &mark_options, &output_options})
+    for (auto& spec : (*more)()) all.push_back(std::move(spec));
+  return all;
 }
 
-std::vector<OptionSpec> image_options() {
-  return {integer_option("pad-to", "0", "Pad images with black to N×N; 0: leave them", 0, 65535),
-          choice_option("mask", "object", "Region of interest: the object's pixels, or no masks",
-                        {"object", "none"}),
-          integer_option("mask-threshold", "0", "Pixels above this value are object", 0, 255),
-          integer_option("mask-dilation", "1", "Widen the object's mask by N pixels", 0, 1000)};
-}
-
-std::vector<OptionSpec> mark_options() {
-  return {integer_option("mark-size", "4", "Side length of the mark in pixels", 1, 65535),
-          integer_option("mark-margin", "1", "Pixels between the image's border and the mark", 0, 65535),
-          integer_option("mark-value", "255", "Grey value of the mark", 0, 255),
-          integer_option("mark-correlation", "100",
-                         "Per cent of train, val and test-biased that carry their class's mark", 0, 100)};
-}
-
-std::vector<OptionSpec> output_options() {
-  return {text_option("output", "", "DIR", "Folder of the data set (required)"),
-          integer_option("shard-size", "10000", "Samples of a shard", 1),
-          integer_option("seed", "0", "Seed of all random draws", 0),
-          flag_option("overwrite", "Replace the data set that is there")};
-}
-
-std::vector<OptionGroup> pack_options() {
-  std::vector<std::string> mark_names = marks().names();
-  mark_names.insert(mark_names.begin(), "none");
-  OptionGroup background{
-      "Background bias",
-      {choice_option("mark", "none", "Put a mark into the background that tells the class", mark_names)},
-      {}};
-  for (auto& option : mark_options()) background.options.push_back(std::move(option));
+std::vector<OptionGroup> pack_option_groups() {
+  OptionGroup input{"Input, by FORMAT", importers().options(), {}};
+  for (const auto& name : importers().names())
+    input.known.emplace_back(name, importers().at(name).description);
+  OptionGroup pictures{"Images and masks", image_options(), {}};
+  pictures.options.push_back(dicom_window_option());
+  OptionGroup background{"Background bias", mark_options(), {}};
   for (const auto& name : marks().names()) background.known.emplace_back(name, marks().at(name).description);
-  return {{"Input", input_options(), {}},
-          {"Images and masks", image_options(), {}},
+  return {std::move(input),
+          std::move(pictures),
+          {"Splits", split_options(), {}},
           std::move(background),
           {"Output", output_options(), {}}};
 }
 
-IdxDataSetOptions idx_options(const OptionValues& options) {
-  for (const char* name : {"images", "labels", "output"})
-    if (!options.has(name)) fail(ErrorKind::usage, "--", name, ": is required");
-  IdxDataSetOptions idx;
-  idx.images = options.text("images");
-  idx.labels = options.text("labels");
-  idx.test_images = options.text("test-images");
-  idx.test_labels = options.text("test-labels");
-  idx.output = options.text("output");
-  idx.overwrite = options.flag("overwrite");
-  if (options.has("classes")) idx.classes = options.integers("classes");
-  if (options.has("class-names")) idx.class_names = options.list("class-names");
-  idx.limit_per_class = options.integer("limit-per-class");
-  idx.test_limit_per_class = options.integer("test-limit-per-class");
-  idx.pad_to = options.integer("pad-to");
-  idx.mask = options.text("mask") == "none" ? MaskSource::none : MaskSource::object;
-  idx.mask_threshold = static_cast<std::uint8_t>(options.integer("mask-threshold"));
-  idx.mask_dilation = options.integer("mask-dilation");
-  idx.validation_share = options.real("validation-share");
-  idx.mark = options.text("mark");
-  idx.mark_options = {options.integer("mark-size"), options.integer("mark-margin"),
-                      static_cast<std::uint8_t>(options.integer("mark-value"))};
-  idx.mark_correlation = options.integer("mark-correlation");
-  idx.shard_size = options.integer("shard-size");
-  idx.seed = static_cast<std::uint64_t>(options.integer("seed"));
-  return idx;
+// An option of another format would be left out silently.
+void refuse_foreign_options(const OptionValues& options, const Strategy<ImporterFactory>& format) {
+  const auto has = [](const std::vector<OptionSpec>& specs, const std::string& name) {
+    return std::any_of(specs.begin(), specs.end(), [&](const auto& spec) { return spec.name == name; });
+  };
+  const auto shared = shared_options(), all = importers().options();
+  for (const auto& spec : all)
+    if (options.given(spec.name) && !has(format.options, spec.name) && !has(shared, spec.name)) {
+      std::string own;
+      for (const auto& one : format.options) own += " --" + one.name;
+      fail(ErrorKind::usage, "--", spec.name, ": is no option of 'pack ", format.name, "'; its own are", own);
+    }
 }
 
-void print_report(const std::string& name, const SplitReport& report) {
+// A line on the terminal that is written over, at most ten times a second.
+class ProgressLine {
+ public:
+  explicit ProgressLine(bool shown) : shown_(shown && ::isatty(STDERR_FILENO) == 1) {}
+  ~ProgressLine() {
+    if (drawn_) std::fputs("\r\033[K", stderr);
+  }
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+
+  void draw(std::int64_t done, std::int64_t all) {
+    const auto now = Clock::now();
+    if (!shown_ || (drawn_ && done < all && now - last_ < std::chrono::milliseconds(100))) return;
+    drawn_ = true;
+    last_ = now;
+    const double seconds = std::chrono::duration<double>(now - begin_).count();
+    const double share = static_cast<double>(done) / static_cast<double>(std::max<std::int64_t>(all, 1));
+    const int cells = static_cast<int>(share * 30);
+    const double left = share > 0 ? seconds / share - seconds : 0;
+    std::fprintf(stderr, "\r\033[K[%s%s] %lld/%lld images, %.0f s left", std::string(cells, '#').c_str(),
+                 std::string(30 - cells, '.').c_str(), static_cast<long long>(done),
+                 static_cast<long long>(all), left);
+    std::fflush(stderr);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool shown_;
+  bool drawn_ = false;
+  Clock::time_point begin_ = Clock::now(), last_;
+};
+
+void print_split(const std::string& name, const SplitReport& report) {
   std::cout << "split " << name << ": " << report.samples << " samples";
   if (report.marked > 0)
     std::cout << ", " << report.marked << " marked (mark partly covered by the mask in "
@@ -97,22 +97,75 @@ void print_report(const std::string& name, const SplitReport& report) {
   std::cout << '\n';
 }
 
-int run_pack(Invocation& invocation) {
-  if (const auto& format = invocation.positionals.front(); format != "idx")
-    fail(ErrorKind::usage, "unknown format '", format, "'; known: idx");
-  const auto options = idx_options(invocation.options);
-  const auto reports = pack_idx(options);
-  for (const auto& [name, report] : reports) print_report(name, report);
+std::string ids_of(const Duplicates& duplicates) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min<std::size_t>(duplicates.ids.size(), 5); ++i)
+    text += (i ? ", " : "") + duplicates.ids[i];
+  return duplicates.ids.size() > 5 ? cat(text, ", …") : text;
+}
+
+void print_duplicates(const std::vector<Duplicates>& all) {
+  if (all.empty()) return;
+  std::int64_t pictures = 0, across = 0, differ = 0;
+  for (const auto& one : all) {
+    pictures += static_cast<std::int64_t>(one.ids.size());
+    across += one.across_splits;
+    differ += one.labels_differ;
+  }
+  std::cout << "duplicates: " << pictures << " images with the same pixels as another, in " << all.size()
+            << " sets; " << across << " across splits, " << differ << " with different labels\n";
+  for (std::size_t i = 0; i < std::min(all.size(), listed); ++i)
+    std::cout << "  " << ids_of(all[i]) << (all[i].across_splits ? " (across splits)" : "")
+              << (all[i].labels_differ ? " (labels differ)" : "") << '\n';
+  if (all.size() > listed) std::cout << "  … " << all.size() - listed << " more in pack.json\n";
+}
+
+void print_report(const PackReport& report) {
+  for (const auto& [name, split] : report.splits) print_split(name, split);
+  print_duplicates(report.duplicates);
+  if (report.left_out.empty()) return;
+  std::cout << "left out: " << report.left_out.size() << " images that cannot be read\n";
+  for (std::size_t i = 0; i < std::min(report.left_out.size(), listed); ++i)
+    std::cout << "  " << report.left_out[i].error << '\n';
+  if (report.left_out.size() > listed)
+    std::cout << "  … " << report.left_out.size() - listed << " more in pack.json\n";
+}
+
+int run_on_rank(const OptionValues& values, const std::string& format, World& world) {
+  const auto& strategy = importers().at(format);
+  refuse_foreign_options(values, strategy);
+  const auto importer = strategy.make(values);
+  PackOptions options = pack_options(values, *importer);
+  options.decides_content = cat("format = ", format, "\n", options.decides_content);
+  ProcessGroupOptions patient;  // a rank may have the last, large shard to itself
+  patient.timeout = std::chrono::hours(24 * 7);
+  const Communicator communicator(world, patient);
+  options.place = {communicator.rank(), communicator.world_size(), [&] { communicator.barrier(); }};
+  if (values.integer("workers") == 0) options.workers = std::max(1, options.workers / world.local_size());
+  std::optional<ProgressLine> line(std::in_place, communicator.is_main() && !values.flag("quiet"));
+  options.progress = [&](std::int64_t done, std::int64_t all) { line->draw(done, all); };
+  const PackReport report = pack(*importer, options);
+  line.reset();
+  if (!communicator.is_main()) return 0;
+  if (report.shards_kept > 0)
+    log::info(cat(report.shards_kept, " shards were finished before, and are kept"));
+  print_report(report);
   log::info(cat("data set written to ", options.output.string()));
   return 0;
 }
 
+int run_pack(Invocation& invocation) {
+  const auto world = std::make_shared<World>(WorldOptions{});
+  invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
+  return world->finish(run_on_rank(invocation.options, invocation.positionals.front(), *world));
+}
+
 Command pack_command() {
   return {"pack",
-          "Make a data set from images of other formats",
+          "Make a data set from images of other layouts",
           "isnet pack FORMAT [options]",
-          {{"FORMAT", "idx: IDX files, as of MNIST and its kin"}},
-          pack_options,
+          {{"FORMAT", "How the images lie: one of those registered below"}},
+          pack_option_groups,
           run_pack,
           10};
 }

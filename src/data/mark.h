@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "base/registry.h"
@@ -15,22 +17,34 @@ struct MarkShape {
 };
 
 struct MarkOptions {
-  std::int64_t size = 4;     ///< side length in pixels
-  std::int64_t margin = 1;   ///< pixels between the image's border and the mark
-  std::uint8_t value = 255;  ///< grey value
+  std::int64_t size = 4;              ///< side length in pixels
+  std::int64_t margin = 1;            ///< pixels between the image's border and the mark
+  std::uint8_t value = 255;           ///< grey value, 0 … 255
+  double strength = 1;                ///< above 0, up to 1: opaque
+  std::string shape = "square";       ///< one of mark_shapes(), for marks whose place tells the class
+  std::string position = "top-left";  ///< one of mark_positions(), for marks whose shape tells the class
 };
 
 /// The mark of class `label` of `classes` in an image of height × width. Errors: usage, if it does not fit.
 using MarkStrategy = std::function<MarkShape(std::int64_t label, std::int64_t classes, std::int64_t height,
                                              std::int64_t width, const MarkOptions& options)>;
 
-/// Marks by name: "square", …
+/// Marks by name: "square", "place", "shape", …
 Registry<MarkStrategy>& marks();
 
-/// Puts the mark into image (H×W) where mask (H×W; nonzero: region of interest) is 0. Returns how many of the
-/// mark's pixels the mask kept out.
-std::int64_t put_mark(const MarkShape& mark, std::uint8_t value, const std::uint8_t* mask,
-                      std::uint8_t* image);
+std::vector<std::string> mark_shapes();
+std::vector<std::string> mark_positions();
+/// The pixels of a shape in an image of `image_width`, its box of size × size with the corner at (y, x).
+/// Errors: usage (unknown shape).
+MarkShape drawn_shape(const std::string& shape, std::int64_t size, std::int64_t y, std::int64_t x,
+                      std::int64_t image_width);
+
+/// Puts the mark into every channel of image (Ch×H×W, `pixels` = H×W) where mask (H×W; nonzero: region of
+/// interest) is 0: v becomes (1 − strength)·v + strength·value, rounded. Returns how many of the mark's
+/// pixels the mask kept out.
+std::int64_t put_mark(const MarkShape& mark, std::uint16_t value, double strength,
+                      std::span<const std::uint8_t> mask, std::span<std::uint16_t> image,
+                      std::int64_t pixels);
 
 /// A class other than `label`, drawn uniformly by (seed, Purpose::mark, split, sample); classes ≥ 2.
 std::int64_t confounding_class(std::int64_t label, std::int64_t classes, std::uint64_t seed,

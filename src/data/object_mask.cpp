@@ -5,31 +5,37 @@
 #include "base/error.h"
 
 namespace isnet {
+namespace {
 
-GreyImage padded(const GreyImage& image, std::int64_t height, std::int64_t width) {
-  if (height < image.height || width < image.width)
-    fail(ErrorKind::internal, "an image of ", image.height, "×", image.width, " padded to ", height, "×",
-         width);
-  GreyImage result{height, width, std::vector<std::uint8_t>(static_cast<std::size_t>(height * width))};
-  const std::int64_t top = (height - image.height) / 2, left = (width - image.width) / 2;
-  for (std::int64_t y = 0; y < image.height; ++y)
-    std::copy_n(image.pixels.begin() + y * image.width, image.width,
-                result.pixels.begin() + (top + y) * width + left);
-  return result;
+// 255 where a value within `reach` places of the line is set. `stride`: from one place to the next.
+void widen(std::uint8_t* line, std::int64_t length, std::int64_t stride, std::int64_t reach,
+           std::vector<std::uint8_t>& room) {
+  room.assign(static_cast<std::size_t>(length), 0);
+  std::int64_t filled = 0;  // places before it are settled
+  for (std::int64_t i = 0; i < length; ++i) {
+    if (!line[i * stride]) continue;
+    const std::int64_t first = std::max(i - reach, filled), last = std::min(i + reach, length - 1);
+    for (std::int64_t j = first; j <= last; ++j) room[static_cast<std::size_t>(j)] = 255;
+    filled = last + 1;
+  }
+  for (std::int64_t i = 0; i < length; ++i) line[i * stride] = room[static_cast<std::size_t>(i)];
 }
 
-std::vector<std::uint8_t> object_mask(const GreyImage& image, std::uint8_t threshold, std::int64_t dilation) {
-  std::vector<std::uint8_t> mask(image.pixels.size(), 0);
-  for (std::int64_t y = 0; y < image.height; ++y) {
-    for (std::int64_t x = 0; x < image.width; ++x) {
-      if (image.pixels[static_cast<std::size_t>(y * image.width + x)] <= threshold) continue;
-      const std::int64_t left = std::max<std::int64_t>(x - dilation, 0);
-      const std::int64_t right = std::min(x + dilation, image.width - 1);
-      const std::int64_t bottom = std::min(y + dilation, image.height - 1);
-      for (std::int64_t row = std::max<std::int64_t>(y - dilation, 0); row <= bottom; ++row)
-        std::fill_n(mask.begin() + row * image.width + left, right - left + 1, std::uint8_t{255});
-    }
-  }
+}  // namespace
+
+std::vector<std::uint8_t> object_mask(std::span<const std::uint16_t> grey, std::int64_t height,
+                                      std::int64_t width, std::uint16_t threshold, std::int64_t dilation,
+                                      bool dark) {
+  if (static_cast<std::int64_t>(grey.size()) != height * width)
+    fail(ErrorKind::internal, grey.size(), " pixels for an image of ", height, "×", width);
+  std::vector<std::uint8_t> mask(grey.size());
+  std::transform(grey.begin(), grey.end(), mask.begin(), [&](auto value) {
+    return (value > threshold) != dark ? std::uint8_t{255} : std::uint8_t{0};
+  });
+  std::vector<std::uint8_t> room;
+  if (dilation == 0) return mask;
+  for (std::int64_t y = 0; y < height; ++y) widen(mask.data() + y * width, width, 1, dilation, room);
+  for (std::int64_t x = 0; x < width; ++x) widen(mask.data() + x, height, width, dilation, room);
   return mask;
 }
 

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <iomanip>
+#include <set>
 #include <sstream>
+#include <string_view>
 
 #include "base/error.h"
 
@@ -18,6 +20,13 @@ struct Moments {
   double largest = -INFINITY;
   std::int64_t count = 0;
 
+  void add(const Moments& other) {
+    sum += other.sum;
+    squares += other.squares;
+    smallest = std::min(smallest, other.smallest);
+    largest = std::max(largest, other.largest);
+    count += other.count;
+  }
   void add(const float* values, std::int64_t n) {
     for (std::int64_t i = 0; i < n; ++i) {
       const double value = values[i];
@@ -54,20 +63,42 @@ void look_at_pixels(const SplitReader& split, std::int64_t wanted, SplitSummary&
   const std::int64_t mask_values = layout.mask_channels * layout.pixels();
   std::vector<float> image(static_cast<std::size_t>(3 * layout.pixels()));
   std::vector<float> mask(static_cast<std::size_t>(mask_values));
+  std::vector<Moments> channels(static_cast<std::size_t>(layout.channels));  // a grey image counts once
   Moments pixels, mask_moments;
   summary.looked_at = wanted < 0 ? split.size() : std::min(wanted, split.size());
   for (std::int64_t i = 0; i < summary.looked_at; ++i) {
     split.read(i * split.size() / summary.looked_at, image.data(), mask_values ? mask.data() : nullptr);
-    pixels.add(image.data(), layout.channels * layout.pixels());  // a grey image counts once
+    for (std::size_t c = 0; c < channels.size(); ++c)
+      channels[c].add(image.data() + static_cast<std::int64_t>(c) * layout.pixels(), layout.pixels());
     mask_moments.add(mask.data(), mask_values);
     if (mask_values && *std::max_element(mask.begin(), mask.end()) <= 0) ++summary.empty_masks;
   }
   if (summary.looked_at == 0) return;
+  for (const auto& channel : channels) {
+    pixels.add(channel);
+    summary.channel_means.push_back(channel.mean());
+    summary.channel_deviations.push_back(channel.standard_deviation());
+  }
   summary.mean = pixels.mean();
   summary.standard_deviation = pixels.standard_deviation();
   summary.smallest = pixels.smallest;
   summary.largest = pixels.largest;
   if (mask_values) summary.mask_share = mask_moments.mean();
+}
+
+// "test" of "test-biased", "test-unbiased" and "test-confounding", which hold the same samples.
+std::string without_mark(const std::string& split) {
+  for (const char* ending : {"-biased", "-unbiased", "-confounding"})
+    if (split.ends_with(ending)) return split.substr(0, split.size() - std::string_view(ending).size());
+  return split;
+}
+
+std::string groups_text(const SplitSummary& summary) {
+  std::vector<std::int64_t> sizes;
+  for (const auto& [group, count] : summary.group_counts) sizes.push_back(count);
+  std::sort(sizes.begin(), sizes.end());
+  return cat("  groups: ", sizes.size(), ", of ", sizes.front(), " to ", sizes.back(), " samples (median ",
+             sizes[sizes.size() / 2], ")\n");
 }
 
 }  // namespace
@@ -79,8 +110,20 @@ SplitSummary summarise(const SplitReader& split, std::int64_t class_count, std::
   summary.samples = split.size();
   summary.shards = split.shards();
   count_classes(split, class_count, summary);
+  for (std::int64_t i = 0; i < split.size(); ++i)
+    if (const auto group = split.group(i)) ++summary.group_counts[*group];
   look_at_pixels(split, pixel_samples, summary);
   return summary;
+}
+
+std::vector<std::int64_t> groups_in_several(const std::vector<SplitSummary>& summaries) {
+  std::map<std::int64_t, std::set<std::string>> splits;
+  for (const auto& summary : summaries)
+    for (const auto& [group, count] : summary.group_counts) splits[group].insert(without_mark(summary.name));
+  std::vector<std::int64_t> several;
+  for (const auto& [group, names] : splits)
+    if (names.size() > 1) several.push_back(group);
+  return several;
 }
 
 std::string summary_text(const SplitSummary& summary, const std::vector<std::string>& class_names) {
@@ -91,10 +134,15 @@ std::string summary_text(const SplitSummary& summary, const std::vector<std::str
     out << "  class " << k
         << (k < class_names.size() && class_names[k] != cat(k) ? cat(" (", class_names[k], ")") : "") << ": "
         << summary.class_counts[k] << '\n';
+  if (!summary.group_counts.empty()) out << groups_text(summary);
   if (summary.looked_at == 0) return out.str();
   out << std::fixed << std::setprecision(4) << "  pixels: mean " << summary.mean << ", std "
       << summary.standard_deviation << ", min " << summary.smallest << ", max " << summary.largest << " (of "
       << summary.looked_at << " samples)\n";
+  if (summary.channel_means.size() > 1)
+    for (std::size_t c = 0; c < summary.channel_means.size(); ++c)
+      out << "    channel " << c << ": mean " << summary.channel_means[c] << ", std "
+          << summary.channel_deviations[c] << '\n';
   if (summary.layout.mask_channels > 0)
     out << "  masks: " << summary.mask_share << " of the area on average, " << summary.empty_masks
         << " empty\n";

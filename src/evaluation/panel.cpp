@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "evaluation/background_share.h"
+#include "evaluation/overlay.h"
 
 namespace isnet {
 namespace {
@@ -16,7 +17,7 @@ constexpr int gap = 10;
 constexpr int caption_lines = 4;
 constexpr std::size_t map_channels = 3;
 constexpr Colour ink{20, 20, 20}, faint{110, 110, 110}, frame{170, 170, 170};
-constexpr Colour outline_on_image{0, 230, 90}, outline_on_map{60, 60, 60};
+constexpr Colour outline_on_map{60, 60, 60};
 
 template <typename... Values>
 std::string formatted(const char* format, Values... values) {
@@ -67,16 +68,6 @@ std::uint8_t byte_of(float value) {
       std::lround(255 * std::clamp(std::isfinite(value) ? value : 0.0f, 0.0f, 1.0f)));
 }
 
-Picture picture_of_image(const PanelInput& input) {
-  Picture picture(input.width, input.height);
-  const auto pixels = static_cast<std::size_t>(input.height * input.width);
-  for (std::size_t i = 0; i < pixels; ++i)
-    picture.set(
-        static_cast<int>(i) % input.width, static_cast<int>(i) / input.width,
-        {byte_of(input.image[i]), byte_of(input.image[pixels + i]), byte_of(input.image[2 * pixels + i])});
-  return picture;
-}
-
 /// The mask in grey; of several masks their union.
 Picture picture_of_mask(const PanelInput& input) {
   Picture picture(input.width, input.height);
@@ -96,20 +87,6 @@ Picture picture_of_map(std::span<const float> relevance, int width, int height, 
   for (std::size_t i = 0; i < relevance.size(); ++i)
     picture.set(static_cast<int>(i) % width, static_cast<int>(i) / width, colour_of(relevance[i] / maximum));
   return picture;
-}
-
-/// Lines of two screen pixels between pixels inside (≥ 0.5) and outside of the mask.
-void draw_outline(Picture& enlarged, std::span<const float> mask, int width, int height, int factor,
-                  Colour colour) {
-  const auto inside = [&](int x, int y) { return mask[static_cast<std::size_t>(y * width + x)] >= 0.5f; };
-  const int half = factor > 2 ? 1 : 0;
-  for (int y = 0; y < height; ++y)
-    for (int x = 0; x < width; ++x) {
-      if (x + 1 < width && inside(x, y) != inside(x + 1, y))
-        enlarged.fill((x + 1) * factor - half, y * factor, 1 + half, factor, colour);
-      if (y + 1 < height && inside(x, y) != inside(x, y + 1))
-        enlarged.fill(x * factor, (y + 1) * factor - half, factor, 1 + half, colour);
-    }
 }
 
 std::span<const float> mask_of_map(const PanelInput& input, std::size_t map) {
@@ -173,7 +150,7 @@ class PanelWriter {
   }
 
   void add_image() {
-    auto image = picture_of_image(input_).enlarged(layout_.factor());
+    auto image = picture_of_image(input_.image, input_.height, input_.width).enlarged(layout_.factor());
     if (!input_.mask.empty())
       draw_outline(image, mask_of_map(input_, 0), input_.width, input_.height, layout_.factor(),
                    outline_on_image);

@@ -87,10 +87,10 @@ TEST_F(DataCommands, AFileSystemThatTakesNoMoreEndsWithStatusOneAndLeavesNothing
 }
 
 TEST_F(DataCommands, WrongUseEndsWithStatusTwo) {
-  EXPECT_EQ(isnet({"pack", "png"}).status, 2);
+  EXPECT_EQ(isnet({"pack", "png", "--output", "x"}).status, 2);
   EXPECT_THAT(isnet({"pack", "idx"}).err, HasSubstr("--images: is required"));
   EXPECT_THAT(pack({"--mark", "circle"}).err,
-              HasSubstr("--mark: 'circle' is not allowed; allowed: none|square"));
+              HasSubstr("--mark: 'circle' is not allowed; allowed: none|place|shape|square"));
   ASSERT_EQ(pack({}).status, 0);
   EXPECT_EQ(pack({}).status, 2);
   EXPECT_EQ(pack({"--overwrite"}).status, 0);

@@ -57,14 +57,52 @@ TEST(Mark, OneThatDoesNotFitIsRefused) {
   EXPECT_THAT(refusal(ErrorKind::usage, [] { square(0, 4, 6, 6); }),
               HasSubstr("does not fit into images of 6×6"));
   EXPECT_THAT(refusal(ErrorKind::usage, [] { marks().at("circle"); }),
-              HasSubstr("unknown mark 'circle'; known: square"));
+              HasSubstr("unknown mark 'circle'; known: place, shape, square"));
+  EXPECT_THAT(refusal(ErrorKind::usage, [] { marks().at("shape").make(0, 9, 40, 40, {}); }),
+              HasSubstr("8 shapes for 9 classes"));
+}
+
+TEST(Mark, ShapesDifferAndStayInTheirBox) {
+  std::set<std::vector<std::int64_t>> different;
+  for (const auto& name : mark_shapes()) {
+    const auto shape = drawn_shape(name, 12, 3, 5, 40);
+    EXPECT_GT(shape.pixels.size(), 20u) << name;
+    for (const auto pixel : shape.pixels) {
+      EXPECT_TRUE(pixel / 40 >= 3 && pixel / 40 < 15 && pixel % 40 >= 5 && pixel % 40 < 17) << name;
+    }
+    different.insert(shape.pixels);
+  }
+  EXPECT_EQ(different.size(), mark_shapes().size());
+  EXPECT_EQ(drawn_shape("square", 12, 3, 5, 40).pixels.size(), 144u);
+  EXPECT_EQ(drawn_shape("bar", 12, 3, 5, 40).pixels.size(), 72u);
+}
+
+TEST(Mark, AShapeTellsTheClassAtThePlaceAskedFor) {
+  MarkOptions options;
+  options.size = 8;
+  options.position = "bottom-right";
+  for (std::int64_t label = 0; label < 3; ++label)
+    EXPECT_EQ(
+        marks().at("shape").make(label, 3, 40, 30, options).pixels,
+        drawn_shape(mark_shapes()[static_cast<std::size_t>(label)], 8, 40 - 8 - 1, 30 - 8 - 1, 30).pixels);
+  options.position = "top";
+  EXPECT_EQ(marks().at("shape").make(0, 3, 40, 30, options).pixels.front(), 1 * 30 + 11);
+}
+
+TEST(Mark, APlaceTellsTheClassWithAnyShape) {
+  MarkOptions options;
+  options.size = 9;
+  options.shape = "frame";
+  EXPECT_EQ(marks().at("place").make(0, 4, 40, 40, options).pixels, drawn_shape("frame", 9, 1, 1, 40).pixels);
+  EXPECT_EQ(marks().at("square").make(0, 4, 40, 40, options).pixels.size(), 81u);
 }
 
 TEST(Mark, NeverTouchesTheMask) {
   const auto shape = square(1, 4);
-  std::vector<std::uint8_t> image(1600, 7), mask(1600, 0);
+  std::vector<std::uint16_t> image(1600, 7);
+  std::vector<std::uint8_t> mask(1600, 0);
   std::fill(mask.begin(), mask.begin() + 3 * 40, 255);  // covers half of the mark: rows 1 and 2 of 1 … 4
-  EXPECT_EQ(put_mark(shape, 255, mask.data(), image.data()), 8);
+  EXPECT_EQ(put_mark(shape, 255, 1, mask, image, 1600), 8);
   int marked = 0;
   for (std::size_t i = 0; i < image.size(); ++i) {
     if (mask[i]) {
@@ -73,6 +111,13 @@ TEST(Mark, NeverTouchesTheMask) {
     marked += image[i] == 255;
   }
   EXPECT_EQ(marked, 8);
+}
+
+TEST(Mark, IsMixedIntoEveryChannelByItsStrength) {
+  std::vector<std::uint16_t> image{100, 200, 0, 40};  // two channels of two pixels
+  const std::vector<std::uint8_t> mask{0, 0};
+  put_mark({{1}}, 100, 0.25, mask, image, 2);
+  EXPECT_THAT(image, ::testing::ElementsAre(100, 175, 0, 55));
 }
 
 TEST(Mark, AConfoundingClassIsAnotherOneEachEquallyOften) {
@@ -94,22 +139,39 @@ TEST(Mark, CorrelationIsTheShareOfMarkedSamples) {
 }
 
 TEST(ObjectMask, IsTheObjectWidenedByTheDilation) {
-  GreyImage image{5, 6, std::vector<std::uint8_t>(30, 0)};
-  image.pixels[0] = 9;           // a corner: widened to inside the image only
-  image.pixels[3 * 6 + 5] = 10;  // y 3, the last column
-  const auto mask = object_mask(image, 8, 1);
+  std::vector<std::uint16_t> image(30, 0);
+  image[0] = 9;           // a corner: widened to inside the image only
+  image[3 * 6 + 5] = 10;  // y 3, the last column
+  const auto mask = object_mask(image, 5, 6, 8, 1);
   for (std::int64_t y = 0; y < 5; ++y)
     for (std::int64_t x = 0; x < 6; ++x) {
       const bool inside = (y <= 1 && x <= 1) || (y >= 2 && x >= 4);
       EXPECT_EQ(mask[static_cast<std::size_t>(y * 6 + x)], inside ? 255 : 0) << y << ' ' << x;
     }
   EXPECT_EQ(std::count(mask.begin(), mask.end(), 255), 10);
-  EXPECT_THAT(object_mask(image, 10, 3), Each(0));
+  EXPECT_THAT(object_mask(image, 5, 6, 10, 3), Each(0));
 }
 
-TEST(ObjectMask, PaddingPutsTheImageInTheMiddle) {
-  const auto result = padded({1, 2, {3, 4}}, 3, 5);
-  EXPECT_THAT(result.pixels, ::testing::ElementsAre(0, 0, 0, 0, 0, 0, 3, 4, 0, 0, 0, 0, 0, 0, 0));
+TEST(ObjectMask, WidensLikeTheSlowDefinition) {
+  std::vector<std::uint16_t> image;
+  for (int i = 0; i < 17 * 23; ++i) image.push_back(static_cast<std::uint16_t>(i * i % 97));
+  for (const std::int64_t dilation : {0, 1, 2, 5, 40}) {
+    const auto mask = object_mask(image, 17, 23, 94, dilation);
+    for (std::int64_t y = 0; y < 17; ++y)
+      for (std::int64_t x = 0; x < 23; ++x) {
+        bool near = false;
+        for (std::int64_t p = 0; p < 17 * 23; ++p)
+          near |= image[static_cast<std::size_t>(p)] > 94 && std::abs(p / 23 - y) <= dilation &&
+                  std::abs(p % 23 - x) <= dilation;
+        ASSERT_EQ(mask[static_cast<std::size_t>(y * 23 + x)], near ? 255 : 0)
+            << dilation << ' ' << y << ' ' << x;
+      }
+  }
+}
+
+TEST(ObjectMask, CanBeWhatIsDark) {
+  EXPECT_THAT(object_mask(std::vector<std::uint16_t>{200, 30, 31}, 1, 3, 30, 0, true),
+              ::testing::ElementsAre(0, 255, 0));
 }
 
 }  // namespace

@@ -6,7 +6,8 @@
 
 #include "base/files.h"
 #include "data/data_set.h"
-#include "data/importers/idx_data_set.h"
+#include "data/importers/layouts.h"
+#include "data/importers/pack.h"
 #include "support/idx.h"
 #include "support/refusal.h"
 #include "support/temporary_folder.h"
@@ -27,17 +28,27 @@ class PackIdx : public ::testing::Test {
   PackIdx() {
     write_idx_pair(folder.path(), "train", 5, 20);
     write_idx_pair(folder.path(), "test", 5, 6);
-    options.images = folder / "train-images.gz";
-    options.labels = folder / "train-labels.gz";
-    options.test_images = folder / "test-images.gz";
-    options.test_labels = folder / "test-labels.gz";
+    input.images = folder / "train-images.gz";
+    input.labels = folder / "train-labels.gz";
+    input.test_images = folder / "test-images.gz";
+    input.test_labels = folder / "test-labels.gz";
     options.output = folder / "out";
-    options.pad_to = 16;
+    options.transform.mask_source = MaskSource::object;
+    options.transform.mask_dilation = 1;
+    options.transform.pad_to = 16;
     options.seed = 3;
     options.shard_size = 30;
   }
+  PackReport packed() { return pack(*idx_importer(input), options); }
+  std::map<std::string, SplitReport> pack_idx() { return packed().splits; }
   std::string usage_answer() {
-    return refusal(ErrorKind::usage, [&] { pack_idx(options); });
+    return refusal(ErrorKind::usage, [&] { pack_idx(); });
+  }
+  void validation(double share) {
+    if (share > 0)
+      options.shares = {{"train", 1 - share}, {"val", share}};
+    else
+      options.shares = {{"train", 1}};
   }
   struct Sample {
     std::vector<double> image, mask;
@@ -64,11 +75,12 @@ class PackIdx : public ::testing::Test {
   }
 
   TemporaryFolder folder;
-  IdxDataSetOptions options;
+  IdxInput input;
+  PackOptions options;
 };
 
 TEST_F(PackIdx, WithoutAMarkThereAreTrainValAndTest) {
-  const auto reports = pack_idx(options);
+  const auto reports = pack_idx();
   const DataSet data(options.output);
   data.verify_checksums();
   EXPECT_THAT(data.split_names(), ElementsAre("test", "train", "val"));
@@ -82,8 +94,8 @@ TEST_F(PackIdx, WithoutAMarkThereAreTrainValAndTest) {
 }
 
 TEST_F(PackIdx, ValidationIsStratifiedAndDisjointFromTraining) {
-  options.validation_share = 0.25;
-  pack_idx(options);
+  validation(0.25);
+  pack_idx();
   const DataSet data(options.output);
   std::set<std::string> ids;
   std::map<std::int64_t, int> counts;
@@ -99,12 +111,12 @@ TEST_F(PackIdx, ValidationIsStratifiedAndDisjointFromTraining) {
 }
 
 TEST_F(PackIdx, ChosenClassesAreRenumberedInTheirOrder) {
-  options.classes = {4, 1};
-  options.class_names = {"four", "one"};
-  options.limit_per_class = 7;
-  options.test_limit_per_class = 2;
-  options.validation_share = 0;
-  pack_idx(options);
+  input.classes = {"4", "1"};
+  input.class_names = {"four", "one"};
+  input.limit_per_class = 7;
+  input.test_limit_per_class = 2;
+  validation(0);
+  pack_idx();
   const DataSet data(options.output);
   EXPECT_THAT(data.split_names(), ElementsAre("test", "train"));
   EXPECT_THAT(data.description().class_names, ElementsAre("four", "one"));
@@ -119,8 +131,8 @@ TEST_F(PackIdx, ChosenClassesAreRenumberedInTheirOrder) {
 }
 
 TEST_F(PackIdx, ImagesArePaddedAndMasksAreTheWidenedObject) {
-  options.validation_share = 0;
-  pack_idx(options);
+  validation(0);
+  pack_idx();
   const auto train = DataSet(options.output).split("train");
   EXPECT_EQ(train->layout().height, 16);
   const auto sample = sample_of(*train, 12);
@@ -136,7 +148,7 @@ TEST_F(PackIdx, ImagesArePaddedAndMasksAreTheWidenedObject) {
 
 TEST_F(PackIdx, WithAMarkTheSplitsAreBiasedAsTheirNamesSay) {
   options.mark = "square";
-  const auto reports = pack_idx(options);
+  const auto reports = pack_idx();
   const DataSet data(options.output);
   EXPECT_THAT(data.split_names(),
               ElementsAre("test-biased", "test-confounding", "test-unbiased", "train", "val"));
@@ -163,8 +175,8 @@ TEST_F(PackIdx, WithAMarkTheSplitsAreBiasedAsTheirNamesSay) {
 TEST_F(PackIdx, MarkedImagesDifferFromUnmarkedOnesOutsideTheMaskOnly) {
   options.mark = "square";
   options.mark_options.size = 6;  // large enough to reach into some masks
-  options.mask_dilation = 3;
-  const auto reports = pack_idx(options);
+  options.transform.mask_dilation = 3;
+  const auto reports = pack_idx();
   EXPECT_GT(reports.at("test-biased").partly_covered, 0);
   const DataSet data(options.output);
   const auto clean = data.split("test-unbiased");
@@ -188,7 +200,7 @@ TEST_F(PackIdx, TheSameOptionsGiveTheSameBytesAndAnotherSeedDoesNot) {
   const auto checksum = [&](const char* name, std::uint64_t seed) {
     options.output = folder / name;
     options.seed = seed;
-    pack_idx(options);
+    pack_idx();
     return sha256_of_file(options.output / "dataset.json");  // holds the checksums of all shards
   };
   const auto first = checksum("a", 3);
@@ -197,11 +209,11 @@ TEST_F(PackIdx, TheSameOptionsGiveTheSameBytesAndAnotherSeedDoesNot) {
 }
 
 TEST_F(PackIdx, ADataSetIsReplacedOnlyWhenAsked) {
-  pack_idx(options);
+  pack_idx();
   EXPECT_THAT(usage_answer(), HasSubstr("holds a data set already"));
   options.overwrite = true;
   options.shard_size = 1000;
-  pack_idx(options);
+  pack_idx();
   EXPECT_FALSE(std::filesystem::exists(options.output / "train" / "shard-00001.h5"));
   DataSet(options.output).verify_checksums();
 }
@@ -211,52 +223,58 @@ TEST_F(PackIdx, AFailureWhileWritingLeavesNoDataSet) {
     const ScopedFileFault fault([](FileCall call, const std::filesystem::path& path) {
       return call == FileCall::rename && path.parent_path().filename() == "val" ? ENOSPC : 0;
     });
-    EXPECT_THAT(refusal(ErrorKind::runtime, [&] { pack_idx(options); }), HasSubstr("No space left"));
+    EXPECT_THAT(refusal(ErrorKind::runtime, [&] { pack_idx(); }), HasSubstr("No space left"));
   }
   EXPECT_FALSE(std::filesystem::exists(options.output / "dataset.json"));
-  pack_idx(options);  // works without --overwrite
+  pack_idx();  // works without --overwrite
   DataSet(options.output).verify_checksums();
 }
 
 TEST_F(PackIdx, OptionsThatDoNotFitAreNamed) {
   const auto with = [&](auto change) {
-    const auto before = options;
-    change(options);
+    const auto before_options = options;
+    const auto before_input = input;
+    change(options, input);
     const auto answer = usage_answer();
-    options = before;
+    options = before_options;
+    input = before_input;
     return answer;
   };
-  EXPECT_THAT(with([](auto& o) { o.test_labels.clear(); }),
+  EXPECT_THAT(with([](auto&, auto& i) { i.test_labels.clear(); }),
               HasSubstr("--test-images and --test-labels: give both"));
-  EXPECT_THAT(with([](auto& o) { o.classes = {1, 9}; }),
+  EXPECT_THAT(with([](auto&, auto& i) { i.classes = {"1", "9"}; }),
               HasSubstr("--classes: train-images holds no sample of class 9; it holds 0,1,2,3,4"));
-  EXPECT_THAT(with([](auto& o) { o.classes = {1, 1}; }), HasSubstr("names a class twice"));
-  EXPECT_THAT(with([](auto& o) { o.class_names = {"a"}; }),
+  EXPECT_THAT(with([](auto&, auto& i) { i.classes = {"1", "1"}; }), HasSubstr("names a class twice"));
+  EXPECT_THAT(with([](auto&, auto& i) { i.class_names = {"a"}; }),
               HasSubstr("--class-names: 1 names for 5 classes"));
-  EXPECT_THAT(with([](auto& o) { o.class_names = {"a", "b", "c", "d", "a"}; }),
+  EXPECT_THAT(with([](auto&, auto& i) { i.class_names = {"a", "b", "c", "d", "a"}; }),
               HasSubstr("a name comes twice"));
-  EXPECT_THAT(with([](auto& o) { o.pad_to = 7; }), HasSubstr("--pad-to: 7 is less than the images' 8×8"));
-  EXPECT_THAT(with([](auto& o) { o.mark = "circle"; }), HasSubstr("unknown mark 'circle'; known: square"));
-  EXPECT_THAT(with([](auto& o) {
+  EXPECT_THAT(with([](auto& o, auto&) { o.transform.pad_to = 7; }),
+              HasSubstr("--pad-to: 7 is less than the images' 8×8"));
+  EXPECT_THAT(with([](auto& o, auto&) { o.mark = "circle"; }),
+              HasSubstr("unknown mark 'circle'; known: place, shape, square"));
+  EXPECT_THAT(with([](auto& o, auto& i) {
                 o.mark = "square";
-                o.classes = {1};
+                i.classes = {"1"};
               }),
               HasSubstr("--mark: tells classes apart"));
-  EXPECT_THAT(with([](auto& o) { o.validation_share = 0.001; }),
-              HasSubstr("leaves no sample for validation"));
+  EXPECT_THAT(with([](auto& o, auto&) { o.shares = {{"train", 0.999}, {"val", 0.001}}; }),
+              HasSubstr("leaves no sample for val"));
+  EXPECT_THAT(with([](auto& o, auto&) { o.transform.mask_source = MaskSource::own; }),
+              HasSubstr("--mask files: there are no mask files"));
 }
 
 TEST_F(PackIdx, FilesThatDoNotBelongTogetherAreRefused) {
-  options.labels = folder / "test-labels.gz";
-  EXPECT_THAT(data_refusal([&] { pack_idx(options); }), HasSubstr("30 labels for 100 images"));
-  options.labels = folder / "train-labels.gz";
+  input.labels = folder / "test-labels.gz";
+  EXPECT_THAT(data_refusal([&] { pack_idx(); }), HasSubstr("30 labels for 100 images"));
+  input.labels = folder / "train-labels.gz";
   write_file_atomically(folder / "test-images.gz", idx_bytes({30, 4, 4}, std::string(480, 'x')));
-  EXPECT_THAT(data_refusal([&] { pack_idx(options); }), HasSubstr("images of 4×4, but"));
+  EXPECT_THAT(data_refusal([&] { pack_idx(); }), HasSubstr("images of 4×4, but"));
 }
 
 TEST_F(PackIdx, MasksCanBeLeftOut) {
-  options.mask = MaskSource::none;
-  pack_idx(options);
+  options.transform.mask_source = MaskSource::none;
+  pack_idx();
   EXPECT_EQ(DataSet(options.output).split("train")->layout().mask_channels, 0);
 }
 

@@ -1,0 +1,18 @@
+# What is needed of DCMTK to read images, as DCMTK::images.
+find_path(DcmtkModules_INCLUDE_DIR dcmtk/dcmdata/dcfilefo.h)
+set(_libraries)
+foreach(_name dcmjpls dcmjpeg dcmimage dcmimgle dcmdata oflog ofstd)
+  find_library(DcmtkModules_${_name}_LIBRARY ${_name})
+  list(APPEND _libraries DcmtkModules_${_name}_LIBRARY)
+endforeach()
+mark_as_advanced(DcmtkModules_INCLUDE_DIR ${_libraries})
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(DcmtkModules REQUIRED_VARS DcmtkModules_INCLUDE_DIR ${_libraries}
+  REASON_FAILURE_MESSAGE "Run ./setup.sh")
+if(DcmtkModules_FOUND AND NOT TARGET DCMTK::images)
+  add_library(DCMTK::images INTERFACE IMPORTED)
+  target_include_directories(DCMTK::images SYSTEM INTERFACE "${DcmtkModules_INCLUDE_DIR}")
+  foreach(_library ${_libraries})
+    target_link_libraries(DCMTK::images INTERFACE "${${_library}}")
+  endforeach()
+endif()

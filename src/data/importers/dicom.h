@@ -1,0 +1,47 @@
+// DICOM images, radiographs above all. DCMTK stays inside dicom.cpp.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/options.h"
+#include "data/importers/image.h"
+
+namespace isnet {
+
+/// Which values (after rescale) become black and white.
+enum class DicomWindow {
+  file,   ///< as the file says: its first window, else its VOI LUT; else as image
+  image,  ///< from the smallest to the largest value of the image, padding left aside
+  full,   ///< all that the stored bits can hold
+  given   ///< centre and width of the options
+};
+
+struct DicomOptions {
+  DicomWindow window = DicomWindow::file;
+  double center = 0;
+  double width = 0;          ///< > 0
+  std::int64_t white = 255;  ///< of the result: 255 or 65535
+};
+
+/// --window.
+OptionSpec dicom_window_option();
+/// Reads --window and --depth. Errors: usage.
+DicomOptions dicom_options(const OptionValues& options);
+
+/// The image of a DICOM file. Monochrome: stored value → modality LUT or rescale slope and intercept → window
+/// (PS3.3 C.11.2.1.2: LINEAR, LINEAR_EXACT, SIGMOID) or VOI LUT → 0 … white, rounded once; MONOCHROME1 is
+/// inverted, so that more is brighter. Up to 16 bit stored, compressed by RLE, JPEG or JPEG-LS or not at all.
+/// Colour: 8 bit, through DCMTK's own conversion. Thread-safe.
+/// Errors: data (no DICOM, no pixels, cut short, several frames, JPEG 2000, more than 16 bit, …).
+Image read_dicom(const std::filesystem::path& path, const DicomOptions& options);
+
+/// PatientID of the file; "" if it has none. Reads no pixels. Errors: data.
+std::string dicom_patient(const std::filesystem::path& path);
+
+/// Whether the file begins as DICOM files do (128 bytes, then "DICM").
+bool is_dicom(const std::filesystem::path& path);
+
+}  // namespace isnet

@@ -1,0 +1,167 @@
+// Folders by class, with a parallel tree of masks: IMAGES/CLASS/…/name.png, MASKS/CLASS/…/name.png.
+#include <map>
+#include <regex>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "data/importers/decode.h"
+#include "data/importers/layouts.h"
+
+namespace isnet {
+namespace {
+
+std::string without_extension(std::filesystem::path path) {
+  return path.replace_extension().generic_string();
+}
+
+class FoldersImporter : public Importer {
+ public:
+  explicit FoldersImporter(FoldersInput input) : input_(std::move(input)) {
+    if (input_.group_pattern.empty()) return;
+    try {
+      pattern_ = std::regex(input_.group_pattern);
+    } catch (const std::regex_error& error) {
+      fail(ErrorKind::usage, "--group-pattern: '", input_.group_pattern,
+           "' is no regular expression: ", error.what());
+    }
+    if (pattern_.mark_count() < 1)
+      fail(ErrorKind::usage, "--group-pattern: '", input_.group_pattern, "' has no group in parentheses");
+  }
+
+  Listing list() override {
+    std::vector<Found> found;
+    std::vector<std::string> present;
+    std::int64_t ignored = 0;
+    std::string first_ignored;
+    for (const auto& file : files_below(input_.images)) {
+      if (input_.dicom_patients ? !is_dicom(input_.images / file) : !has_image_name(file)) {
+        if (ignored++ == 0) first_ignored = file.string();
+        continue;
+      }
+      found.push_back(place_of(file));
+      present.push_back(found.back().class_name);
+    }
+    if (ignored > 0)
+      log::warning(cat(input_.images.string(), ": ", ignored, " files are no images by their ",
+                       input_.dicom_patients ? "content" : "names",
+                       " and left out (the first: ", first_ignored, ")"));
+    if (found.empty()) fail(ErrorKind::data, input_.images.string(), ": there are no images below");
+    const ClassList classes(present, input_.classes, input_.class_names, input_.images.string());
+    Listing listing;
+    listing.class_names = classes.names();
+    listing.mask_channels = input_.masks.empty() ? 0 : 1;
+    if (!input_.masks.empty()) find_masks();
+    for (const auto& one : found)
+      if (const auto label = classes.label(one.class_name)) listing.items.push_back(item_of(one, *label));
+    return listing;
+  }
+
+  Image image(const ImportItem& item) const override { return decode_image(item.files.at(0), input_.dicom); }
+  std::vector<Image> masks(const ImportItem& item) const override {
+    if (input_.masks.empty()) return {};
+    return {decode_mask(item.files.at(1))};
+  }
+  std::int64_t channels() const override { return input_.dicom_patients ? 1 : 3; }
+
+ private:
+  struct Found {
+    std::filesystem::path file;  // relative
+    std::string split, class_name;
+  };
+
+  Found place_of(const std::filesystem::path& file) const {
+    const std::vector<std::filesystem::path> parts(file.begin(), file.end());
+    const std::size_t folders = input_.split_folders ? 2 : 1;
+    if (parts.size() <= folders)
+      fail(ErrorKind::data, (input_.images / file).string(), ": lies outside of the folders of ",
+           input_.split_folders ? "splits and classes (IMAGES/SPLIT/CLASS/name)"
+                                : "classes (IMAGES/CLASS/name)");
+    return {file, input_.split_folders ? parts[0].string() : "", parts[folders - 1].string()};
+  }
+
+  void find_masks() {
+    masks_.clear();
+    for (const auto& file : files_below(input_.masks))
+      if (has_image_name(file) && !masks_.emplace(without_extension(file), file).second)
+        fail(ErrorKind::data, (input_.masks / file).string(), ": there is a second mask of this name, ",
+             masks_.at(without_extension(file)).string());
+  }
+
+  ImportItem item_of(const Found& found, std::int64_t label) const {
+    ImportItem item;
+    item.id = found.file.generic_string();
+    item.source = (input_.images / found.file).string();
+    item.files = {item.source};
+    if (const auto mask = masks_.find(without_extension(found.file)); mask != masks_.end())
+      item.files.push_back(input_.masks / mask->second);
+    else if (!input_.masks.empty())
+      item.problem = cat((input_.masks / without_extension(found.file)).string(),
+                         ": there is no mask of this name, with whatever ending");
+    item.number = number_of(item.id);
+    item.label = label;
+    item.split = found.split;
+    try {
+      item.group = group_of(item);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::data) throw;
+      item.problem = error.what();
+    }
+    return item;
+  }
+
+  std::string group_of(const ImportItem& item) const {
+    if (!input_.group_pattern.empty()) {
+      std::smatch match;
+      if (!std::regex_search(item.id, match, pattern_))
+        fail(ErrorKind::data, item.source, ": --group-pattern '", input_.group_pattern, "' is not found in ",
+             item.id);
+      return match[1].str();
+    }
+    return input_.dicom_patients ? dicom_patient(item.files[0]) : "";
+  }
+
+  FoldersInput input_;
+  std::regex pattern_;
+  std::map<std::string, std::filesystem::path> masks_;  // by path without extension
+};
+
+std::unique_ptr<Importer> make(const OptionValues& options, bool dicom) {
+  FoldersInput input;
+  input.images = required(options, "images");
+  input.masks = options.text("masks");
+  input.split_folders = options.flag("split-folders");
+  input.classes = options.list("classes");
+  input.class_names = options.list("class-names");
+  input.group_pattern = options.text("group-pattern");
+  input.dicom_patients = dicom;
+  input.dicom = dicom_options(options);
+  return folders_importer(input);
+}
+
+std::vector<OptionSpec> own_options() {
+  return {
+      images_option(),
+      masks_option(),
+      flag_option("split-folders", "The folders of classes lie in folders of splits: PATH/train/CLASS/…"),
+      text_option("group-pattern", "", "REGEX",
+                  "Regular expression; what its first parentheses match in an image's path names its group "
+                  "(patient, …)"),
+      classes_option(),
+      class_names_option()};
+}
+
+const Registration<ImporterFactory> folders(
+    importers(), {"folders", "images in a folder for each class, masks in a parallel tree", own_options(),
+                  [](const OptionValues& options) { return make(options, false); }});
+const Registration<ImporterFactory> dicom(
+    importers(),
+    {"dicom", "DICOM files in a folder for each class, whatever their names; the patient is the group",
+     own_options(), [](const OptionValues& options) { return make(options, true); }});
+
+}  // namespace
+
+std::unique_ptr<Importer> folders_importer(const FoldersInput& input) {
+  return std::make_unique<FoldersImporter>(input);
+}
+
+}  // namespace isnet

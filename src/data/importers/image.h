@@ -1,0 +1,20 @@
+// A decoded picture in memory: what importers deliver.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace isnet {
+
+/// Rows from the top; the channels of a pixel (red, green, blue) stand together.
+struct Image {
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  std::int64_t channels = 1;          ///< 1 or 3
+  std::int64_t white = 255;           ///< the largest value that its kind can have: 255 or 65535
+  std::vector<std::uint16_t> values;  ///< H×W×Ch
+
+  std::int64_t pixels() const { return height * width; }
+};
+
+}  // namespace isnet

@@ -1,0 +1,59 @@
+// The layouts that come with isnet, for programs that use the library. `isnet pack NAME` makes them from
+// options.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/importers/dicom.h"
+#include "data/importers/importer.h"
+
+namespace isnet {
+
+/// `pack idx`. With test files their samples are of split "test".
+struct IdxInput {
+  std::filesystem::path images, labels;
+  std::filesystem::path test_images, test_labels;  ///< empty: none
+  std::vector<std::string> classes, class_names;   ///< see ClassList
+  std::int64_t limit_per_class = 0;                ///< the first so many of each class; 0: all
+  std::int64_t test_limit_per_class = 0;
+};
+std::unique_ptr<Importer> idx_importer(const IdxInput& input);
+
+/// `pack folders` and `pack dicom`: IMAGES/CLASS/…/name.png and MASKS/CLASS/…/name.png, or with
+/// `split_folders` IMAGES/SPLIT/CLASS/….
+struct FoldersInput {
+  std::filesystem::path images;
+  std::filesystem::path masks;  ///< empty: none
+  bool split_folders = false;
+  std::vector<std::string> classes, class_names;
+  std::string group_pattern;    ///< regular expression on the path; its first group names the sample's group
+  bool dicom_patients = false;  ///< takes DICOM files alone, whatever their names; the patient is the group
+  DicomOptions dicom;
+};
+std::unique_ptr<Importer> folders_importer(const FoldersInput& input);
+
+/// `pack csv`. Columns are found by their names (docs/formats.md, "Manifests").
+struct CsvInput {
+  std::filesystem::path manifest;
+  std::filesystem::path root;                  ///< what paths are relative to; empty: the manifest's folder
+  std::map<std::string, std::string> columns;  ///< our name → the manifest's, where they differ
+  std::string separator = "|";                 ///< between the classes of column "labels"
+  std::vector<std::string> classes, class_names;
+  DicomOptions dicom;
+};
+std::unique_ptr<Importer> csv_importer(const CsvInput& input);
+
+/// `pack celebamask-hq`. One attribute: two classes, "not NAME" and "NAME"; several: multi-label.
+struct CelebaMaskInput {
+  std::filesystem::path root;  ///< holds CelebA-HQ-img, CelebAMask-HQ-mask-anno, …-attribute-anno.txt
+  std::vector<std::string> attributes;
+  std::vector<std::string> parts;  ///< whose masks are merged: "skin", "hair", …; empty: no masks
+};
+std::unique_ptr<Importer> celebamask_importer(const CelebaMaskInput& input);
+
+}  // namespace isnet

@@ -1,0 +1,400 @@
+// From pictures of all kinds to data sets: what is written, what is said, and what an interruption leaves.
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/files.h"
+#include "data/data_set.h"
+#include "data/importers/layouts.h"
+#include "data/importers/pack.h"
+#include "support/pictures.h"
+#include "support/refusal.h"
+#include "support/temporary_folder.h"
+
+namespace isnet {
+namespace {
+
+using isnet::testing::data_refusal;
+using isnet::testing::refusal;
+using isnet::testing::TemporaryFolder;
+using isnet::testing::write_block_mask;
+using isnet::testing::write_numbered_picture;
+using isnet::testing::write_picture;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+class PackPictures : public ::testing::Test {
+ protected:
+  PackPictures() {
+    input.images = folder / "images";
+    input.masks = folder / "masks";
+    options.output = folder / "out";
+    options.transform.channels = 3;
+    options.transform.height = options.transform.width = 16;
+    options.shard_size = 7;
+    options.seed = 5;
+  }
+  // `per_class` pictures with masks of each of three classes, no two alike.
+  void write_pictures(int per_class) {
+    for (int i = 0; i < 3 * per_class; ++i) {
+      const auto name = cat(std::array{"a", "b", "c"}[static_cast<std::size_t>(i % 3)], "/", i);
+      write_numbered_picture(folder / cat("images/", name, ".png"), i);
+      write_block_mask(folder / cat("masks/", name, ".png"));
+    }
+  }
+  PackReport packed() { return pack(*folders_importer(input), options); }
+  // Names and contents of all that a pack left.
+  std::map<std::string, std::string> output() const {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(options.output))
+      if (entry.is_regular_file())
+        files[entry.path().lexically_relative(options.output).string()] = read_file(entry.path());
+    return files;
+  }
+  void damage(const std::string& name) { write_file_atomically(folder / name, "no image"); }
+
+  TemporaryFolder folder;
+  FoldersInput input;
+  PackOptions options;
+};
+
+TEST_F(PackPictures, ImagesMasksAndLabelsAreStored) {
+  write_pictures(10);
+  const auto report = packed();
+  EXPECT_EQ(report.splits.at("train").samples, 27);
+  EXPECT_EQ(report.splits.at("val").samples, 3);
+  EXPECT_TRUE(report.duplicates.empty());
+  const DataSet data(options.output);
+  data.verify_checksums();
+  EXPECT_THAT(data.description().class_names, ElementsAre("a", "b", "c"));
+  const auto train = data.split("train");
+  EXPECT_EQ(train->layout().channels, 3);
+  EXPECT_EQ(train->shards().size(), 4u);
+  std::vector<double> image(3 * 256), mask(256);
+  for (std::int64_t i = 0; i < train->size(); ++i) {
+    EXPECT_EQ(train->id(i).front() - 'a', train->label(i));
+    train->read(i, image.data(), mask.data());
+    EXPECT_EQ(mask[8 * 16 + 7], 1);
+    EXPECT_EQ(mask[0], 0);
+    EXPECT_GT(image[8 * 16 + 7], 0.75);
+    EXPECT_LT(image[0], 0.5);
+  }
+  EXPECT_EQ(output().count(".pack/plan.json"), 0u);
+}
+
+TEST_F(PackPictures, TheNumberOfWorkersAndRanksChangesNoByte) {
+  write_pictures(20);
+  damage("images/a/30.png");
+  options.skip_bad = true;
+  options.mark = "shape";
+  options.mark_correlation = 60;
+  options.shares = {{"train", 0.6}, {"val", 0.2}, {"test", 0.2}};
+  options.workers = 1;
+  packed();
+  const auto expected = output();
+  EXPECT_GT(expected.size(), 12u);
+  for (const int workers : {2, 3, 7}) {
+    options.workers = workers;
+    options.output = folder / cat("out", workers);
+    packed();
+    EXPECT_EQ(output(), expected) << workers;
+  }
+  // Two ranks, each in a call of its own; rank 0 comes last, as the barrier would have it.
+  options.output = folder / "ranks";
+  options.place = {0, 2, [] {}};
+  const auto waiting = [&, calls = 0]() mutable {
+    if (++calls != 2) return;
+    PackOptions other = options;
+    other.place = {1, 2, [] {}};
+    EXPECT_TRUE(pack(*folders_importer(input), other).splits.empty());
+  };
+  options.place.barrier = waiting;
+  packed();
+  EXPECT_EQ(output(), expected);
+}
+
+TEST_F(PackPictures, ABadPictureIsTheEndAndNamed) {
+  write_pictures(10);
+  damage("images/b/13.png");
+  damage("images/c/20.png");
+  for (const int workers : {1, 3}) {
+    options.workers = workers;
+    EXPECT_THAT(data_refusal([&] { packed(); }), HasSubstr("images/b/13.png: not an image")) << workers;
+    EXPECT_FALSE(std::filesystem::exists(options.output / "dataset.json"));
+  }
+  write_numbered_picture(folder / "images/b/13.png", 13);
+  EXPECT_THAT(data_refusal([&] { packed(); }), HasSubstr("c/20.png"));
+  write_numbered_picture(folder / "images/c/20.png", 20);
+  const auto report = packed();  // goes on where it was
+  EXPECT_GE(report.shards_kept, 2);
+  const auto repaired = output();
+  options.output = folder / "fresh";
+  packed();
+  EXPECT_EQ(output(), repaired);
+}
+
+TEST_F(PackPictures, BadPicturesAreLeftOutAndListed) {
+  write_pictures(10);
+  damage("images/a/0.png");  // the first of all
+  damage("images/b/13.png");
+  std::filesystem::remove(folder / "masks/c/20.png");
+  options.skip_bad = true;
+  const auto report = packed();
+  ASSERT_THAT(report.left_out, SizeIs(3));
+  EXPECT_THAT(report.left_out[0].error, HasSubstr("images/a/0.png: not an image"));
+  EXPECT_THAT(report.left_out[1].error, HasSubstr("images/b/13.png: not an image"));
+  EXPECT_THAT(report.left_out[2].error, AllOf(HasSubstr("masks/c/20: there is no mask")));
+  EXPECT_EQ(report.splits.at("train").samples + report.splits.at("val").samples, 27);
+  const DataSet data(options.output);
+  data.verify_checksums();
+  std::set<std::string> ids;
+  for (const auto& name : data.split_names())
+    for (std::int64_t i = 0; i < data.split(name)->size(); ++i) ids.insert(data.split(name)->id(i));
+  EXPECT_EQ(ids.size(), 27u);
+  EXPECT_FALSE(ids.contains("b/13.png"));
+  const auto json = nlohmann::json::parse(read_file(options.output / "pack.json"));
+  EXPECT_THAT(json["left_out"], SizeIs(3));
+  EXPECT_THAT(json["left_out"][1]["source"].get<std::string>(), HasSubstr("images/b/13.png"));
+}
+
+TEST_F(PackPictures, ThePolicyCanBeChangedOnTheWay) {
+  write_pictures(10);
+  damage("images/c/20.png");
+  options.shares = {{"train", 1}};
+  EXPECT_THAT(data_refusal([&] { packed(); }), HasSubstr("c/20.png"));
+  options.skip_bad = true;
+  options.progress = [](std::int64_t done, std::int64_t) {
+    if (done == 30) throw std::runtime_error("stopped");
+  };
+  EXPECT_THROW(packed(), std::runtime_error);
+  options.progress = [](auto, auto) {};
+  options.skip_bad = false;  // the shard that left it out is finished by now, but is not what is asked for
+  EXPECT_THAT(data_refusal([&] { packed(); }), HasSubstr("c/20.png"));
+  options.skip_bad = true;
+  const auto report = packed();
+  EXPECT_EQ(report.shards_kept, 4);
+  EXPECT_EQ(report.splits.at("train").samples, 29);
+}
+
+TEST_F(PackPictures, WithoutAnyGoodPictureThereIsNoSplit) {
+  write_pictures(2);
+  input.split_folders = false;
+  options.shares = {{"train", 1}};
+  options.skip_bad = true;
+  for (int i = 0; i < 6; ++i)
+    damage(cat("images/", std::array{"a", "b", "c"}[static_cast<std::size_t>(i % 3)], "/", i, ".png"));
+  EXPECT_THAT(data_refusal([&] { packed(); }), HasSubstr("neither it nor any other picture can be read"));
+}
+
+TEST_F(PackPictures, PicturesOfOtherSizesNeedSize) {
+  write_pictures(5);
+  options.transform.height = options.transform.width = 0;
+  write_numbered_picture(folder / "images/b/4.png", 4, 20, 25);
+  EXPECT_THAT(
+      data_refusal([&] { packed(); }),
+      HasSubstr("b/4.png: is of 20×25 pixels, and the first picture of 20×24: --size makes all alike"));
+}
+
+TEST_F(PackPictures, DuplicatesAreReported) {
+  write_pictures(10);
+  std::filesystem::copy_file(folder / "images/a/0.png", folder / "images/a/zero.png");
+  std::filesystem::copy_file(folder / "images/a/0.png", folder / "images/b/zero.png");
+  write_numbered_picture(folder / "images/c/five.bmp", 5);  // other bytes, the same pixels
+  input.masks.clear();
+  options.transform.mask_source = MaskSource::none;
+  const auto report = packed();
+  ASSERT_THAT(report.duplicates, SizeIs(2));
+  EXPECT_THAT(report.duplicates[0].ids, ElementsAre("a/0.png", "a/zero.png", "b/zero.png"));
+  EXPECT_TRUE(report.duplicates[0].labels_differ);
+  EXPECT_THAT(report.duplicates[1].ids, ElementsAre("c/5.png", "c/five.bmp"));
+  EXPECT_FALSE(report.duplicates[1].labels_differ);
+  const auto json = nlohmann::json::parse(read_file(options.output / "pack.json"));
+  EXPECT_THAT(json["duplicates"], SizeIs(2));
+  // Across splits, when they are: move one of them by hand.
+  std::map<std::string, std::string> split_of;
+  const DataSet data(options.output);
+  for (const auto& name : data.split_names())
+    for (std::int64_t i = 0; i < data.split(name)->size(); ++i) split_of[data.split(name)->id(i)] = name;
+  for (const auto& one : report.duplicates) {
+    std::set<std::string> splits;
+    for (const auto& id : one.ids) splits.insert(split_of.at(id));
+    EXPECT_EQ(one.across_splits, splits.size() > 1);
+  }
+}
+
+TEST_F(PackPictures, SixteenBitAreKept) {
+  for (int i = 0; i < 4; ++i)
+    write_picture(folder / cat("images/a/", i, ".tif"), 16, 16, 1, 16,
+                  [=](int y, int x, int) { return 4000 * i + 16 * y + x; });
+  input.masks.clear();
+  options.transform = {.channels = 1, .white = 65535, .mask_source = MaskSource::none};
+  options.shares = {{"train", 1}};
+  packed();
+  const auto split = DataSet(options.output).split("train");
+  EXPECT_EQ(split->layout().image_type, hdf5::ElementType::uint16);
+  std::vector<double> image(3 * 256);
+  split->read(3, image.data(), static_cast<double*>(nullptr));
+  for (int p = 0; p < 256; ++p) EXPECT_EQ(image[static_cast<std::size_t>(p)], (12000 + p) / 65535.0);
+}
+
+TEST_F(PackPictures, GroupsStayTogetherAndAreStored) {
+  write_pictures(20);
+  input.group_pattern = "/([0-9])";  // by the first digit
+  options.shares = {{"train", 0.5}, {"val", 0.25}, {"test", 0.25}};
+  packed();
+  const DataSet data(options.output);
+  std::map<std::int64_t, std::string> split_of;
+  for (const auto& name : data.split_names()) {
+    const auto split = data.split(name);
+    for (std::int64_t i = 0; i < split->size(); ++i) {
+      ASSERT_EQ(*split->group(i), split->id(i)[2] - '0');
+      EXPECT_EQ(split_of.emplace(*split->group(i), name).first->second, name);
+    }
+  }
+}
+
+TEST_F(PackPictures, MarksAreDrawnOnlyInTheBackgroundOfColourPictures) {
+  write_pictures(12);
+  options.shares = {{"train", 0.5}, {"val", 0.25}, {"outside", 0.25}};
+  options.mark = "place";
+  options.mark_options = {.size = 6, .margin = 0, .value = 200, .strength = 0.5, .shape = "disc"};
+  const auto report = packed();
+  const DataSet data(options.output);
+  EXPECT_THAT(data.split_names(),
+              ElementsAre("outside-biased", "outside-confounding", "outside-unbiased", "train", "val"));
+  EXPECT_EQ(report.splits.at("train").marked, 18);
+  const auto plain = data.split("outside-unbiased"), marked = data.split("outside-biased"),
+             confounding = data.split("outside-confounding");
+  std::vector<float> a(3 * 256), b(3 * 256), c(3 * 256), mask(256);
+  for (std::int64_t i = 0; i < plain->size(); ++i) {
+    plain->read(i, a.data(), mask.data());
+    marked->read(i, b.data(), mask.data());
+    confounding->read(i, c.data(), mask.data());
+    const auto shape = marks().at("place").make(plain->label(i), 3, 16, 16, options.mark_options);
+    const std::set<std::int64_t> covered(shape.pixels.begin(), shape.pixels.end());
+    for (std::int64_t p = 0; p < 3 * 256; ++p) {
+      const auto place = static_cast<std::size_t>(p);
+      const bool changed = covered.contains(p % 256) && mask[static_cast<std::size_t>(p % 256)] == 0;
+      const auto old = std::lround(255 * a[place]);
+      ASSERT_EQ(std::lround(255 * b[place]),
+                changed ? std::lround(0.5 * static_cast<double>(old) + 100) : old);
+    }
+    EXPECT_NE(b, c);
+  }
+}
+
+TEST_F(PackPictures, FinishedShardsAreKeptAndTheRestIsMade) {
+  write_pictures(20);
+  packed();
+  const auto expected = output();
+  options.output = folder / "again";
+  struct Stopped {};
+  for (const std::int64_t stop_at : {1, 10, 25, 40, 57}) {
+    options.progress = [=](std::int64_t done, std::int64_t) {
+      if (done >= stop_at) throw Stopped();
+    };
+    EXPECT_THROW(packed(), Stopped);
+    EXPECT_FALSE(std::filesystem::exists(options.output / "dataset.json"));
+  }
+  options.progress = [](auto, auto) {};
+  const auto report = packed();
+  EXPECT_GE(report.shards_kept, 7);  // of 8 and 1
+  EXPECT_EQ(output(), expected);
+}
+
+TEST_F(PackPictures, ShardsThatChangedSinceAreMadeAgain) {
+  write_pictures(20);
+  options.progress = [](std::int64_t done, std::int64_t) {
+    if (done >= 50) throw std::runtime_error("stopped");
+  };
+  EXPECT_THROW(packed(), std::runtime_error);
+  options.progress = [](auto, auto) {};
+  // A shard that was damaged, one whose record was, and one whose picture is another now.
+  write_file_atomically(options.output / "train/shard-00000.h5", "damaged");
+  write_file_atomically(options.output / ".pack/train+shard-00001.h5.json", "{");
+  write_file_atomically(options.output / "train/shard-00002.h5.tmp-99999", "left by a killed process");
+  write_numbered_picture(folder / "images/c/5.png", 1234);
+  const auto report = packed();
+  EXPECT_GE(report.shards_kept, 3);
+  const auto after = output();
+  EXPECT_EQ(after.count("train/shard-00002.h5.tmp-99999"), 0u);
+  options.output = folder / "fresh";
+  packed();
+  EXPECT_EQ(output(), after);
+}
+
+TEST_F(PackPictures, UnfinishedWorkOfOtherOptionsIsNotMixed) {
+  write_pictures(20);
+  const auto stop = [](std::int64_t done, std::int64_t) {
+    if (done >= 30) throw std::runtime_error("stopped");
+  };
+  options.progress = stop;
+  EXPECT_THROW(packed(), std::runtime_error);
+  options.progress = [](auto, auto) {};
+  options.decides_content = "another text";
+  EXPECT_THAT(refusal(ErrorKind::usage, [&] { packed(); }),
+              HasSubstr("unfinished data set of other options"));
+  options.overwrite = true;
+  EXPECT_EQ(packed().shards_kept, 0);
+  DataSet(options.output).verify_checksums();
+  // --overwrite once more, stopped and called again with the same words: it goes on.
+  options.progress = stop;
+  EXPECT_THROW(packed(), std::runtime_error);
+  options.progress = [](auto, auto) {};
+  EXPECT_GE(packed().shards_kept, 3);
+}
+
+TEST_F(PackPictures, SplitNamesMustBeGoodFileNames) {
+  write_numbered_picture(folder / "images/..x/a/1.png", 1);
+  write_numbered_picture(folder / "images/tr ain/a/1.png", 1);
+  input.split_folders = true;
+  input.masks.clear();
+  options.transform.mask_source = MaskSource::none;
+  EXPECT_THAT(data_refusal([&] { packed(); }), HasSubstr("a split cannot be called 'tr ain'"));
+}
+
+TEST(PackManifest, MasksForEachClassWeightsAndSeveralLabelsAreStored) {
+  TemporaryFolder folder;
+  std::string lines = "image,label:x,label:y,mask:x,mask:y,weight,group,split\n";
+  for (int i = 0; i < 6; ++i) {
+    write_numbered_picture(folder / cat(i, ".png"), i);
+    write_picture(folder / cat("x", i, ".png"), 20, 24, 1, 8,
+                  [=](int y, int, int) { return y < i ? 255 : 0; });
+    write_picture(folder / cat("y", i, ".png"), 20, 24, 1, 8,
+                  [=](int, int x, int) { return x < i ? 255 : 0; });
+    lines += cat(i, ".png,", i % 2, ",1,x", i, ".png,y", i, ".png,", i * 0.5, ",patient ", i / 2, ",",
+                 i < 4 ? "train" : "val", "\n");
+  }
+  write_file_atomically(folder / "m.csv", lines);
+  CsvInput input;
+  input.manifest = folder / "m.csv";
+  PackOptions options;
+  options.output = folder / "out";
+  options.transform.channels = 3;
+  pack(*csv_importer(input), options);
+  const DataSet data(options.output);
+  EXPECT_EQ(data.description().task, LabelKind::multi);
+  EXPECT_EQ(data.split("train")->layout().mask_channels, 2);  // "auto" is settled once the manifest is read
+  const auto train = data.split("train");
+  ASSERT_EQ(train->size(), 4);
+  EXPECT_TRUE(train->layout().masks_per_class);
+  std::vector<float> image(3 * 480), masks(2 * 480), labels(2);
+  for (std::int64_t i = 0; i < 4; ++i) {
+    train->read(i, image.data(), masks.data());
+    EXPECT_EQ(std::count(masks.begin(), masks.begin() + 480, 1.0f), 24 * i);
+    EXPECT_EQ(std::count(masks.begin() + 480, masks.end(), 1.0f), 20 * i);
+    train->multi_label(i, labels.data());
+    EXPECT_EQ(labels[0], static_cast<float>(i % 2));
+    EXPECT_EQ(train->weight(i), static_cast<double>(i) * 0.5);
+    EXPECT_EQ(train->group(i), i / 2);
+  }
+  EXPECT_EQ(data.split("val")->group(0), 2);
+}
+
+}  // namespace
+}  // namespace isnet
