@@ -11,6 +11,7 @@
 #include "model/losses/heatmap_loss.h"
 #include "model/lrp/first_layer.h"
 #include "model/lrp/selection.h"
+#include "model/networks/layer_list.h"
 #include "model/weights.h"
 #include "trainer/checkpoint.h"
 #include "trainer/options.h"
@@ -117,6 +118,7 @@ std::string portable_options(const OptionValues& options) {
   static const std::vector<std::string> local{"data",
                                               "output",
                                               "resume",
+  if (options.has("layers")) options.set("layers", layers_text(options.text("layers")));
                                               "overwrite",
                                               "weights",
                                               "checkpoint",

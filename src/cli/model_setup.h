@@ -22,7 +22,8 @@ namespace isnet::cli {
 /// --network and its options; --objective, heatmaps, rules, losses and their options.
 std::vector<OptionGroup> model_option_groups();
 
-/// --dropout is "" until the objective is known: 0.5 for those with heatmaps, else 0.
+/// --dropout is "" until the objective is known: 0.5 for those with heatmaps, else 0. --layers @FILE becomes
+/// what the file says, so that a stored model does not depend on the file.
 void settle_defaults(OptionValues& options);
 
 /// The options without those that say where files are or how a machine is used: what goes into checkpoints

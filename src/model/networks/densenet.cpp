@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "model/network.h"
+#include "model/networks/options.h"
 
 namespace isnet {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 struct DenseNetShape {
   std::int64_t growth_rate, init_features;
   std::vector<std::int64_t> blocks;  // layers in each dense block
+  Stem stem = Stem::imagenet;
 };
 
 torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel,
@@ -72,7 +74,9 @@ struct Transition : torch::nn::Module {
 
 struct Features : torch::nn::Module {
   explicit Features(const DenseNetShape& shape)
-      : conv0(register_module("conv0", convolution(3, shape.init_features, 7, 2))),
+      : stem(shape.stem),
+        conv0(register_module("conv0", convolution(3, shape.init_features, stem == Stem::small ? 3 : 7,
+                                                   stem == Stem::small ? 1 : 2))),
         norm0(register_module("norm0", torch::nn::BatchNorm2d(shape.init_features))) {
     std::int64_t channels = shape.init_features;
     for (std::size_t i = 0; i < shape.blocks.size(); ++i) {
@@ -90,7 +94,8 @@ struct Features : torch::nn::Module {
   }
 
   Value forward(Tape& tape, Value x) {
-    x = tape.max_pool(tape.relu(tape.batch_norm(tape.convolution(x, conv0), norm0)), 3, 2, 1);
+    x = tape.relu(tape.batch_norm(tape.convolution(x, conv0), norm0));
+    if (stem == Stem::imagenet) x = tape.max_pool(x, 3, 2, 1);
     for (std::size_t i = 0; i < blocks.size(); ++i) {
       x = blocks[i]->forward(tape, x);
       if (i < transitions.size()) x = transitions[i]->forward(tape, x, cat("features.transition", i + 1));
@@ -100,6 +105,7 @@ struct Features : torch::nn::Module {
     return x;
   }
 
+  Stem stem;
   torch::nn::Conv2d conv0;
   torch::nn::BatchNorm2d norm0, norm5{nullptr};
   std::vector<std::shared_ptr<DenseBlock>> blocks;
@@ -112,7 +118,7 @@ class DenseNet : public Network {
   DenseNet(const DenseNetShape& shape, std::int64_t num_classes, double dropout)
       : features_(register_module("features", std::make_shared<Features>(shape))),
         classifier_(register_module("classifier", torch::nn::Linear(features_->out_channels, num_classes))),
-        smallest_side_((std::int64_t{1} << shape.blocks.size()) * 2),
+        smallest_side_((std::int64_t{1} << shape.blocks.size()) * 2 / (shape.stem == Stem::small ? 4 : 1)),
         dropout_(dropout) {
     torch::nn::init::constant_(classifier_->bias, 0);
   }
@@ -121,7 +127,7 @@ class DenseNet : public Network {
     if (std::min(images.size(2), images.size(3)) < smallest_side_)
       fail(ErrorKind::usage, "images of ", images.size(2), "×", images.size(3),
            " pixels are too small for this DenseNet: ", smallest_side_,
-           " a side are the least; use fewer --blocks or larger images");
+           " a side are the least; use fewer --blocks, --stem small or larger images");
     const Value x = features_->forward(tape, tape.input(images, normalization));
     const Value pooled = tape.flatten(tape.adaptive_average_pool(x, 1, 1));
     return tape.linear(tape.dropout(pooled, dropout_), classifier_);
@@ -139,9 +145,11 @@ class DenseNet : public Network {
 Strategy<NetworkFactory> published(const std::string& name, DenseNetShape shape) {
   return {name,
           cat("DenseNet, growth ", shape.growth_rate),
-          {},
+          {stem_option()},
           [shape](const OptionValues& options, std::int64_t num_classes) {
-            return std::make_shared<DenseNet>(shape, num_classes, options.real("dropout"));
+            DenseNetShape with_stem = shape;
+            with_stem.stem = stem_of(options);
+            return std::make_shared<DenseNet>(with_stem, num_classes, options.real("dropout"));
           }};
 }
 
@@ -157,16 +165,14 @@ const Registration<NetworkFactory> densenet(
     networks(),
     {"densenet",
      "DenseNet of any size, for tests and small data",
-     {integer_option("growth-rate", "8", "densenet: channels that each layer adds", 1, 4096),
-      integers_option("blocks", "",
-                      "densenet: layers in each dense block (default 3,9,2); resnet: blocks in each stage "
-                      "(default 2,2,2,2)",
-                      1),
+     {integer_option("growth-rate", "8", "densenet: channels that each layer adds", 1, 4096), blocks_option(),
+      stem_option(),
       integer_option("init-features", "16", "densenet: channels of the first convolution", 1, 65536)},
      [](const OptionValues& options, std::int64_t num_classes) {
        const DenseNetShape shape{
            options.integer("growth-rate"), options.integer("init-features"),
-           options.has("blocks") ? options.integers("blocks") : std::vector<std::int64_t>{3, 9, 2}};
+           options.has("blocks") ? options.integers("blocks") : std::vector<std::int64_t>{3, 9, 2},
+           stem_of(options)};
        return std::make_shared<DenseNet>(shape, num_classes, options.real("dropout"));
      }});
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "model/network.h"
+#include "model/networks/options.h"
 
 namespace isnet {
 namespace {
@@ -17,6 +18,7 @@ struct ResNetShape {
   BlockKind kind;
   std::vector<std::int64_t> blocks;  // in each stage
   std::vector<std::int64_t> widths;  // planes of each stage
+  Stem stem = Stem::imagenet;
   std::int64_t expansion() const { return kind == BlockKind::bottleneck ? 4 : 1; }
 };
 
@@ -72,12 +74,14 @@ struct ResidualBlock : torch::nn::Module {
 
 class ResNet : public Network {
  public:
-  ResNet(const ResNetShape& shape, std::int64_t num_classes, double dropout) : dropout_(dropout) {
+  ResNet(const ResNetShape& shape, std::int64_t num_classes, double dropout)
+      : stem_kind_(shape.stem), dropout_(dropout) {
     if (shape.blocks.size() != shape.widths.size())
       fail(ErrorKind::usage, "--blocks and --widths need one value for each stage: ", shape.blocks.size(),
            " and ", shape.widths.size(), " were given");
     std::int64_t channels = shape.widths.front();
-    stem_.conv = register_module("conv1", convolution(3, channels, 7, 2));
+    const bool small = shape.stem == Stem::small;
+    stem_.conv = register_module("conv1", convolution(3, channels, small ? 3 : 7, small ? 1 : 2));
     stem_.norm = register_module("bn1", torch::nn::BatchNorm2d(channels));
     for (std::size_t stage = 0; stage < shape.blocks.size(); ++stage) {
       const auto layer = register_module(cat("layer", stage + 1), std::make_shared<torch::nn::Module>());
@@ -95,7 +99,7 @@ class ResNet : public Network {
 
   Value forward(Tape& tape, const at::Tensor& images) override {
     Value x = tape.relu(stem_.forward(tape, tape.input(images, normalization)));
-    x = tape.max_pool(x, 3, 2, 1);
+    if (stem_kind_ == Stem::imagenet) x = tape.max_pool(x, 3, 2, 1);
     std::size_t done = 0;
     for (std::size_t stage = 0; stage < stage_ends_.size(); ++stage) {
       while (done < stage_ends_[stage]) x = blocks_[done++]->forward(tape, x);
@@ -107,6 +111,7 @@ class ResNet : public Network {
   std::string head_name() const override { return "fc"; }
 
  private:
+  Stem stem_kind_;
   Normalized stem_;
   std::vector<std::shared_ptr<ResidualBlock>> blocks_;
   std::vector<std::size_t> stage_ends_;  // blocks up to the end of each stage
@@ -115,12 +120,12 @@ class ResNet : public Network {
 };
 
 Strategy<NetworkFactory> published(const std::string& name, BlockKind kind,
-                                   std::vector<std::int64_t> blocks) {
-  const ResNetShape shape{kind, std::move(blocks), {64, 128, 256, 512}};
+                                   const std::vector<std::int64_t>& blocks) {
   return {name,
           kind == BlockKind::basic ? "ResNet of basic blocks" : "ResNet of bottleneck blocks",
-          {},
-          [shape](const OptionValues& options, std::int64_t num_classes) {
+          {stem_option()},
+          [kind, blocks](const OptionValues& options, std::int64_t num_classes) {
+            const ResNetShape shape{kind, blocks, {64, 128, 256, 512}, stem_of(options)};
             return std::make_shared<ResNet>(shape, num_classes, options.real("dropout"));
           }};
 }
@@ -136,22 +141,19 @@ const Registration<NetworkFactory> resnet101(networks(),
 const Registration<NetworkFactory> resnet152(networks(),
                                              published("resnet152", BlockKind::bottleneck, {3, 8, 36, 3}));
 const Registration<NetworkFactory> resnet(
-    networks(), {"resnet",
-                 "ResNet of any size",
-                 {choice_option("block", "basic", "resnet: kind of block", {"basic", "bottleneck"}),
-                  integers_option("blocks", "",
-                                  "densenet: layers in each dense block (default 3,9,2); resnet: blocks in "
-                                  "each stage (default 2,2,2,2)",
-                                  1),
-                  integers_option("widths", "64,128,256,512", "resnet: channels of each stage", 1)},
-                 [](const OptionValues& options, std::int64_t num_classes) {
-                   const auto kind =
-                       options.text("block") == "basic" ? BlockKind::basic : BlockKind::bottleneck;
-                   const auto blocks = options.has("blocks") ? options.integers("blocks")
-                                                             : std::vector<std::int64_t>{2, 2, 2, 2};
-                   return std::make_shared<ResNet>(ResNetShape{kind, blocks, options.integers("widths")},
-                                                   num_classes, options.real("dropout"));
-                 }});
+    networks(),
+    {"resnet",
+     "ResNet of any size",
+     {choice_option("block", "basic", "resnet: kind of block", {"basic", "bottleneck"}), blocks_option(),
+      stem_option(), integers_option("widths", "64,128,256,512", "resnet: channels of each stage", 1)},
+     [](const OptionValues& options, std::int64_t num_classes) {
+       const auto kind = options.text("block") == "basic" ? BlockKind::basic : BlockKind::bottleneck;
+       const auto blocks =
+           options.has("blocks") ? options.integers("blocks") : std::vector<std::int64_t>{2, 2, 2, 2};
+       return std::make_shared<ResNet>(
+           ResNetShape{kind, blocks, options.integers("widths"), stem_of(options)}, num_classes,
+           options.real("dropout"));
+     }});
 
 }  // namespace
 }  // namespace isnet

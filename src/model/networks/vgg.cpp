@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "model/network.h"
+#include "model/networks/options.h"
 
 namespace isnet {
 namespace {
@@ -119,32 +120,17 @@ const PublishedVgg vgg11("vgg11", layers11), vgg13("vgg13", layers13), vgg16("vg
     vgg19("vgg19", layers19);
 
 std::vector<std::int64_t> parse_layers(const OptionValues& options) {
+  if (!options.has("layers")) return {64, pool_marker, 128, pool_marker};
+  const OptionSpec number = integer_option("", "", "", 1, 1'000'000);
   std::vector<std::int64_t> layers;
-  for (const auto& part : options.list("layers"))
+  for (const auto& part : options.list("layers")) {
+    if (part == "M" ? layers.empty() : !number.refusal(part).empty())
+      fail(ErrorKind::usage, "--layers: '", options.text("layers"),
+           "' is not allowed; allowed for vgg: whole numbers from 1 to 1000000 and M, separated by commas, a "
+           "number first");
     layers.push_back(part == "M" ? pool_marker : std::stoll(part));
+  }
   return layers;
-}
-
-OptionSpec layers_option() {
-  OptionSpec spec =
-      text_option("layers", "64,M,128,M", "N,M,…", "vgg: channels of each convolution; M: a 2×2 max pool");
-  spec.refusal = [](const std::string& text) -> std::string {
-    const std::string allowed = "whole numbers from 1 on and M, separated by commas, a number first";
-    const OptionSpec number = integer_option("", "", "", 1);
-    std::string part;
-    bool first = true;
-    for (const char c : text + ",") {
-      if (c != ',') {
-        part += c;
-        continue;
-      }
-      if ((part == "M" && first) || (part != "M" && !number.refusal(part).empty())) return allowed;
-      first = false;
-      part.clear();
-    }
-    return "";
-  };
-  return spec;
 }
 
 const Registration<NetworkFactory> vgg(

@@ -373,32 +373,12 @@ const Pickle::Node* Pickle::find(const Node& dictionary, std::string_view key) c
 }
 
 std::string describe(const Pickle::Node& node) {
-  switch (node.kind) {
-    case Pickle::Kind::none:
-      return "None";
-    case Pickle::Kind::boolean:
-      return "a truth value";
-    case Pickle::Kind::integer:
-    case Pickle::Kind::big_integer:
-      return "an integer";
-    case Pickle::Kind::real:
-      return "a number";
-    case Pickle::Kind::text:
-      return "a text";
-    case Pickle::Kind::tuple:
-      return "a tuple";
-    case Pickle::Kind::list:
-      return "a list";
-    case Pickle::Kind::dictionary:
-      return "a dictionary";
-    case Pickle::Kind::name:
-      return cat("the name ", node.text);
-    case Pickle::Kind::persistent:
-      return "a storage";
-    case Pickle::Kind::call:
-      return cat("a call of ", node.text);
-  }
-  return "";
+  if (node.kind == Pickle::Kind::name) return cat("the name ", node.text);
+  if (node.kind == Pickle::Kind::call) return cat("a call of ", node.text);
+  constexpr const char* names[] = {"None",     "a truth value", "an integer", "an integer",   "a number",
+                                   "a text",   "a tuple",       "a list",     "a dictionary", "",
+                                   "a storage"};
+  return names[static_cast<std::size_t>(node.kind)];
 }
 
 }  // namespace isnet

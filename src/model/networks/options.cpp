@@ -1,0 +1,32 @@
+#include "model/networks/options.h"
+
+namespace isnet {
+
+OptionSpec blocks_option() {
+  return integers_option("blocks", "",
+                         "densenet: layers in each dense block (default 3,9,2); resnet: blocks in each stage "
+                         "(default 2,2,2,2)",
+                         1);
+}
+
+OptionSpec layers_option() {
+  return text_option(
+      "layers", "", "TEXT|@FILE",
+      "vgg: channels of each convolution, M for a 2x2 max pool (default 64,M,128,M); sequence: "
+      "the layers (docs/networks.md), for example \"conv 16 3 pad 1, relu, avgpool global, "
+      "flatten, linear\"");
+}
+
+OptionSpec stem_option() {
+  return choice_option(
+      "stem", "imagenet",
+      "densenet, resnet: first layers for large images (7x7, stride 2, max pool) or small ones "
+      "(3x3, no pool)",
+      {"imagenet", "small"});
+}
+
+Stem stem_of(const OptionValues& options) {
+  return options.text("stem") == "small" ? Stem::small : Stem::imagenet;
+}
+
+}  // namespace isnet

@@ -1,0 +1,22 @@
+// Options that several families of networks share: one name, so one declaration.
+#pragma once
+
+#include "base/options.h"
+
+namespace isnet {
+
+/// --blocks: layers or blocks of each stage (densenet, resnet).
+OptionSpec blocks_option();
+
+/// --layers: layers as text (vgg, sequence); each family reads it in its own way.
+OptionSpec layers_option();
+
+/// --stem: what reads the pixels (densenet, resnet).
+OptionSpec stem_option();
+
+/// imagenet: 7×7 with stride 2 and a max pool, which halve the image twice. small: 3×3 with stride 1, no
+/// pool, for images of some 32 pixels a side. The parameters' names are the same.
+enum class Stem { imagenet, small };
+Stem stem_of(const OptionValues& options);
+
+}  // namespace isnet
