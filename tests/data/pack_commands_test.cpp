@@ -115,7 +115,7 @@ TEST_F(PackCommand, OptionsOfOtherFormatsAndMissingOnesAreRefused) {
     return result.err;
   };
   EXPECT_THAT(answer(run_process({ISNET_BINARY, "pack", "tar"})),
-              HasSubstr("unknown format 'tar'; known: celebamask-hq, csv, dicom, folders, idx"));
+              HasSubstr("unknown format 'tar'; known: celebamask-hq, csv, dataset, dicom, folders, idx"));
   EXPECT_THAT(answer(run_process({ISNET_BINARY, "pack", "csv", "--output", "x"})),
               HasSubstr("--manifest: is required"));
   EXPECT_THAT(answer(run_process({ISNET_BINARY, "pack", "folders", "--images", path("images")})),

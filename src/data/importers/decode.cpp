@@ -5,6 +5,7 @@
 #include <cctype>
 #include <limits>
 #include <mutex>
+#include <new>
 #include <opencv2/core.hpp>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
@@ -74,6 +75,8 @@ Image decoded(const std::filesystem::path& path, int mode) {
     pixels = cv::imdecode(view, mode);
   } catch (const cv::Exception& exception) {
     fail(ErrorKind::data, where, ": cannot be decoded: ", exception.err);
+  } catch (const std::bad_alloc&) {
+    fail(ErrorKind::data, where, ": its header asks for more memory than there is");
   }
   if (pixels.empty())
     fail(ErrorKind::data, where, ": not an image that can be read (damaged, cut short, or of another kind)");

@@ -28,8 +28,9 @@ struct ImportItem {
   std::vector<std::uint8_t> classes;         ///< K zeros and ones, where a sample may have several
   std::string group;                         ///< patient, …: never in two splits; "": alone
   std::optional<double> weight;
-  std::string split;    ///< "": drawn
-  std::string problem;  ///< why it cannot be read, where that is known already; else ""
+  std::size_t place = 0;  ///< for the importer, to find it again
+  std::string split;      ///< "": drawn
+  std::string problem;    ///< why it cannot be read, where that is known already; else ""
 };
 
 /// All samples of a layout.

@@ -56,4 +56,8 @@ struct CelebaMaskInput {
 };
 std::unique_ptr<Importer> celebamask_importer(const CelebaMaskInput& input);
 
+/// `pack dataset`: a data set, or a shard, of images of 8 or 16 bit. Splits stay as they are; those of a
+/// shard are drawn.
+std::unique_ptr<Importer> data_set_importer(const std::filesystem::path& path);
+
 }  // namespace isnet

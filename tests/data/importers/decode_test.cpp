@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 
 #include "base/files.h"
+#include "base/random.h"
+#include "support/dicom.h"
 #include "support/pictures.h"
 #include "support/refusal.h"
 #include "support/temporary_folder.h"
@@ -115,6 +117,42 @@ TEST(Decode, WhatIsNoImageIsNamed) {
   EXPECT_THAT(data_refusal([&] { decode_image(folder / "folder.png", {}); }), HasSubstr("is not a file"));
   cv::imwrite((folder / "float.tif").string(), cv::Mat(4, 4, CV_32F, cv::Scalar(0.5)));
   EXPECT_THAT(data_refusal([&] { decode_image(folder / "float.tif", {}); }), HasSubstr("CV_32F"));
+}
+
+TEST(Decode, MutatedFilesAreReadOrRefusedWithTheirName) {
+  TemporaryFolder folder;
+  const auto pixel = [](int y, int x, int c) { return (y * y * 7 + x * x * 3 + c * 50 + x * y) % 256; };
+  for (const char* name : {"a.png", "a.jpg", "a.tif", "a.bmp", "a.ppm", "a.webp"})
+    write_picture(folder / name, 24, 40, 3, 8, pixel);
+  isnet::testing::DicomPicture dicom;
+  dicom.rows = 24;
+  dicom.columns = 40;
+  for (int i = 0; i < 960; ++i) dicom.values.push_back(static_cast<std::uint16_t>(i));
+  isnet::testing::write_dicom(folder / "a.dcm", dicom);
+  for (const char* name : {"a.png", "a.jpg", "a.tif", "a.bmp", "a.ppm", "a.webp", "a.dcm"}) {
+    const std::string whole = read_file(folder / name);
+    int refused = 0;
+    for (std::uint64_t trial = 0; trial < 300; ++trial) {
+      SampleRandom random(trial, Purpose::order, 0, 0);
+      std::string bytes = whole;
+      const auto changes = 1 + random.below(8);
+      // Every second time in the header, where it hurts.
+      const auto range =
+          static_cast<std::uint32_t>(trial % 2 ? bytes.size() : std::min<std::size_t>(bytes.size(), 200));
+      for (std::uint32_t n = 0; n < changes; ++n)
+        bytes[random.below(range)] = static_cast<char>(random.below(256));
+      write_file_atomically(folder / name, bytes);
+      try {
+        const Image image = decode_image(folder / name, {});
+        ASSERT_EQ(static_cast<std::int64_t>(image.values.size()), image.pixels() * image.channels);
+      } catch (const Error& error) {
+        ASSERT_EQ(error.kind(), ErrorKind::data) << name << ' ' << trial;
+        ASSERT_THAT(error.what(), HasSubstr(name)) << trial;
+        ++refused;
+      }
+    }
+    EXPECT_GT(refused, 10) << name;
+  }
 }
 
 TEST(Decode, DamagedPngsAreNoticedByTheirChecksums) {

@@ -358,6 +358,58 @@ TEST_F(PackPictures, SplitNamesMustBeGoodFileNames) {
   EXPECT_THAT(data_refusal([&] { packed(); }), HasSubstr("a split cannot be called 'tr ain'"));
 }
 
+TEST_F(PackPictures, ADataSetIsPackedAgainWithAMark) {
+  write_pictures(12);
+  input.group_pattern = "/([0-9]+)";
+  options.shares = {{"train", 0.5}, {"val", 0.25}, {"test", 0.25}};
+  packed();
+  PackOptions again = options;
+  again.output = folder / "same";
+  again.transform = {.channels = 3};
+  pack(*data_set_importer(options.output), again);
+  // Shards are the same; so is what dataset.json says of them.
+  auto before = output();
+  options.output = again.output;
+  EXPECT_EQ(output(), before);
+
+  again.output = folder / "marked";
+  again.mark = "square";
+  again.transform = {.channels = 3, .pad_to = 20};
+  pack(*data_set_importer(options.output), again);
+  const DataSet data(again.output);
+  EXPECT_THAT(data.split_names(),
+              ElementsAre("test-biased", "test-confounding", "test-unbiased", "train", "val"));
+  const auto train = data.split("train"), original = DataSet(options.output).split("train");
+  ASSERT_EQ(train->size(), original->size());
+  std::vector<double> image(3 * 400), mask(400), small(3 * 256), small_mask(256);
+  for (std::int64_t i = 0; i < train->size(); ++i) {
+    EXPECT_EQ(train->id(i), original->id(i));
+    EXPECT_EQ(train->group(i), original->group(i));
+    EXPECT_EQ(train->label(i), original->label(i));
+    train->read(i, image.data(), mask.data());
+    original->read(i, small.data(), small_mask.data());
+    EXPECT_EQ(image[10 * 20 + 10], small[8 * 16 + 8]);
+    EXPECT_EQ(std::count(mask.begin(), mask.end(), 1), std::count(small_mask.begin(), small_mask.end(), 1));
+  }
+}
+
+TEST_F(PackPictures, OneShardIsADataSetWhoseSplitsAreDrawn) {
+  write_pictures(10);
+  options.shares = {{"train", 1}};
+  options.shard_size = 100;
+  options.transform.white = 65535;
+  packed();
+  PackOptions again = options;
+  again.output = folder / "again";
+  again.transform.height = again.transform.width = 0;
+  again.shares = {{"train", 0.8}, {"val", 0.2}};
+  pack(*data_set_importer(options.output / "train/shard-00000.h5"), again);
+  const DataSet data(again.output);
+  EXPECT_EQ(data.split("train")->size(), 24);
+  EXPECT_EQ(data.split("val")->size(), 6);
+  EXPECT_EQ(data.split("val")->layout().image_type, hdf5::ElementType::uint16);
+}
+
 TEST(PackManifest, MasksForEachClassWeightsAndSeveralLabelsAreStored) {
   TemporaryFolder folder;
   std::string lines = "image,label:x,label:y,mask:x,mask:y,weight,group,split\n";
