@@ -1,0 +1,54 @@
+// isnet bench: how fast, and in how much memory; ratios to Python's PyTorch, measured in the same run.
+#include <iostream>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "cli/bench/benchmark.h"
+#include "trainer/distributed/bootstrap.h"
+
+namespace isnet::bench {
+
+Registry<Benchmark>& benchmarks() {
+  static Registry<Benchmark> registry("benchmark");
+  return registry;
+}
+
+void deliver(const Report& report, const OptionValues& options) {
+  std::cout << table_text(report);
+  if (options.has("output")) write_file_atomically(options.text("output"), json_of(report).dump(2) + "\n");
+}
+
+}  // namespace isnet::bench
+
+namespace isnet::cli {
+namespace {
+
+std::vector<OptionGroup> bench_options() {
+  OptionGroup what{"Benchmark", {text_option("output", "", "FILE.json", "file for all results")}, {}};
+  for (const auto& name : bench::benchmarks().names())
+    what.known.emplace_back(name, bench::benchmarks().at(name).description);
+  std::vector<OptionGroup> groups{std::move(what)};
+  for (const auto& name : bench::benchmarks().names())
+    for (auto& group : bench::benchmarks().at(name).make.options()) groups.push_back(std::move(group));
+  return groups;
+}
+
+int run_bench(Invocation& invocation) {
+  const auto& benchmark = bench::benchmarks().at(invocation.positionals.front());
+  return benchmark.make.run(invocation);
+}
+
+Command bench_command() {
+  return {"bench",
+          "Measure speed and memory, against Python's PyTorch in the same run",
+          "isnet bench NAME [options]",
+          {{"NAME", "What to measure"}},
+          bench_options,
+          run_bench,
+          70};
+}
+
+const CommandRegistration registration(bench_command);
+
+}  // namespace
+}  // namespace isnet::cli

@@ -1,0 +1,250 @@
+// A variant of a step in a process of its own.
+#include <ATen/ATen.h>
+#include <sys/resource.h>
+#include <torch/version.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/bench/step.h"
+#include "cli/model_setup.h"
+#include "model/lrp/selection.h"
+#include "model/lrp/walk.h"
+#include "trainer/distributed/distributed_data_parallel.h"
+#include "trainer/optimizers/optimizer.h"
+#include "trainer/options.h"
+
+namespace isnet::bench {
+namespace {
+
+using Json = nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+double cpu_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+// The largest resident set of this process so far.
+std::int64_t peak_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (word == "VmHWM:") {
+      std::int64_t kilobytes = 0;
+      status >> kilobytes;
+      return 1024 * kilobytes;
+    }
+  return 0;
+}
+
+Batch make_batch(const OptionValues& options, at::ScalarType dtype) {
+  const std::int64_t size = options.integer("batch-size"), side = options.integer("image-size");
+  Batch batch;
+  batch.images = at::rand({size, 3, side, side}, at::dtype(dtype));
+  batch.masks = at::zeros({size, 1, side, side}, at::dtype(dtype));
+  batch.masks.slice(2, side / 4, side - side / 4).slice(3, side / 4, side - side / 4).fill_(1);
+  batch.labels = at::arange(size, at::kLong).remainder(options.integer("num-classes"));
+  batch.ids = at::arange(size, at::kLong);
+  return batch;
+}
+
+class Variant {
+ public:
+  virtual ~Variant() = default;
+  virtual void prepare() {}  // not timed
+  virtual void step() = 0;
+};
+
+// What the trainer does with a batch, but for data, metrics and callbacks.
+class TrainingStep : public Variant {
+ public:
+  TrainingStep(const OptionValues& options, std::shared_ptr<Network> network, Batch batch)
+      : network_(std::move(network)),
+        batch_(std::move(batch)),
+        objective_(objectives().at(options.text("objective")).make(options)),
+        parallel_(network_, Communicator()),
+        learning_rate_(options.real("lr")) {
+    NamedParameters parameters;
+    for (const auto& entry : network_->named_parameters())
+      parameters.emplace_back(entry.key(), entry.value());
+    optimizer_ = make_optimizer(parameters, options);
+    for (const auto& parameter : network_->parameters()) initial_.push_back(parameter.detach().clone());
+    network_->train();
+  }
+
+  // The same weights in each step: gradients through the relevance of random weights can be so large that
+  // these would not stay finite.
+  void prepare() override {
+    const at::NoGradGuard no_grad;
+    const auto parameters = network_->parameters();
+    for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].copy_(initial_[i]);
+  }
+
+  void step() override {
+    parallel_.prepare_forward();
+    const Losses losses = objective_->compute(*network_, batch_);
+    ++batch_.epoch;
+    if (!losses.total.isfinite().item<bool>())
+      fail(ErrorKind::runtime, "the loss is not finite: try another --seed");
+    parallel_.backward(losses.total);
+    optimizer_->set_learning_rate(learning_rate_);
+    optimizer_->step();
+    optimizer_->zero_grad();
+  }
+
+ private:
+  std::shared_ptr<Network> network_;
+  Batch batch_;
+  std::unique_ptr<Objective> objective_;
+  DistributedDataParallel parallel_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::vector<at::Tensor> initial_;
+  double learning_rate_;
+};
+
+class Forward : public Variant {
+ public:
+  Forward(std::shared_ptr<Network> network, Batch batch)
+      : network_(std::move(network)), batch_(std::move(batch)) {}
+  void step() override {
+    const at::NoGradGuard no_grad;
+    network_->logits(batch_.images);
+  }
+
+ private:
+  std::shared_ptr<Network> network_;
+  Batch batch_;
+};
+
+// As isnet explain.
+class Explain : public Variant {
+ public:
+  Explain(const OptionValues& options, std::shared_ptr<Network> network, Batch batch)
+      : network_(std::move(network)),
+        batch_(std::move(batch)),
+        lrp_(lrp_options(options)),
+        selection_(heatmap_selections().at(options.text("heatmaps")).make(options)) {}
+  void step() override {
+    const at::NoGradGuard no_grad;
+    TapeContext context;
+    context.recording = true;
+    Tape tape(std::move(context));
+    const Value out = network_->forward(tape, batch_.images);
+    const Selected selected = selection_->select(logits_of(tape, out, lrp_), batch_, 0);
+    relevance(tape, out, selected.start, lrp_);
+  }
+
+ private:
+  std::shared_ptr<Network> network_;
+  Batch batch_;
+  LrpOptions lrp_;
+  std::unique_ptr<HeatmapSelection> selection_;
+};
+
+std::shared_ptr<Network> network_of(const OptionValues& options) {
+  return cli::make_network(options, options.integer("num-classes"), at::kCPU, precision_of(options));
+}
+
+// Numbers from -1 to 1, by a formula that bench/plain_step.py has too: float64.
+at::Tensor noise(std::int64_t count, double seed) {
+  const at::Tensor places = at::arange(count, at::dtype(at::kDouble));
+  return at::frac(at::sin(places * 12.9898 + seed * 78.233) * 43758.5453);
+}
+
+// Logits of one image under weights that are a function of the parameters' sorted names: Python's network has
+// to have the same.
+std::vector<double> fingerprint(const OptionValues& options, const Batch& batch) {
+  const at::NoGradGuard no_grad;
+  const auto network = network_of(options);
+  std::map<std::string, at::Tensor> parameters;
+  for (const auto& entry : network->named_parameters()) parameters[entry.key()] = entry.value();
+  double seed = 0;
+  for (auto& [name, parameter] : parameters) {
+    const at::Tensor values = noise(parameter.numel(), seed++).view(parameter.sizes());
+    if (parameter.dim() > 1)
+      parameter.copy_(values * std::sqrt(6.0 * static_cast<double>(parameter.size(0)) /
+                                         static_cast<double>(parameter.numel())));
+    else
+      parameter.copy_(1 + 0.1 * values);
+  }
+  const at::Tensor image = batch.images.slice(0, 0, 1);
+  const at::Tensor pixels = noise(image.numel(), 0.5).view(image.sizes()).abs().to(image.scalar_type());
+  const at::Tensor logits = network->logits(pixels)[0].to(at::kDouble).contiguous();
+  return {logits.data_ptr<double>(), logits.data_ptr<double>() + logits.numel()};
+}
+
+std::unique_ptr<Variant> make_variant(const OptionValues& options, const Batch& batch) {
+  const std::string& name = options.text("variant");
+  if (name == "forward") return std::make_unique<Forward>(network_of(options), batch);
+  if (name == "explain") return std::make_unique<Explain>(options, network_of(options), batch);
+  return std::make_unique<TrainingStep>(options, network_of(options), batch);
+}
+
+void say(const Json& answer) {
+  std::cout << answer.dump() << std::endl;
+}
+
+void serve(OptionValues& options) {
+  at::set_num_threads(static_cast<int>(options.integer("threads")));
+  if (!options.has("num-classes")) options.set("num-classes", "3");
+  options.set("objective", options.text("variant") == "isnet" ? "isnet" : "classifier");
+  cli::settle_defaults(options);
+  at::manual_seed(static_cast<std::uint64_t>(options.integer("seed")));
+  const Batch batch = make_batch(options, precision_of(options));
+  const std::vector<double> logits = fingerprint(options, batch);
+  const auto variant = make_variant(options, batch);
+  say({{"torch", TORCH_VERSION}, {"logits", logits}});
+  double cpu = cpu_seconds();
+  auto end = Clock::now();
+  for (std::string request; std::getline(std::cin, request);) {
+    const double idle_cpu = cpu_seconds() - cpu, idle_wall = seconds_since(end);
+    variant->prepare();
+    const auto begin = Clock::now();
+    if (request == "step") {
+      variant->step();
+      const double seconds = seconds_since(begin);
+      say({{"seconds", seconds},
+           {"peak_bytes", peak_bytes()},
+           {"idle_cpu", idle_cpu},
+           {"idle_wall", idle_wall}});
+    } else if (request == "convolutions") {
+      const double inside = seconds_in_convolutions([&] { variant->step(); });
+      say({{"share", inside / seconds_since(begin)}});
+    } else {
+      fail(ErrorKind::usage, "unknown request '", request, "'; known: step, convolutions");
+    }
+    cpu = cpu_seconds();
+    end = Clock::now();
+  }
+}
+
+}  // namespace
+
+int serve_variant(OptionValues& options) {
+  try {
+    serve(options);
+    return 0;
+  } catch (const Error& error) {
+    say({{"error", error.what()}, {"status", exit_status(error.kind())}});
+    return exit_status(error.kind());
+  } catch (const std::exception& error) {
+    const std::string text = error.what();
+    const int status = exit_status(ErrorKind::runtime);
+    say({{"error", text.substr(0, text.find('\n'))}, {"status", status}});
+    return status;
+  }
+}
+
+}  // namespace isnet::bench
