@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <torch/nn.h>
 
+#include <sstream>
+
 #include "base/error.h"
+#include "support/golden.h"
 #include "support/temporary_folder.h"
 #include "trainer/checkpoint.h"
 #include "trainer/optimizers/gradient_clipping.h"
@@ -21,6 +24,15 @@ OptionValues options_of(const Settings& settings) {
   OptionValues options(std::move(specs));
   for (const auto& [name, value] : settings) options.set(name, value);
   return options;
+}
+
+// "lr=0.1 momentum=0.9"
+Settings words(const std::string& text) {
+  Settings settings;
+  std::istringstream parts(text);
+  for (std::string part; parts >> part;)
+    settings.emplace_back(part.substr(0, part.find('=')), part.substr(part.find('=') + 1));
+  return settings;
 }
 
 NamedParameters parameters_of(const torch::nn::Module& module) {
@@ -82,10 +94,42 @@ TEST_P(OptimizerState, SavedAndLoadedContinuesBitwise) {
 
 INSTANTIATE_TEST_SUITE_P(
     Kinds, OptimizerState,
-    ::testing::Values(Settings{{"momentum", "0"}}, Settings{{"momentum", "0.9"}},
-                      Settings{{"nesterov", "1"}, {"weight-decay", "0.01"}}, Settings{{"optimizer", "adam"}},
-                      Settings{{"optimizer", "adam"}, {"betas", "0.8,0.99"}, {"weight-decay", "0.1"}},
-                      Settings{{"optimizer", "adamw"}}));
+    ::testing::Values(
+        Settings{{"momentum", "0"}}, Settings{{"momentum", "0.9"}},
+        Settings{{"nesterov", "1"}, {"weight-decay", "0.01"}}, Settings{{"optimizer", "adam"}},
+        Settings{{"optimizer", "adam"}, {"betas", "0.8,0.99"}, {"weight-decay", "0.1"}},
+        Settings{{"optimizer", "adam"}, {"amsgrad", "1"}}, Settings{{"optimizer", "adamw"}},
+        Settings{{"optimizer", "rmsprop"}},
+        Settings{{"optimizer", "rmsprop"}, {"rmsprop-momentum", "0.9"}, {"rmsprop-centered", "1"}},
+        Settings{
+            {"lr-factors", "norms=0.1,3.*=2"}, {"weight-decay-exclude", "biases"}, {"weight-decay", "0.1"}}));
+
+// Python's torch.optim, each with one group and with two that differ in rate and decay.
+TEST(Optimizer, EveryKindFollowsThePythonTrajectoryStepByStep) {
+  const hdf5::File golden = testing::golden_file("optimizers.h5");
+  std::size_t kinds = 0;
+  for (const auto& kind : golden.group_names()) {
+    if (kind == "start" || kind == "gradients") continue;
+    const hdf5::Group group = golden.group(kind);
+    NamedParameters parameters;
+    for (const char* name : {"weight", "bias"})
+      parameters.emplace_back(name,
+                              testing::golden_tensor(golden, cat("start/", name)).clone().requires_grad_());
+    const auto optimizer =
+        make_optimizer(parameters, options_of(words(group.attribute<std::string>("options"))));
+    for (std::int64_t step = 0; step < 12; ++step) {
+      for (auto& [name, parameter] : parameters)
+        parameter.mutable_grad() = testing::golden_tensor(golden, cat("gradients/", name))[step].clone();
+      optimizer->step();
+      for (const auto& [name, parameter] : parameters)
+        EXPECT_LT(testing::relative_difference(parameter.detach(), testing::golden_tensor(group, name)[step]),
+                  1e-14)
+            << kind << " " << name << " step " << step;
+    }
+    ++kinds;
+  }
+  EXPECT_EQ(kinds, 24u);
+}
 
 TEST(Optimizer, SgdWithMomentumIsTheFormula) {
   const at::Tensor parameter = at::tensor({1.0, -2.0}, at::kDouble).requires_grad_();
@@ -139,10 +183,12 @@ TEST(Optimizer, BadOptionsAreRefusedWithWhatIsAllowed) {
     }
     return std::string("accepted");
   };
-  EXPECT_THAT(refusal({{"optimizer", "sdg"}}), HasSubstr("unknown optimizer 'sdg'; known: adam, adamw, sgd"));
+  EXPECT_THAT(refusal({{"optimizer", "sdg"}}),
+              HasSubstr("unknown optimizer 'sdg'; known: adam, adamw, rmsprop, sgd"));
   EXPECT_THAT(refusal({{"momentum", "0"}, {"nesterov", "1"}}), HasSubstr("--momentum"));
   EXPECT_THAT(refusal({{"optimizer", "adam"}, {"betas", "0.9,1"}}), HasSubstr("--betas: '0.9,1'"));
   EXPECT_THAT(refusal({{"optimizer", "adam"}, {"betas", "0.9"}}), HasSubstr("two numbers"));
+  EXPECT_THAT(refusal({{"nesterov", "1"}, {"dampening", "0.1"}}), HasSubstr("--dampening 0"));
 }
 
 std::vector<at::Tensor> with_gradients(const std::vector<at::Tensor>& gradients) {

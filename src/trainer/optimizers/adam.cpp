@@ -32,23 +32,24 @@ struct AdamKind {
 };
 
 template <typename TorchClass, typename TorchState, typename TorchOptions>
-std::unique_ptr<Optimizer> make(NamedParameters parameters, const OptionValues& options) {
+std::unique_ptr<Optimizer> make(const std::vector<ParameterGroup>& groups, const OptionValues& options) {
   const auto betas = options.reals("betas");
   if (betas.size() != 2 || betas[0] < 0 || betas[0] >= 1 || betas[1] < 0 || betas[1] >= 1)
     fail(ErrorKind::usage, "--betas: '", options.text("betas"),
          "' is not allowed; allowed: two numbers from 0 to below 1, separated by a comma");
   TorchOptions chosen(options.real("lr"));
   chosen.betas(std::make_tuple(betas[0], betas[1])).eps(options.real("adam-epsilon"));
+  chosen.amsgrad(options.flag("amsgrad"));
   if (options.has("weight-decay")) chosen.weight_decay(options.real("weight-decay"));
-  return std::make_unique<TorchOptimizer<AdamKind<TorchClass, TorchState>>>(std::move(parameters), chosen);
+  return std::make_unique<TorchOptimizer<AdamKind<TorchClass, TorchState>>>(groups, chosen);
 }
 
 std::vector<OptionSpec> adam_options() {
   return {text_option("betas", "0.9,0.999", "B,B",
                       "Adam, AdamW: decay of the running means of gradient and square"),
+          switch_option("amsgrad", false, "Adam, AdamW: divide by the largest mean square so far"),
           real_option("adam-epsilon", "1e-8", "Adam, AdamW: added to the root of the mean square", 0, 1),
-          real_option("weight-decay", "",
-                      "Share of the parameters subtracted per unit of --lr (default 0; adamw 0.01)", 0, 1e6)};
+          weight_decay_option()};
 }
 
 const Registration<OptimizerFactory> adam(

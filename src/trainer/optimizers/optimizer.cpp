@@ -15,12 +15,16 @@ std::vector<OptionSpec> optimizer_options() {
   std::vector<OptionSpec> options{
       text_option("optimizer", "sgd", names, "How gradients become steps"),
       real_option("lr", "0.01", "Learning rate (of the whole run's schedule, see --lr-schedule)", 0, 1e6)};
-  for (auto& option : optimizers().options()) options.push_back(std::move(option));
+  for (auto& more : {optimizers().options(), parameter_group_options()})
+    options.insert(options.end(), more.begin(), more.end());
   return options;
 }
 
-std::unique_ptr<Optimizer> make_optimizer(NamedParameters parameters, const OptionValues& options) {
-  return optimizers().at(options.text("optimizer")).make(std::move(parameters), options);
+std::unique_ptr<Optimizer> make_optimizer(const NamedParameters& parameters, const OptionValues& options,
+                                          const std::string& head) {
+  return optimizers()
+      .at(options.text("optimizer"))
+      .make(parameter_groups(parameters, options, head), options);
 }
 
 }  // namespace isnet

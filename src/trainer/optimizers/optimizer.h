@@ -7,16 +7,13 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/options.h"
 #include "base/registry.h"
+#include "trainer/optimizers/parameter_groups.h"
 
 namespace isnet {
-
-/// Trainable parameters with their names in the model.
-using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 
 class Optimizer {
  public:
@@ -25,6 +22,7 @@ class Optimizer {
   /// One step with the gradients that the parameters have; those without a gradient are left alone.
   virtual void step() = 0;
   virtual void zero_grad() = 0;
+  /// Of the groups whose factor is 1; the others' is their factor times that.
   virtual void set_learning_rate(double rate) = 0;
 
   /// Tensors named `<parameter>.<state>`, e.g. `features.conv0.weight.momentum_buffer`: copies. Counts are
@@ -34,14 +32,17 @@ class Optimizer {
   virtual void load_state(const std::map<std::string, at::Tensor>& state) = 0;
 };
 
-using OptimizerFactory = std::function<std::unique_ptr<Optimizer>(NamedParameters, const OptionValues&)>;
+using OptimizerFactory =
+    std::function<std::unique_ptr<Optimizer>(const std::vector<ParameterGroup>&, const OptionValues&)>;
 
 Registry<OptimizerFactory>& optimizers();
 
-/// --optimizer, --lr and the options of all registered optimisers.
+/// --optimizer, --lr, those of parameter groups and those of all registered optimisers.
 std::vector<OptionSpec> optimizer_options();
 
-/// The optimiser that --optimizer names. Errors: usage.
-std::unique_ptr<Optimizer> make_optimizer(NamedParameters parameters, const OptionValues& options);
+/// The optimiser that --optimizer names, for those of `parameters` that require a gradient. `head`: name of
+/// the classifying layer, for the patterns of parameter_groups.h. Errors: usage.
+std::unique_ptr<Optimizer> make_optimizer(const NamedParameters& parameters, const OptionValues& options,
+                                          const std::string& head = "");
 
 }  // namespace isnet

@@ -20,14 +20,16 @@ struct Sgd {
   }
 };
 
-std::unique_ptr<Optimizer> make(NamedParameters parameters, const OptionValues& options) {
+std::unique_ptr<Optimizer> make(const std::vector<ParameterGroup>& groups, const OptionValues& options) {
   const bool nesterov = options.flag("nesterov");
   if (nesterov && options.real("momentum") <= 0)
     fail(ErrorKind::usage, "--nesterov 1 needs a --momentum above 0");
   torch::optim::SGDOptions chosen(options.real("lr"));
-  chosen.momentum(options.real("momentum")).nesterov(nesterov);
+  if (nesterov && options.real("dampening") > 0)
+    fail(ErrorKind::usage, "--nesterov 1 goes with --dampening 0 only");
+  chosen.momentum(options.real("momentum")).dampening(options.real("dampening")).nesterov(nesterov);
   if (options.has("weight-decay")) chosen.weight_decay(options.real("weight-decay"));
-  return std::make_unique<TorchOptimizer<Sgd>>(std::move(parameters), chosen);
+  return std::make_unique<TorchOptimizer<Sgd>>(groups, chosen);
 }
 
 const Registration<OptimizerFactory> registration(
@@ -35,9 +37,8 @@ const Registration<OptimizerFactory> registration(
     {"sgd",
      "stochastic gradient descent with momentum",
      {real_option("momentum", "0.9", "SGD: share of the last step that goes into the next", 0, 1),
-      switch_option("nesterov", false, "SGD: Nesterov's momentum"),
-      real_option("weight-decay", "",
-                  "Share of the parameters subtracted per unit of --lr (default 0; adamw 0.01)", 0, 1e6)},
+      real_option("dampening", "0", "SGD: share of the gradient that does not go into the momentum", 0, 1),
+      switch_option("nesterov", false, "SGD: Nesterov's momentum"), weight_decay_option()},
      make});
 
 }  // namespace

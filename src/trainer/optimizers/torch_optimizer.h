@@ -1,4 +1,5 @@
-// LibTorch's optimisers behind our interface: state by parameter name. For the files of this folder only.
+// LibTorch's optimisers behind our interface: groups, and state by parameter name. For the files of this
+// folder only.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -8,6 +9,13 @@
 #include "trainer/optimizers/optimizer.h"
 
 namespace isnet {
+
+/// --weight-decay, which all optimisers here have; those whose own default is not 0 keep it where it is not
+/// given.
+inline OptionSpec weight_decay_option() {
+  return real_option("weight-decay", "",
+                     "Share of the parameters subtracted per unit of --lr (default 0; adamw 0.01)", 0, 1e6);
+}
 
 /// Reads and writes one state of LibTorch as named tensors. Undefined tensors are not written.
 class StateTensors {
@@ -50,13 +58,23 @@ class TorchOptimizer : public Optimizer {
   using State = typename Kind::State;
 
   template <typename TorchOptions>
-  TorchOptimizer(NamedParameters parameters, const TorchOptions& options)
-      : parameters_(std::move(parameters)), torch_(tensors(), options) {}
+  TorchOptimizer(const std::vector<ParameterGroup>& groups, const TorchOptions& options)
+      : torch_(torch_groups(groups), options) {
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      parameters_.insert(parameters_.end(), groups[i].parameters.begin(), groups[i].parameters.end());
+      rate_factors_.push_back(groups[i].rate_factor);
+      // Only here: at construction a group's 0 counts as "not given", and the common value replaces it.
+      auto& own = static_cast<TorchOptions&>(torch_.param_groups()[i].options());
+      if (!groups[i].decays) own.weight_decay(0);
+    }
+    set_learning_rate(options.lr());
+  }
 
   void step() override { torch_.step(); }
   void zero_grad() override { torch_.zero_grad(); }
   void set_learning_rate(double rate) override {
-    for (auto& group : torch_.param_groups()) group.options().set_lr(rate);
+    for (std::size_t i = 0; i < rate_factors_.size(); ++i)
+      torch_.param_groups()[i].options().set_lr(rate * rate_factors_[i]);
   }
 
   std::map<std::string, at::Tensor> state() const override {
@@ -98,9 +116,14 @@ class TorchOptimizer : public Optimizer {
   }
 
  private:
-  std::vector<at::Tensor> tensors() const {
-    std::vector<at::Tensor> result;
-    for (const auto& entry : parameters_) result.push_back(entry.second);
+  static std::vector<torch::optim::OptimizerParamGroup> torch_groups(
+      const std::vector<ParameterGroup>& groups) {
+    std::vector<torch::optim::OptimizerParamGroup> result;
+    for (const auto& group : groups) {
+      std::vector<at::Tensor> tensors;
+      for (const auto& entry : group.parameters) tensors.push_back(entry.second);
+      result.emplace_back(std::move(tensors));
+    }
     return result;
   }
   void* find(const std::string& name) const {
@@ -110,6 +133,7 @@ class TorchOptimizer : public Optimizer {
   }
 
   NamedParameters parameters_;
+  std::vector<double> rate_factors_;  // of torch_'s groups
   Torch torch_;
 };
 
