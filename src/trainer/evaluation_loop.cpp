@@ -25,6 +25,18 @@ class EvalMode {
 void drop_padding(Batch& batch, std::int64_t samples) {
   for (at::Tensor* tensor : {&batch.images, &batch.masks, &batch.labels, &batch.ids})
     if (tensor->defined()) *tensor = tensor->narrow(0, 0, samples);
+  batch.counted = samples;
+}
+
+// Over the whole split, so that the losses of its batches add up to the loss of all.
+double mean_class_weight(const std::vector<double>& weights, const SplitReader& split) {
+  if (weights.empty() || split.layout().labels != LabelKind::single) return 0;
+  double sum = 0;
+  for (std::int64_t i = 0; i < split.size(); ++i) {
+    const auto label = static_cast<std::size_t>(split.label(i));
+    if (label < weights.size()) sum += weights[label];
+  }
+  return sum / static_cast<double>(split.size());
 }
 
 }  // namespace
@@ -33,6 +45,7 @@ Metrics evaluate(Network& network, Objective& objective, Loader& loader, const E
                  const Communicator& communicator, const BatchObserver& observer) {
   const at::NoGradGuard no_grad;
   const EvalMode eval(network);
+  const double mean_weight = mean_class_weight(objective.class_weights(), loader.split());
   MetricSums sums;
   loader.start(0);
   while (auto host = loader.next()) {
@@ -40,6 +53,7 @@ Metrics evaluate(Network& network, Objective& objective, Loader& loader, const E
     if (samples == 0) continue;
     Batch batch = to_batch(std::move(*host), place.device, place.dtype);
     drop_padding(batch, samples);
+    batch.mean_weight = mean_weight;
     const Losses losses = objective.compute(network, batch);
     sums.add(losses, batch.labels, samples);
     if (observer) observer(batch, losses, samples);

@@ -1,4 +1,5 @@
 // The plain classifier.
+#include "model/losses/classification_loss.h"
 #include "model/objectives/objective.h"
 
 namespace isnet {
@@ -6,24 +7,26 @@ namespace {
 
 class Classifier : public Objective {
  public:
-  explicit Classifier(std::uint64_t seed) : seed_(seed) {}
+  explicit Classifier(const OptionValues& options)
+      : seed_(static_cast<std::uint64_t>(options.integer("seed"))), classification_loss_(options) {}
 
   Losses compute(Network& network, const Batch& batch) override {
     Tape tape(context_for(network, batch, seed_, /*recording=*/false));
     const at::Tensor logits = tape.output(network.forward(tape, batch.images));
-    const at::Tensor loss = classification_loss(logits, batch.labels);
+    const at::Tensor loss = classification_loss_(logits, batch);
     return {loss, {{"loss_classification", loss}}, logits};
   }
 
+  std::vector<double> class_weights() const override { return classification_loss_.class_weights(); }
+
  private:
   std::uint64_t seed_;
+  ClassificationLoss classification_loss_;
 };
 
 const Registration<ObjectiveFactory> classifier(
-    objectives(),
-    {"classifier", "cross-entropy alone: the plain classifier", {}, [](const OptionValues& options) {
-       return std::make_unique<Classifier>(static_cast<std::uint64_t>(options.integer("seed")));
-     }});
+    objectives(), {"classifier", "cross-entropy alone: the plain classifier", classification_loss_options(),
+                   [](const OptionValues& options) { return std::make_unique<Classifier>(options); }});
 
 }  // namespace
 }  // namespace isnet
