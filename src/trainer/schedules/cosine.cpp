@@ -1,28 +1,31 @@
-#include <algorithm>
+// Schedules that have come to --lr-min at the run's end.
 #include <cmath>
 #include <numbers>
 
-#include "base/error.h"
 #include "trainer/schedules/schedule.h"
 
 namespace isnet {
 namespace {
 
-// Loshchilov and Hutter, "SGDR" (2017), equation 5, one period: from --lr down to --lr-min in all steps after
-// the warm-up.
+// Loshchilov and Hutter, "SGDR" (2017), equation 5, one period.
 double cosine(const ScheduleOptions& options, const Progress& progress) {
-  if (progress.total_steps <= 0)
-    fail(ErrorKind::usage, "--lr-schedule cosine needs a known end: set --max-epochs or --max-steps");
-  const double steps =
-      static_cast<double>(std::max<std::int64_t>(1, progress.total_steps - options.warmup_steps));
-  const double done = static_cast<double>(progress.step - options.warmup_steps);
-  const double share = std::clamp(done / steps, 0.0, 1.0);
+  const double share = share_done("cosine", options, progress);
   return options.min_rate +
          (options.rate - options.min_rate) * 0.5 * (1 + std::cos(std::numbers::pi * share));
 }
 
-const Registration<Schedule> registration(
-    schedules(), {"cosine", "half a cosine from --lr to --lr-min over all steps", {}, cosine});
+double polynomial(const ScheduleOptions& options, const Progress& progress) {
+  const double share = share_done("polynomial", options, progress);
+  return options.min_rate + (options.rate - options.min_rate) * std::pow(1 - share, options.power);
+}
+
+const Registration<Schedule> by_cosine(
+    schedules(), {"cosine", "half a cosine from --lr to --lr-min over the run", {}, cosine});
+const Registration<Schedule> by_power(
+    schedules(), {"polynomial",
+                  "from --lr to --lr-min over the run, as (share left)^--lr-power",
+                  {real_option("lr-power", "1", "polynomial: 1 is a straight line", 0, 100, true)},
+                  polynomial});
 
 }  // namespace
 }  // namespace isnet

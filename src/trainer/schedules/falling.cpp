@@ -1,4 +1,4 @@
-// Schedules that multiply the rate by --lr-gamma at certain epochs.
+// Schedules that multiply the rate by --lr-gamma at certain epochs, or steps (--lr-interval step).
 #include <algorithm>
 #include <cmath>
 
@@ -11,8 +11,12 @@ double fallen(const ScheduleOptions& options, std::int64_t times) {
   return options.rate * std::pow(options.gamma, static_cast<double>(times));
 }
 
+std::int64_t done(const ScheduleOptions& options, const Progress& progress) {
+  return options.interval_or(Interval::epoch) == Interval::epoch ? progress.epoch : progress.step;
+}
+
 OptionSpec gamma_option() {
-  return real_option("lr-gamma", "0.1", "step, multi-step, exponential: factor of the learning rate", 0, 1);
+  return real_option("lr-gamma", "0.1", "Factor of the learning rate at each fall", 0, 1);
 }
 
 const Registration<Schedule> step(
@@ -20,7 +24,7 @@ const Registration<Schedule> step(
                   "times --lr-gamma every --lr-step-size epochs",
                   {gamma_option(), integer_option("lr-step-size", "30", "step: epochs between two falls", 1)},
                   [](const ScheduleOptions& options, const Progress& progress) {
-                    return fallen(options, progress.epoch / options.step_size);
+                    return fallen(options, done(options, progress) / options.step_size);
                   }});
 
 const Registration<Schedule> multi_step(
@@ -31,7 +35,7 @@ const Registration<Schedule> multi_step(
       integers_option("lr-milestones", "", "multi-step: epochs (from 0) at which the rate falls", 0)},
      [](const ScheduleOptions& options, const Progress& progress) {
        return fallen(options, std::count_if(options.milestones.begin(), options.milestones.end(),
-                                            [&](auto epoch) { return progress.epoch >= epoch; }));
+                                            [&](auto at) { return done(options, progress) >= at; }));
      }});
 
 const Registration<Schedule> exponential(schedules(),
@@ -39,7 +43,7 @@ const Registration<Schedule> exponential(schedules(),
                                           "times --lr-gamma every epoch",
                                           {gamma_option()},
                                           [](const ScheduleOptions& options, const Progress& progress) {
-                                            return fallen(options, progress.epoch);
+                                            return fallen(options, done(options, progress));
                                           }});
 
 }  // namespace

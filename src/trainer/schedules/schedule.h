@@ -1,12 +1,15 @@
-// Learning-rate schedules by name: pure functions of progress, so that a resumed run needs no state.
+// Learning-rate schedules by name: pure functions of progress, so that a resumed run needs no state (but how
+// often reduce-on-plateau has fallen: plateau.h).
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "base/options.h"
 #include "base/registry.h"
+#include "trainer/schedules/plateau.h"
 
 namespace isnet {
 
@@ -15,16 +18,26 @@ struct Progress {
   std::int64_t step = 0;         ///< optimiser steps done
   std::int64_t total_steps = 0;  ///< 0: not known
   std::int64_t epoch = 0;
+  std::int64_t total_epochs = 0;     ///< 0: not known
+  std::int64_t steps_per_epoch = 1;  ///< optimiser steps
+  std::int64_t reductions = 0;       ///< how often reduce-on-plateau has fallen; LearningRate fills it in
 };
+
+/// What a schedule counts in.
+enum class Interval { step, epoch };
 
 /// The options of a schedule, validated.
 struct ScheduleOptions {
-  double rate = 0.01;           ///< --lr
-  double min_rate = 0;          ///< --lr-min: where cosine ends, and below which the others do not go
-  double gamma = 0.1;           ///< --lr-gamma: factor of step, multi-step, exponential
-  std::int64_t step_size = 30;  ///< --lr-step-size: epochs between two falls of step
-  std::vector<std::int64_t> milestones;  ///< --lr-milestones: epochs at which multi-step falls
+  double rate = 0.01;   ///< --lr
+  double min_rate = 0;  ///< --lr-min: where cosine and polynomial end, below which the others do not go
+  double gamma = 0.1;   ///< --lr-gamma: factor of step, multi-step, exponential, reduce-on-plateau
+  double power = 1;     ///< --lr-power of polynomial
+  std::int64_t step_size = 30;           ///< --lr-step-size: epochs (steps) between two falls of step
+  std::vector<std::int64_t> milestones;  ///< --lr-milestones: epochs (steps) at which multi-step falls
   std::int64_t warmup_steps = 0;         ///< --warmup-steps: the rate rises linearly in these
+  std::optional<Interval> interval;      ///< --lr-interval; none: the schedule's own
+
+  Interval interval_or(Interval own) const { return interval.value_or(own); }
 };
 
 /// The rate at this progress, warm-up left out.
@@ -32,22 +45,35 @@ using Schedule = std::function<double(const ScheduleOptions&, const Progress&)>;
 
 Registry<Schedule>& schedules();
 
-/// --lr-schedule, --warmup-steps and the options of all registered schedules; --lr is the optimiser's.
+/// --lr-schedule, --lr-interval, --warmup-steps, --warmup-epochs and the options of all registered schedules;
+/// --lr is the optimiser's.
 std::vector<OptionSpec> schedule_options();
+
+/// How far a schedule with a known end has come, from 0 to 1, counted from the end of the warm-up to the
+/// run's end. Errors: usage (`name` needs a known end).
+double share_done(const char* name, const ScheduleOptions& options, const Progress& progress);
 
 /// The learning rate of a run.
 class LearningRate {
  public:
   /// Errors: usage (unknown schedule, a schedule without what it needs).
   explicit LearningRate(const OptionValues& options);
+  /// A schedule of the caller's own, without warm-up and floor.
+  explicit LearningRate(Schedule schedule) : schedule_(std::move(schedule)) {}
 
   /// The rate for the step that comes next. In warm-up step s = 0, 1, … the schedule's rate is multiplied by
-  /// (s + 1) / warmup_steps; cosine begins after it. Errors: usage (cosine without a known number of steps).
-  double at(const Progress& progress) const;
+  /// (s + 1) / warm-up steps; cosine and polynomial begin after it. Errors: usage (cosine without a known
+  /// number of steps).
+  double at(Progress progress) const;
+
+  /// The watch of reduce-on-plateau; nullptr for other schedules.
+  Plateau* plateau() { return plateau_ ? &*plateau_ : nullptr; }
 
  private:
   ScheduleOptions options_;
+  std::int64_t warmup_epochs_ = 0;
   Schedule schedule_;
+  std::optional<Plateau> plateau_;
 };
 
 }  // namespace isnet
