@@ -35,6 +35,7 @@ Batch to_batch(HostBatch&& moved, at::Device device, at::ScalarType dtype) {
     batch.labels = over(host->multi_labels, {size, host->label_classes}, at::kFloat).to(device, dtype);
   batch.ids = over(host->ids, {size}, at::kLong);
   batch.epoch = host->epoch;
+  batch.counted = counted_samples(*host);
   return batch;
 }
 

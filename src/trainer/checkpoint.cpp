@@ -180,6 +180,17 @@ std::string set_aside(const std::filesystem::path& path) {
 
 }  // namespace
 
+std::map<std::string, at::Tensor> model_tensors(const Checkpoint& checkpoint, bool average) {
+  std::map<std::string, at::Tensor> result;
+  for (const std::string prefix : {"average.", "model."}) {
+    if (prefix == "average." && !average) continue;
+    for (const auto& [name, tensor] : checkpoint.tensors)
+      if (name.rfind(prefix, 0) == 0) result[name.substr(prefix.size())] = tensor;
+    if (!result.empty()) break;
+  }
+  return result;
+}
+
 Environment current_environment() {
   return {ISNET_VERSION, TORCH_VERSION, cat(at::get_cpu_capability(), ", ", cpu_model()),
           at::get_num_threads()};

@@ -20,6 +20,10 @@ struct Checkpoint {
   nlohmann::json state = nlohmann::json::object();
 };
 
+/// The network's parameters and buffers under their plain names: with `average` the averaged ones
+/// (`average.<name>`) where the checkpoint has them, else those that were trained.
+std::map<std::string, at::Tensor> model_tensors(const Checkpoint& checkpoint, bool average);
+
 /// What bitwise equality depends on besides the checkpoint itself; stored in it.
 struct Environment {
   std::string isnet, torch;  ///< versions

@@ -7,12 +7,11 @@
 #include <limits>
 
 #include "base/error.h"
+#include "trainer/monitor.h"
 
 namespace isnet {
-namespace {
-
-OptionSpec limit_option(std::string name, std::string help) {
-  OptionSpec spec = real_option(std::move(name), "1.0", std::move(help), 0, 1e15);
+OptionSpec batch_limit_option(std::string name, std::string help, std::string default_value) {
+  OptionSpec spec = real_option(std::move(name), std::move(default_value), std::move(help), 0, 1e15);
   const auto number = spec.refusal;
   spec.value_name = "N|X";
   spec.refusal = [number](const std::string& text) {
@@ -24,11 +23,9 @@ OptionSpec limit_option(std::string name, std::string help) {
   return spec;
 }
 
-BatchLimit limit_of(const OptionValues& values, const std::string& name) {
+BatchLimit batch_limit(const OptionValues& values, const std::string& name) {
   return {values.real(name), values.text(name).find('.') != std::string::npos};
 }
-
-}  // namespace
 
 std::int64_t BatchLimit::of(std::int64_t batches) const {
   if (is_share) return static_cast<std::int64_t>(std::floor(static_cast<double>(batches) * value + 1e-9));
@@ -36,27 +33,46 @@ std::int64_t BatchLimit::of(std::int64_t batches) const {
 }
 
 std::vector<OptionSpec> device_option_specs() {
-  return {choice_option("precision", "32", "bits of the floating-point numbers", {"32", "64"}),
+  return {choice_option("precision", "32",
+                        "bits of the floating-point numbers; bf16-mixed: convolutions multiply in bfloat16, "
+                        "everything else in 32 bits",
+                        {"32", "64", "bf16-mixed"}),
           choice_option("device", "auto", "where the network runs", {"auto", "cpu", "cuda"})};
 }
 
 std::vector<OptionSpec> trainer_option_specs() {
   std::vector<OptionSpec> specs{
-      integer_option("max-epochs", "10", "epochs to train", 1),
+      integer_option("max-epochs", "10", "epochs to train; -1: no limit", -1),
+      integer_option("min-epochs", "0", "epochs before which nothing stops early", 0),
+      integer_option("min-steps", "0", "optimiser steps before which nothing stops early", 0),
       integer_option("max-steps", "-1", "optimiser steps to train at most; -1: no limit", -1),
       real_option("max-time", "0", "seconds after which to save and stop with status 75; 0: no limit", 0,
                   1e12),
       integer_option("batch-size", "32", "samples of each rank in a step", 1),
       integer_option("accumulate-grad-batches", "1", "batches whose gradients are added up for one step", 1),
-      limit_option("limit-train-batches",
-                   "how many training batches an epoch has: a number, or a share as 0.5"),
-      limit_option("limit-val-batches", "the same for validation; 0: no validation"),
+      batch_limit_option("limit-train-batches",
+                         "how many training batches an epoch has: a number, or a share as 0.5"),
+      batch_limit_option("limit-val-batches", "the same for validation; 0: no validation"),
+      batch_limit_option("val-check-interval",
+                         "batches after which to validate within epochs too: a number, or a share as 0.25"),
       integer_option("check-val-every-n-epoch", "1", "validate after every N-th epoch", 1),
       integer_option("num-sanity-val-steps", "2", "validation batches to try before training", 0),
       integer_option("log-every-n-steps", "50", "how often progress is written where there is no terminal",
                      1),
       integer_option("checkpoint-every-n-steps", "0", "checkpoints within epochs; 0: only at their ends", 0),
-      integer_option("save-top-k", "1", "best checkpoints that are kept, by val_loss", 0),
+      integer_option("checkpoint-every-n-epochs", "1", "checkpoints after every N-th epoch", 1),
+      integer_option("save-top-k", "1", "best checkpoints that are kept, by --monitor; -1: all", -1),
+      batch_limit_option("overfit-batches",
+                         "train and validate on this many first batches (or this share) alone, unshuffled",
+                         "0"),
+      integer_option("fast-dev-run", "0",
+                     "a trial of N training and N validation batches, which writes nothing", 0),
+      integer_option("skip-bad-steps", "0",
+                     "steps in a row with a loss or gradient that is not finite that are left out before "
+                     "training stops",
+                     0),
+      switch_option("detect-anomaly", false, "look for the operation that makes a gradient NaN (slow)"),
+      switch_option("deterministic", false, "refuse operations whose results may differ from run to run"),
       integer_option("recompute-bn-statistics", "",
                      "batches of each rank for re-estimating BN statistics before validation (default: 64 "
                      "for objectives with heatmaps, else 0)",
@@ -67,7 +83,7 @@ std::vector<OptionSpec> trainer_option_specs() {
                     {"drop", "pad", "short"}),
       integer_option("num-workers", "1", "threads that read data", 1, 1024),
       integer_option("prefetch", "2", "batches that are read ahead", 1, 4096)};
-  for (auto& more : {device_option_specs(), gradient_clipping_options()})
+  for (auto& more : {monitor_options(), device_option_specs(), gradient_clipping_options()})
     specs.insert(specs.end(), more.begin(), more.end());
   return specs;
 }
@@ -75,17 +91,23 @@ std::vector<OptionSpec> trainer_option_specs() {
 TrainerOptions trainer_options(const OptionValues& values) {
   TrainerOptions o;
   o.max_epochs = values.integer("max-epochs");
+  if (o.max_epochs == 0)
+    fail(ErrorKind::usage, "--max-epochs: '0' is not allowed; allowed: a whole number from 1 on, or -1");
+  o.min_epochs = values.integer("min-epochs");
+  o.min_steps = values.integer("min-steps");
   o.max_steps = values.integer("max-steps");
   o.max_time = values.real("max-time");
   o.batch_size = values.integer("batch-size");
   o.accumulate_grad_batches = values.integer("accumulate-grad-batches");
   o.clipping = gradient_clipping(values);
-  o.limit_train_batches = limit_of(values, "limit-train-batches");
-  o.limit_val_batches = limit_of(values, "limit-val-batches");
+  o.limit_train_batches = batch_limit(values, "limit-train-batches");
+  o.limit_val_batches = batch_limit(values, "limit-val-batches");
+  o.val_check_interval = batch_limit(values, "val-check-interval");
   o.check_val_every_n_epoch = values.integer("check-val-every-n-epoch");
   o.num_sanity_val_steps = values.integer("num-sanity-val-steps");
   o.log_every_n_steps = values.integer("log-every-n-steps");
   o.checkpoint_every_n_steps = values.integer("checkpoint-every-n-steps");
+  o.checkpoint_every_n_epochs = values.integer("checkpoint-every-n-epochs");
   o.save_top_k = values.integer("save-top-k");
   if (values.has("recompute-bn-statistics"))
     o.recompute_bn_statistics = values.integer("recompute-bn-statistics");
@@ -95,6 +117,21 @@ TrainerOptions trainer_options(const OptionValues& values) {
   o.workers = static_cast<int>(values.integer("num-workers"));
   o.prefetch = static_cast<int>(values.integer("prefetch"));
   o.dtype = precision_of(values);
+  o.monitor = values.text("monitor");
+  o.larger_is_better = larger_is_better(values);
+  o.skip_bad_steps = values.integer("skip-bad-steps");
+  o.detect_anomaly = values.flag("detect-anomaly");
+  o.deterministic = values.flag("deterministic");
+  if (values.real("overfit-batches") > 0) {
+    o.limit_train_batches = o.limit_val_batches = batch_limit(values, "overfit-batches");
+    o.shuffle = false;
+  }
+  if (const std::int64_t batches = values.integer("fast-dev-run"); batches > 0) {
+    o.limit_train_batches = o.limit_val_batches = {static_cast<double>(batches), false};
+    o.max_epochs = 1;
+    o.num_sanity_val_steps = 0;
+    o.checkpoint_every_n_steps = o.save_top_k = 0;
+  }
   return o;
 }
 

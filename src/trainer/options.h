@@ -20,19 +20,31 @@ struct BatchLimit {
   std::int64_t of(std::int64_t batches) const;
 };
 
+/// An option that is a number of batches, or a share of them ("0.5").
+OptionSpec batch_limit_option(std::string name, std::string help, std::string default_value = "1.0");
+BatchLimit batch_limit(const OptionValues& values, const std::string& name);
+
 struct TrainerOptions {
-  std::int64_t max_epochs = 10;
-  std::int64_t max_steps = -1;   ///< optimiser steps; −1: no limit
-  double max_time = 0;           ///< seconds; 0: no limit
-  std::int64_t batch_size = 32;  ///< per rank
+  std::int64_t max_epochs = 10;                ///< −1: no limit
+  std::int64_t min_epochs = 0, min_steps = 0;  ///< before which stop() does not count
+  std::int64_t max_steps = -1;                 ///< optimiser steps; −1: no limit
+  double max_time = 0;                         ///< seconds; 0: no limit
+  std::int64_t batch_size = 32;                ///< per rank
   std::int64_t accumulate_grad_batches = 1;
   GradientClipping clipping;
   BatchLimit limit_train_batches, limit_val_batches;
+  BatchLimit val_check_interval;  ///< batches of an epoch between validations within it
   std::int64_t check_val_every_n_epoch = 1;
   std::int64_t num_sanity_val_steps = 2;
   std::int64_t log_every_n_steps = 50;
   std::int64_t checkpoint_every_n_steps = 0;  ///< 0: only at the ends of epochs
-  std::int64_t save_top_k = 1;
+  std::int64_t checkpoint_every_n_epochs = 1;
+  std::int64_t save_top_k = 1;  ///< −1: all
+  std::string monitor = "val_loss";
+  bool larger_is_better = false;    ///< of the monitored metric
+  std::int64_t skip_bad_steps = 0;  ///< in a row, of a loss or gradient that is not finite
+  bool detect_anomaly = false;
+  bool deterministic = false;
   std::int64_t recompute_bn_statistics = 0;  ///< batches for re-estimating BN statistics before validation
   std::uint64_t seed = 0;
   bool shuffle = true;

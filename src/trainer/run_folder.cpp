@@ -1,5 +1,7 @@
 #include "trainer/run_folder.h"
 
+#include <vector>
+
 #include "base/error.h"
 #include "base/files.h"
 
@@ -16,7 +18,12 @@ void RunFolder::create(bool overwrite) const {
       fail(ErrorKind::usage, "--output: ", path_.string(),
            " holds a run already; continue it with --resume last, replace it with --overwrite, or name "
            "another folder");
-    for (const auto& file : {options(), metrics(), log(), checkpoints(), weights()}) {
+    std::vector<std::filesystem::path> files{options(), metrics(),     path_ / "metrics.jsonl",
+                                             log(),     checkpoints(), weights()};
+    for (const auto& entry : std::filesystem::directory_iterator(path_))
+      if (entry.path().filename().string().rfind("events.out.tfevents.", 0) == 0)
+        files.push_back(entry.path());
+    for (const auto& file : files) {
       std::error_code code;
       std::filesystem::remove_all(file, code);
       if (code) fail(ErrorKind::runtime, file.string(), ": cannot be removed: ", code.message());

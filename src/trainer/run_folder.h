@@ -21,7 +21,7 @@ class RunFolder {
   /// Whether a run was begun here.
   bool holds_run() const;
   /// For a new run: makes the folders. One that holds a run is refused, or, with `overwrite`, its files
-  /// (those named above, no others) are removed first. Errors: usage, runtime.
+  /// (those named above and the loggers', no others) are removed first. Errors: usage, runtime.
   void create(bool overwrite) const;
   /// For a run that goes on: makes what is missing. Errors: runtime.
   void open() const;

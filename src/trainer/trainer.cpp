@@ -7,10 +7,11 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "model/weights.h"
 #include "trainer/batches.h"
 #include "trainer/bn_statistics.h"
+#include "trainer/debugging_aids.h"
 #include "trainer/evaluation_loop.h"
+#include "trainer/monitor.h"
 #include "trainer/signals.h"
 
 namespace isnet {
@@ -31,30 +32,14 @@ at::Tensor zero_loss(const std::vector<at::Tensor>& parameters) {
   return loss;
 }
 
-// A run goes on with the data and the ranks that it began with, or its position means nothing.
-void refuse_other_circumstances(const Checkpoint& checkpoint, const SplitReader& train,
-                                const Communicator& communicator) {
-  const auto number = [&](const char* name) {
-    const auto found = checkpoint.state.find(name);
-    if (found == checkpoint.state.end() || !found->is_number_integer())
-      fail(ErrorKind::checkpoint, "the checkpoint lacks '", name, "'");
-    return found->get<std::int64_t>();
-  };
-  if (number("train_samples") != train.size())
-    fail(ErrorKind::usage, "--resume: the checkpoint was trained on ", number("train_samples"),
-         " samples, --data has ", train.size(), ": resume on the same data");
-  if (number("world_size") != communicator.world_size())
-    fail(ErrorKind::usage, "--resume: the checkpoint is one of ", number("world_size"),
-         " rank(s), this run has ", communicator.world_size(), ": resume with as many ranks");
-}
-
 }  // namespace
 
 Trainer::Trainer(TrainerOptions options, Communicator communicator,
                  std::vector<std::shared_ptr<Callback>> callbacks)
     : options_(std::move(options)),
       communicator_(std::move(communicator)),
-      callbacks_(std::move(callbacks)) {}
+      callbacks_(std::move(callbacks)),
+      guard_(options_.skip_bad_steps) {}
 
 std::unique_ptr<Loader> Trainer::make_loader(const std::shared_ptr<const SplitReader>& split,
                                              const BatchLimit& limit, bool training) const {
@@ -79,14 +64,32 @@ std::int64_t Trainer::batches_per_epoch() const {
   return train_loader_->steps_per_epoch();
 }
 
+std::int64_t Trainer::steps_per_epoch() const {
+  return (batches_per_epoch() + options_.accumulate_grad_batches - 1) / options_.accumulate_grad_batches;
+}
+
 double Trainer::current_learning_rate() const {
-  return job_->learning_rate.at({position_.global_step, total_steps_, position_.epoch});
+  Progress progress;
+  progress.step = position_.global_step;
+  progress.epoch = position_.epoch;
+  progress.steps_per_epoch = steps_per_epoch();
+  if (total_steps_ < no_limit) {
+    progress.total_steps = total_steps_;
+    progress.total_epochs = (total_steps_ + progress.steps_per_epoch - 1) / progress.steps_per_epoch;
+  }
+  return job_->learning_rate->at(progress);
 }
 
 void Trainer::check(const TrainingJob& job, const Checkpoint* resume) const {
-  if (resume) refuse_other_circumstances(*resume, *job.train, communicator_);
-  if (make_loader(job.train, options_.limit_train_batches, true)->steps_per_epoch() == 0)
+  if (resume) refuse_other_circumstances(*resume, job);
+  const std::int64_t batches = make_loader(job.train, options_.limit_train_batches, true)->steps_per_epoch();
+  if (batches == 0)
     fail(ErrorKind::usage, "--limit-train-batches leaves no batch of the split ", job.train->name());
+  if (const auto interval = options_.val_check_interval.of(batches);
+      interval == 0 || interval < static_cast<std::int64_t>(options_.val_check_interval.value))
+    fail(ErrorKind::usage, "--val-check-interval: an epoch has ", batches,
+         " batches; allowed: as many at most, or a share of them that is at least one batch");
+  if (options_.max_epochs < 0 && options_.max_steps < 0) job.learning_rate->at({});  // some need a known end
   // One black image through network and walk: what they cannot do is said now, not in the first epoch.
   const at::NoGradGuard no_grad;
   const bool training = job.network->is_training();
@@ -103,8 +106,12 @@ void Trainer::check(const TrainingJob& job, const Checkpoint* resume) const {
                      ? at::zeros({1, layout.label_classes}, real)
                      : at::zeros({1}, at::dtype(at::kLong).device(options_.device));
   batch.ids = at::zeros({1}, at::kLong);
-  job.objective->compute(*job.network, batch);
+  const Losses losses = job.objective->compute(*job.network, batch);
   job.network->train(training);
+  std::vector<std::string> metrics{"loss"};
+  for (const auto& part : losses.parts) metrics.push_back(part.first);
+  if (layout.labels != LabelKind::none) metrics.emplace_back("accuracy");
+  check_monitor(options_.monitor, metrics, job.validation && options_.limit_val_batches.value > 0);
 }
 
 void Trainer::prepare(const Checkpoint* resume) {
@@ -115,24 +122,32 @@ void Trainer::prepare(const Checkpoint* resume) {
     const BatchLimit limit{static_cast<double>(options_.recompute_bn_statistics), false};
     statistics_loader_ = make_loader(job_->train, limit, true);
   }
-  const std::int64_t steps_per_epoch =
-      (batches_per_epoch() + options_.accumulate_grad_batches - 1) / options_.accumulate_grad_batches;
-  total_steps_ =
-      std::min(steps_per_epoch * options_.max_epochs, options_.max_steps < 0 ? no_limit : options_.max_steps);
+  total_steps_ = std::min(options_.max_epochs < 0 ? no_limit : steps_per_epoch() * options_.max_epochs,
+                          options_.max_steps < 0 ? no_limit : options_.max_steps);
   parallel_ = std::make_unique<DistributedDataParallel>(job_->network, communicator_);
   parameters_ = job_->network->parameters();
+  buffers_ = job_->network->buffers();
   if (resume) restore(*resume);
+  job_->objective->start_epoch(position_.epoch);
+  if (communicator_.is_main() && validation_loader_ && options_.max_epochs > 0 &&
+      !job_->objective->comparable(options_.max_epochs - 1))
+    log::warning(
+        "--max-epochs ends before --tune-cut or --heatmap-weight has given the loss its last form: no "
+        "epoch is ranked by it, and the last one counts as the best");
 }
 
 bool Trainer::complete() const {
-  return should_stop_ || position_.epoch >= options_.max_epochs ||
-         (options_.max_steps >= 0 && position_.global_step >= options_.max_steps);
+  if (options_.max_epochs >= 0 && position_.epoch >= options_.max_epochs) return true;
+  if (options_.max_steps >= 0 && position_.global_step >= options_.max_steps) return true;
+  return should_stop_ && position_.epoch >= options_.min_epochs &&
+         position_.global_step >= options_.min_steps;
 }
 
 FitOutcome Trainer::fit(const TrainingJob& job, const Checkpoint* resume) {
   job_ = &job;
   started_ = std::chrono::steady_clock::now();
   const StopSignals signals;
+  const DebuggingAids aids(options_);
   job_->network->train();
   prepare(resume);
   call(&Callback::on_fit_start);
@@ -167,6 +182,7 @@ void Trainer::sanity_check() {
 
 bool Trainer::run_epoch() {
   if (position_.batch == 0) epoch_sums_ = {};
+  job_->objective->start_epoch(position_.epoch);
   call(&Callback::on_train_epoch_start);
   train_loader_->start(static_cast<std::uint64_t>(position_.epoch), position_.batch);
   while (!complete()) {
@@ -176,65 +192,143 @@ bool Trainer::run_epoch() {
     if (!host) break;
     call(&Callback::on_train_batch_start);
     train_batch(std::move(*host));
+    if (guard_.exhausted()) {
+      call(&Callback::on_interrupted);  // parameters and buffers are those of the last good step
+      fail(ErrorKind::runtime, guard_.last_cause(), ", after ", guard_.in_a_row() - 1,
+           " steps before it that were left out: training stops; the last good state is saved; resume with a "
+           "smaller "
+           "--lr or with --gradient-clip-val");
+    }
+    if (validation_is_due()) {
+      validate();
+      call(&Callback::on_validated, validation_metrics_);
+    }
   }
-  const bool last = position_.epoch + 1 >= options_.max_epochs || complete();
-  if ((position_.epoch + 1) % options_.check_val_every_n_epoch == 0 || last) validate();
-  const Metrics metrics = epoch_sums_.reduced(communicator_);
+  finish_objective();
+  const bool last = position_.epoch + 1 == options_.max_epochs || complete();
+  const bool validates = (position_.epoch + 1) % options_.check_val_every_n_epoch == 0 || last;
+  if (validates) validate();
+  Metrics metrics = epoch_sums_.reduced(communicator_);
+  for (const auto& setting : job_->objective->settings()) metrics.push_back(setting);
+  if (nonfinite_values_ > 0) {
+    metrics.emplace_back("nonfinite_relevance", nonfinite_values_);
+    metrics.emplace_back("nonfinite_samples", nonfinite_samples_);
+  }
   // What callbacks save now is the run at the beginning of the next epoch.
   ++position_.epoch;
   position_.batch = 0;
   epoch_sums_ = {};
+  nonfinite_values_ = nonfinite_samples_ = 0;
+  if (validates && validation_loader_) call(&Callback::on_validated, validation_metrics_);
   call(&Callback::on_train_epoch_end, metrics);
   return true;
+}
+
+void Trainer::finish_objective() {
+  const auto gathered = job_->objective->gathered();
+  if (!gathered.empty()) job_->objective->finish_epoch(by_rank(gathered));
+}
+
+// Said once an epoch; metrics.csv has the epoch's numbers.
+void Trainer::count_nonfinite(double values, double samples) {
+  if (values > 0 && nonfinite_values_ == 0 && communicator_.is_main())
+    log::warning(cat("epoch ", position_.epoch, ", batch ", position_.batch, ": ", values,
+                     " relevance value(s) of ", samples,
+                     " sample(s) are not finite; metrics.csv counts them, this message comes once an epoch "
+                     "(docs/lrp.md, Losses)"));
+  nonfinite_values_ += values;
+  nonfinite_samples_ += samples;
+}
+
+// Within an epoch, between optimiser steps: at the end of the window in which an interval ends.
+bool Trainer::validation_is_due() const {
+  const std::int64_t interval = options_.val_check_interval.of(batches_per_epoch());
+  const std::int64_t window = options_.accumulate_grad_batches;
+  if (!validation_loader_ || position_.batch >= batches_per_epoch() || position_.batch % window != 0)
+    return false;
+  return (position_.epoch + 1) % options_.check_val_every_n_epoch == 0 &&
+         position_.batch / interval > (position_.batch - window) / interval;
 }
 
 void Trainer::train_batch(HostBatch&& host) {
   const std::int64_t size = host.size, counted = counted_samples(host);
   const bool last_of_window = (position_.batch + 1) % options_.accumulate_grad_batches == 0 ||
                               position_.batch + 1 == batches_per_epoch();
+  if (position_.batch % options_.accumulate_grad_batches == 0) guard_.begin_step(buffers_);
   std::optional<DistributedDataParallel::NoSync> accumulate_only;
   if (!last_of_window) accumulate_only.emplace(*parallel_);
   parallel_->prepare_forward();
 
   StepRecord record;
   record.learning_rate = current_learning_rate();
-  at::Tensor loss;
+  const double mean_weight = mean_class_weight(host);
+  at::Tensor labels;
+  Losses losses;
   if (size == 0) {
-    loss = zero_loss(parameters_);
+    losses.total = zero_loss(parameters_);
   } else {
-    const Batch batch = to_batch(std::move(host), options_.device, options_.dtype);
-    const Losses losses = job_->objective->compute(*job_->network, batch);
-    MetricSums sums;
-    sums.add(losses, batch.labels, std::max<std::int64_t>(counted, 1));
-    record.metrics = sums.local();
-    if (counted > 0) epoch_sums_.add(losses, batch.labels, counted);
-    loss = losses.total;
+    Batch batch = to_batch(std::move(host), options_.device, options_.dtype);
+    batch.mean_weight = mean_weight;
+    losses = job_->objective->compute(*job_->network, batch);
+    labels = batch.labels;
   }
-  // One exchange for each step: is the loss finite everywhere, and how large is the global batch?
-  std::vector<double> facts{loss.isfinite().item<bool>() ? 0.0 : 1.0, static_cast<double>(size)};
+  at::Tensor loss = losses.total;
+  // One exchange for each step: is the loss finite everywhere, how large is the global batch, and how much
+  // relevance is not finite?
+  std::vector<double> facts{loss.isfinite().item<bool>() ? 0.0 : 1.0, static_cast<double>(size),
+                            static_cast<double>(losses.nonfinite_values),
+                            static_cast<double>(losses.nonfinite_samples)};
   communicator_.all_reduce_sum(facts);
+  count_nonfinite(facts[2], facts[3]);
   if (facts[0] > 0)
-    fail(ErrorKind::runtime, "the loss is not finite on ", facts[0], " of ", communicator_.world_size(),
-         " rank(s) in epoch ", position_.epoch, ", batch ", position_.batch,
-         ": training stops before anything is spoilt; resume from the last checkpoint with a smaller --lr or "
-         "with "
-         "--gradient-clip-val");
-  // The mean over the global batch, also where ranks have unequal shares.
-  const double share = static_cast<double>(size) * communicator_.world_size() / facts[1];
-  const std::int64_t window_start = position_.batch - position_.batch % options_.accumulate_grad_batches;
-  const std::int64_t window = std::min(options_.accumulate_grad_batches, batches_per_epoch() - window_start);
-  const double factor = (size == 0 ? 1.0 : share) / static_cast<double>(window);
-  if (factor != 1.0) loss = loss * factor;
-  parallel_->backward(loss);
-  call(&Callback::on_after_backward);
+    guard_.found(cat("the loss is not finite on ", facts[0], " of ", communicator_.world_size(),
+                     " rank(s) in epoch ", position_.epoch, ", batch ", position_.batch));
+  if (!guard_.bad()) {
+    if (size > 0) {
+      record.sums.add(losses, labels, std::max<std::int64_t>(counted, 1));
+      record.metrics = record.sums.local();
+    }
+    if (counted > 0) epoch_sums_.add(losses, labels, counted);
+    // The mean over the global batch, also where ranks have unequal shares.
+    const double share = static_cast<double>(size) * communicator_.world_size() / facts[1];
+    const std::int64_t window_start = position_.batch - position_.batch % options_.accumulate_grad_batches;
+    const std::int64_t window =
+        std::min(options_.accumulate_grad_batches, batches_per_epoch() - window_start);
+    const double factor = (size == 0 ? 1.0 : share) / static_cast<double>(window);
+    if (factor != 1.0) loss = loss * factor;
+    parallel_->backward(loss);
+    call(&Callback::on_after_backward);
+  }
   ++position_.batch;
   if (last_of_window) optimizer_step(record);
   call(&Callback::on_train_batch_end, record);
 }
 
+// Of the global batch; collective where there are class weights.
+double Trainer::mean_class_weight(const HostBatch& host) const {
+  const auto weights = job_->objective->class_weights();
+  if (weights.empty() || job_->train->layout().labels != LabelKind::single) return 0;
+  std::vector<double> sums{0, static_cast<double>(host.size)};
+  for (std::int64_t i = 0; i < host.size; ++i) {
+    const auto label = static_cast<std::size_t>(host.labels[static_cast<std::size_t>(i)]);
+    if (label < weights.size()) sums[0] += weights[label];
+  }
+  communicator_.all_reduce_sum(sums);
+  return sums[0] / sums[1];
+}
+
 void Trainer::optimizer_step(StepRecord& record) {
   record.gradient_norm = std::numeric_limits<double>::quiet_NaN();
-  if (options_.clipping.limit > 0) record.gradient_norm = clip_gradients(parameters_, options_.clipping);
+  if (!guard_.bad() && (options_.clipping.limit > 0 || guard_.tolerant())) {
+    record.gradient_norm = clip_gradients(parameters_, options_.clipping);
+    if (guard_.tolerant() && !std::isfinite(record.gradient_norm))
+      guard_.found(
+          cat("the gradient is not finite in epoch ", position_.epoch, ", batch ", position_.batch - 1));
+  }
+  if (!guard_.end_step()) {
+    job_->optimizer->zero_grad();
+    return;
+  }
   call(&Callback::on_before_optimizer_step);
   job_->optimizer->set_learning_rate(record.learning_rate);
   job_->optimizer->step();
@@ -246,78 +340,23 @@ void Trainer::optimizer_step(StepRecord& record) {
 void Trainer::validate() {
   parallel_->synchronise_buffers();
   const EvaluationPlace place{options_.device, options_.dtype};
+  call(&Callback::on_validation_model_eval);
   if (statistics_loader_)
     recompute_bn_statistics(*job_->network, *statistics_loader_, options_.recompute_bn_statistics,
                             statistics_epoch, place, communicator_);
-  if (!validation_loader_) return;
-  call(&Callback::on_validation_start);
-  validation_metrics_ = evaluate(*job_->network, *job_->objective, *validation_loader_, place, communicator_);
-  call(&Callback::on_validation_end, validation_metrics_);
+  if (validation_loader_) {
+    call(&Callback::on_validation_start);
+    validation_metrics_ =
+        evaluate(*job_->network, *job_->objective, *validation_loader_, place, communicator_);
+  }
+  call(&Callback::on_validation_model_train);
+  if (validation_loader_) call(&Callback::on_validation_end, validation_metrics_);
 }
 
 bool Trainer::interrupted() {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - started_;
   const bool late = options_.max_time > 0 && elapsed.count() > options_.max_time;
   return communicator_.any(StopSignals::received() != 0 || late);
-}
-
-Checkpoint Trainer::checkpoint() const {
-  Checkpoint checkpoint;
-  for (const auto& [name, tensor] : named_tensors(*job_->network))
-    checkpoint.tensors["model." + name] = tensor;
-  for (auto& [name, tensor] : job_->optimizer->state()) checkpoint.tensors["optimizer." + name] = tensor;
-  // Each rank's sums, a row for each: added up at once at the epoch's end, in the order of an uninterrupted
-  // run.
-  const auto& own = epoch_sums_.sums();
-  const auto columns = static_cast<std::size_t>(communicator_.maximum(static_cast<std::int64_t>(own.size())));
-  std::vector<double> sums(columns * static_cast<std::size_t>(communicator_.world_size()), 0.0);
-  std::copy(own.begin(), own.end(),
-            sums.begin() + static_cast<std::ptrdiff_t>(columns) * communicator_.rank());
-  communicator_.all_reduce_sum(sums);
-  checkpoint.tensors["loop.metric_sums"] =
-      at::tensor(sums, at::dtype(at::kDouble))
-          .view({communicator_.world_size(), static_cast<std::int64_t>(columns)});
-  checkpoint.state["loop"] = {{"epoch", position_.epoch},
-                              {"batch", position_.batch},
-                              {"global_step", position_.global_step},
-                              {"metric_names", epoch_sums_.names()}};
-  checkpoint.state["bucket_plan"] = parallel_->bucket_plan();
-  checkpoint.state["world_size"] = communicator_.world_size();
-  checkpoint.state["train_samples"] = job_->train->size();
-  for (const auto& [name, value] : validation_metrics_) checkpoint.state["validation_metrics"][name] = value;
-  for (const auto& callback : callbacks_) callback->on_save_checkpoint(*this, checkpoint);
-  return checkpoint;
-}
-
-void Trainer::restore(const Checkpoint& checkpoint) {
-  NamedTensors model;
-  std::map<std::string, at::Tensor> optimizer;
-  for (const auto& [name, tensor] : checkpoint.tensors) {
-    if (name.rfind("model.", 0) == 0) model[name.substr(6)] = tensor;
-    if (name.rfind("optimizer.", 0) == 0) optimizer[name.substr(10)] = tensor;
-  }
-  refuse_other_circumstances(checkpoint, *job_->train, communicator_);
-  load_weights("the checkpoint", model, *job_->network);
-  job_->optimizer->load_state(optimizer);
-  try {
-    const auto& loop = checkpoint.state.at("loop");
-    position_.epoch = loop.at("epoch");
-    position_.batch = loop.at("batch");
-    position_.global_step = loop.at("global_step");
-    const at::Tensor sums =
-        checkpoint.tensors.at("loop.metric_sums")[communicator_.rank()].to(at::kDouble).contiguous();
-    epoch_sums_.set(loop.at("metric_names"),
-                    {sums.data_ptr<double>(), sums.data_ptr<double>() + sums.numel()});
-    parallel_->restore_bucket_plan(checkpoint.state.at("bucket_plan").get<BucketPlan>());
-    if (checkpoint.state.contains("validation_metrics"))
-      for (const auto& [name, value] : checkpoint.state.at("validation_metrics").items())
-        validation_metrics_.emplace_back(
-            name, value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>());
-  } catch (const std::exception& e) {
-    if (dynamic_cast<const Error*>(&e)) throw;
-    fail(ErrorKind::checkpoint, "the checkpoint lacks part of the loop's state: ", e.what());
-  }
-  for (const auto& callback : callbacks_) callback->on_load_checkpoint(*this, checkpoint);
 }
 
 }  // namespace isnet

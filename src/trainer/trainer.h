@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "model/objectives/objective.h"
 #include "trainer/callback.h"
 #include "trainer/distributed/distributed_data_parallel.h"
+#include "trainer/finite_guard.h"
 #include "trainer/optimizers/optimizer.h"
 #include "trainer/options.h"
 #include "trainer/schedules/schedule.h"
@@ -22,7 +24,7 @@ struct TrainingJob {
   std::shared_ptr<Network> network;
   std::shared_ptr<Objective> objective;
   std::shared_ptr<Optimizer> optimizer;
-  LearningRate learning_rate;
+  std::shared_ptr<LearningRate> learning_rate;
   std::shared_ptr<const SplitReader> train;
   std::shared_ptr<const SplitReader> validation;  ///< may be null
 };
@@ -62,11 +64,16 @@ class Trainer {
   const LoopPosition& position() const { return position_; }
   const TrainingJob& job() const { return *job_; }
   std::int64_t batches_per_epoch() const;
+  std::int64_t steps_per_epoch() const;  ///< optimiser steps
+  /// Of the whole run; the largest number where nothing limits it.
   std::int64_t total_steps() const { return total_steps_; }
   double current_learning_rate() const;
+  /// A figure of a callback's for the loggers, until it is replaced ("throughput").
+  void log(const std::string& name, double value) { logged_[name] = value; }
+  const std::map<std::string, double>& logged() const { return logged_; }
   /// Of the last validation; empty before the first.
   const Metrics& validation_metrics() const { return validation_metrics_; }
-  /// Ends training after this step, as if it were complete.
+  /// Ends training after this step, as if it were complete; not before --min-epochs and --min-steps are done.
   void stop() { should_stop_ = true; }
 
  private:
@@ -75,13 +82,19 @@ class Trainer {
     for (const auto& callback : callbacks_) ((*callback).*hook)(*this, std::forward<Arguments>(arguments)...);
   }
 
+  void refuse_other_circumstances(const Checkpoint& checkpoint, const TrainingJob& job) const;
   void prepare(const Checkpoint* resume);
   void restore(const Checkpoint& checkpoint);
   void sanity_check();
   bool run_epoch();  // false: interrupted
+  void finish_objective();
+  std::vector<std::vector<double>> by_rank(const std::vector<double>& own) const;
+  void count_nonfinite(double values, double samples);
   void train_batch(HostBatch&& host);
+  double mean_class_weight(const HostBatch& host) const;
   void optimizer_step(StepRecord& record);
   void validate();
+  bool validation_is_due() const;
   bool interrupted();  // joint decision
   bool complete() const;
   std::unique_ptr<Loader> make_loader(const std::shared_ptr<const SplitReader>& split,
@@ -93,11 +106,14 @@ class Trainer {
   const TrainingJob* job_ = nullptr;
   std::unique_ptr<DistributedDataParallel> parallel_;
   std::unique_ptr<Loader> train_loader_, validation_loader_, statistics_loader_;
-  std::vector<at::Tensor> parameters_;
+  std::vector<at::Tensor> parameters_, buffers_;
+  FiniteGuard guard_;
   LoopPosition position_;
   std::int64_t total_steps_ = 0;
   MetricSums epoch_sums_;
+  double nonfinite_values_ = 0, nonfinite_samples_ = 0;  // relevance, of the epoch so far, on all ranks
   Metrics validation_metrics_;
+  std::map<std::string, double> logged_;
   std::chrono::steady_clock::time_point started_;
   bool should_stop_ = false;
 };

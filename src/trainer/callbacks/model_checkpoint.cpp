@@ -11,10 +11,23 @@
 namespace isnet {
 namespace {
 
-std::string name_of(std::int64_t epoch, double value) {
-  char text[96];
-  std::snprintf(text, sizeof text, "epoch=%03lld-val_loss=%.4f.ckpt", static_cast<long long>(epoch), value);
+std::string name_of(const Trainer& trainer, double value) {
+  const auto& position = trainer.position();
+  const bool within = position.batch > 0;  // else the position is that of the next epoch
+  char text[160];
+  std::snprintf(
+      text, sizeof text, within ? "epoch=%03lld-step=%06lld-%s=%.4f.ckpt" : "epoch=%03lld%.0lld-%s=%.4f.ckpt",
+      static_cast<long long>(within ? position.epoch : position.epoch - 1),
+      static_cast<long long>(within ? position.global_step : 0), trainer.options().monitor.c_str(), value);
   return text;
+}
+
+// Whether a checkpoint's name says that it is of something that a run at this position has not done yet.
+bool is_later(const std::string& name, const LoopPosition& position) {
+  long long epoch = 0, step = 0;
+  if (std::sscanf(name.c_str(), "epoch=%lld-step=%lld-", &epoch, &step) == 2)
+    return step > position.global_step;
+  return std::sscanf(name.c_str(), "epoch=%lld-", &epoch) == 1 && epoch >= position.epoch;
 }
 
 }  // namespace
@@ -35,10 +48,6 @@ bool ModelCheckpoint::save(const std::filesystem::path& path, const Trainer& tra
   return trainer.communicator().all(written);
 }
 
-void ModelCheckpoint::on_validation_end(Trainer&, const Metrics& metrics) {
-  value_ = metric(metrics, "loss");
-}
-
 void ModelCheckpoint::on_train_batch_end(Trainer& trainer, const StepRecord& record) {
   last_is_current_ = false;
   const auto every = trainer.options().checkpoint_every_n_steps;
@@ -47,19 +56,25 @@ void ModelCheckpoint::on_train_batch_end(Trainer& trainer, const StepRecord& rec
     last_is_current_ = save(folder_.last_checkpoint(), trainer);
 }
 
-void ModelCheckpoint::on_train_epoch_end(Trainer& trainer, const Metrics&) {
-  if (value_ && std::isfinite(*value_)) rank(trainer, *value_);
-  value_.reset();
-  last_is_current_ = save(folder_.last_checkpoint(), trainer);
+void ModelCheckpoint::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) {
+  Monitoring::on_train_epoch_end(trainer, metrics);
+  if (trainer.position().epoch % trainer.options().checkpoint_every_n_epochs == 0)
+    last_is_current_ = save(folder_.last_checkpoint(), trainer);
 }
 
 // The new one is written before an old one is removed.
-void ModelCheckpoint::rank(const Trainer& trainer, double value) {
-  const auto keep = static_cast<std::size_t>(trainer.options().save_top_k);
-  const auto place =
-      std::find_if(ranked_.begin(), ranked_.end(), [&](const Ranked& one) { return value < one.value; });
+void ModelCheckpoint::decide(Trainer& trainer, double value) {
+  const auto& options = trainer.options();
+  if (!std::isfinite(value)) return;
+  if (trainer.position().batch == 0 && trainer.position().epoch % options.checkpoint_every_n_epochs != 0)
+    return;
+  const auto keep =
+      options.save_top_k < 0 ? ranked_.size() + 1 : static_cast<std::size_t>(options.save_top_k);
+  const auto place = std::find_if(ranked_.begin(), ranked_.end(), [&](const Ranked& one) {
+    return options.larger_is_better ? value > one.value : value < one.value;
+  });
   if (static_cast<std::size_t>(place - ranked_.begin()) >= keep) return;
-  const auto file = folder_.checkpoints() / name_of(trainer.position().epoch - 1, value);
+  const auto file = folder_.checkpoints() / name_of(trainer, value);
   const auto inserted = ranked_.insert(place, {file, value});
   if (!save(file, trainer)) {
     ranked_.erase(inserted);
@@ -91,7 +106,7 @@ void ModelCheckpoint::on_save_checkpoint(const Trainer&, Checkpoint& checkpoint)
   checkpoint.state.update(state_);
   auto& best = checkpoint.state["callbacks"]["model_checkpoint"] = nlohmann::json::array();
   for (const auto& one : ranked_)
-    best.push_back({{"file", one.file.filename().string()}, {"val_loss", one.value}});
+    best.push_back({{"file", one.file.filename().string()}, {"value", one.value}});
 }
 
 void ModelCheckpoint::on_load_checkpoint(const Trainer& trainer, const Checkpoint& checkpoint) {
@@ -99,15 +114,14 @@ void ModelCheckpoint::on_load_checkpoint(const Trainer& trainer, const Checkpoin
   const auto callbacks = checkpoint.state.value("callbacks", nlohmann::json::object());
   for (const auto& one : callbacks.value("model_checkpoint", nlohmann::json::array())) {
     const auto file = folder_.checkpoints() / one.at("file").get<std::string>();
-    if (std::filesystem::exists(file)) ranked_.push_back({file, one.at("val_loss").get<double>()});
+    if (std::filesystem::exists(file)) ranked_.push_back({file, one.at("value").get<double>()});
   }
   trainer.communicator().barrier();  // every rank has looked before anything is removed
   if (!trainer.communicator().is_main()) return;
-  // Best checkpoints of epochs after this one belong to what is trained again.
+  // Checkpoints of what comes after this one belong to what is trained again.
   for (const auto& entry : std::filesystem::directory_iterator(folder_.checkpoints())) {
-    long long epoch = 0;
-    if (std::sscanf(entry.path().filename().c_str(), "epoch=%lld-val_loss", &epoch) == 1 &&
-        epoch >= trainer.position().epoch && entry.path().extension() == ".ckpt") {
+    if (is_later(entry.path().filename().string(), trainer.position()) &&
+        entry.path().extension() == ".ckpt") {
       std::error_code ignored;
       std::filesystem::remove(entry.path(), ignored);
     }

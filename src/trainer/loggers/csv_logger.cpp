@@ -38,8 +38,15 @@ void CsvLogger::add(const Trainer& trainer, std::int64_t epoch, const std::strin
   rows_.push_back(std::move(row));
 }
 
-void CsvLogger::on_validation_end(Trainer&, const Metrics& metrics) {
-  validation_ = metrics;
+// At the end of an epoch together with its row of training; within one at once.
+void CsvLogger::on_validated(Trainer& trainer, const Metrics& metrics) {
+  if (!trainer.communicator().is_main()) return;
+  if (trainer.position().batch == 0) {
+    validation_ = metrics;
+    return;
+  }
+  add(trainer, trainer.position().epoch, "val", metrics);
+  write();
 }
 
 void CsvLogger::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) {
@@ -81,9 +88,21 @@ void CsvLogger::on_load_checkpoint(const Trainer& trainer, const Checkpoint&) {
     const auto values = fields(line);
     for (std::size_t i = 0; i < std::min(values.size(), columns_.size()); ++i)
       if (!values[i].empty()) row[columns_[i]] = values[i];
-    if (row.count("epoch") && std::atoll(row["epoch"].c_str()) < trainer.position().epoch)
+    // Rows of what this run has done already: those of its unfinished epoch come from validations within it.
+    const auto epoch = std::atoll(row["epoch"].c_str()), step = std::atoll(row["step"].c_str());
+    if (epoch < trainer.position().epoch ||
+        (epoch == trainer.position().epoch && row["split"] == "val" &&
+         step <= trainer.position().global_step && trainer.position().batch > 0))
       rows_.push_back(std::move(row));
   }
 }
 
+namespace {
+
+const Registration<CallbackFactory> registration(
+    loggers(), {"csv", "metrics.csv: a row for each epoch and split", {}, [](const CallbackContext& context) {
+                  return std::make_shared<CsvLogger>(context.folder.metrics());
+                }});
+
+}  // namespace
 }  // namespace isnet

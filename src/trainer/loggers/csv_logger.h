@@ -10,13 +10,14 @@
 
 namespace isnet {
 
-/// Rewrites the file after each epoch, whole and atomically: columns epoch, step, split, then metrics in the
-/// order in which they first came. Numbers are the shortest that read back exactly. A resumed run keeps the
-/// rows of the epochs before it. Main rank only. A file that cannot be written is warned of, and tried again.
+/// Rewrites the file after each epoch (and each validation within one), whole and atomically: columns epoch,
+/// step, split, then metrics in the order in which they first came. Numbers are the shortest that read back
+/// exactly. A resumed run keeps the rows of the epochs before it. Main rank only. A file that cannot be
+/// written is warned of, and tried again.
 class CsvLogger : public Callback {
  public:
   explicit CsvLogger(std::filesystem::path path) : path_(std::move(path)) {}
-  void on_validation_end(Trainer& trainer, const Metrics& metrics) override;
+  void on_validated(Trainer& trainer, const Metrics& metrics) override;
   void on_train_epoch_end(Trainer& trainer, const Metrics& metrics) override;
   void on_load_checkpoint(const Trainer& trainer, const Checkpoint& checkpoint) override;
 

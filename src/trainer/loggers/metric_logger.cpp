@@ -1,0 +1,47 @@
+#include "trainer/loggers/metric_logger.h"
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "trainer/trainer.h"
+
+namespace isnet {
+
+void MetricLogger::on_train_batch_end(Trainer& trainer, const StepRecord& record) {
+  const auto& position = trainer.position();
+  if (!record.optimizer_stepped || position.global_step % trainer.options().log_every_n_steps != 0) return;
+  LogEntry entry{position.epoch, position.global_step, "step", record.sums.reduced(trainer.communicator())};
+  if (!trainer.communicator().is_main()) return;
+  entry.metrics.emplace_back("learning_rate", record.learning_rate);
+  if (!std::isnan(record.gradient_norm)) entry.metrics.emplace_back("gradient_norm", record.gradient_norm);
+  for (const auto& [name, value] : trainer.logged()) entry.metrics.emplace_back(name, value);
+  write(entry);
+}
+
+void MetricLogger::on_validated(Trainer& trainer, const Metrics& metrics) {
+  if (!trainer.communicator().is_main()) return;
+  const auto& position = trainer.position();
+  write({position.batch > 0 ? position.epoch : position.epoch - 1, position.global_step, "val", metrics});
+}
+
+void MetricLogger::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) {
+  if (!trainer.communicator().is_main()) return;
+  write({trainer.position().epoch - 1, trainer.position().global_step, "train", metrics});
+}
+
+void GrowingFile::append(const std::string& bytes) {
+  if (broken_) return;
+  errno = 0;
+  if (!stream_.is_open()) stream_.open(path_, std::ios::binary | std::ios::app);
+  stream_.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  stream_.flush();
+  if (stream_) return;
+  broken_ = true;
+  log::warning(cat(path_.string(), ": cannot be written: ", std::strerror(errno),
+                   "; the training goes on without this log"));
+}
+
+}  // namespace isnet
