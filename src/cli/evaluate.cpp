@@ -1,6 +1,7 @@
 // isnet evaluate: losses and scores of a trained network on splits of a data set.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -19,12 +20,20 @@
 namespace isnet::cli {
 namespace {
 
-std::vector<OptionGroup> evaluate_options() {
+// The commands differ in the splits that they look at.
+struct Kind {
+  std::string prefix;  // of the splits that are meant where none is named
+  std::string limit;   // the option for fewer batches
+};
+const Kind test_splits{"test", "limit-test-batches"}, validation_split{"val", "limit-val-batches"};
+
+std::vector<OptionGroup> evaluate_options(const Kind& kind) {
   std::vector<OptionSpec> what = trained_model_options();
   for (auto& more :
        {text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required)"),
         text_option("split", "", "NAME,NAME",
-                    "splits to evaluate (default: all whose names begin with test)"),
+                    cat("splits to evaluate (default: all whose names begin with ", kind.prefix, ")")),
+        batch_limit_option(kind.limit, "how many batches of a split: a number, or a share as 0.5"),
         text_option("output", "", "DIR", "folder for metrics.json"),
         integer_option("batch-size", "64", "samples of a batch", 1),
         integer_option(
@@ -41,18 +50,19 @@ std::vector<OptionGroup> evaluate_options() {
   return groups;
 }
 
-std::vector<std::string> splits_of(const OptionValues& options, const DataSet& data) {
+std::vector<std::string> splits_of(const OptionValues& options, const DataSet& data, const Kind& kind) {
   if (options.has("split")) return options.list("split");
   std::vector<std::string> names;
   for (const auto& name : data.split_names())
-    if (name.rfind("test", 0) == 0 || data.is_single_shard()) names.push_back(name);
+    if (name.rfind(kind.prefix, 0) == 0 || data.is_single_shard()) names.push_back(name);
   if (names.empty())
-    fail(ErrorKind::usage, "the data set has no split whose name begins with test; name one with --split");
+    fail(ErrorKind::usage, "the data set has no split whose name begins with ", kind.prefix,
+         "; name one with --split");
   return names;
 }
 
 Scores score(Network& network, Objective& objective, const std::shared_ptr<const SplitReader>& split,
-             const DataSet& data, const OptionValues& options, const EvaluationPlace& place,
+             const DataSet& data, const OptionValues& options, const Kind& kind, const EvaluationPlace& place,
              const Communicator& communicator) {
   if (split->layout().labels == LabelKind::none)
     fail(ErrorKind::data, data.path().string(), ": split ", split->name(),
@@ -65,7 +75,9 @@ Scores score(Network& network, Objective& objective, const std::shared_ptr<const
   const auto observe = [&](const Batch& batch, const Losses& result, std::int64_t samples) {
     const auto weight = static_cast<double>(samples);
     scores.add_loss("loss", result.total.item<double>(), weight);
-    for (const auto& [name, value] : result.parts) scores.add_loss(name, value.item<double>(), weight);
+    for (const auto& [name, value] : result.parts)
+      if (std::find(losses.begin(), losses.end(), name) != losses.end())
+        scores.add_loss(name, value.item<double>(), weight);
     if (multi) {
       const at::Tensor truth = (batch.labels > 0.5).to(at::kByte).cpu().contiguous();
       const at::Tensor predicted = (result.logits > 0).to(at::kByte).cpu().contiguous();
@@ -79,7 +91,7 @@ Scores score(Network& network, Objective& objective, const std::shared_ptr<const
         scores.add(truth.data_ptr<std::int64_t>()[i], predicted.data_ptr<std::int64_t>()[i]);
     }
   };
-  const auto loader = split_loader(split, options, false, communicator);
+  const auto loader = split_loader(split, options, false, communicator, kind.limit);
   evaluate(network, objective, *loader, place, communicator, observe);
   std::vector<double> sums = scores.flat();
   communicator.all_reduce_sum(sums);
@@ -87,20 +99,20 @@ Scores score(Network& network, Objective& objective, const std::shared_ptr<const
   return scores;
 }
 
-int run(OptionValues& options, World& world) {
+int run(OptionValues& options, World& world, const Kind& kind) {
   const at::Device device = device_of(options, world.local_rank());
   const Communicator communicator(world, process_group_options(options, device.type()));
   if (!communicator.is_main()) log::configure({log::Level::warning, cat("rank ", communicator.rank(), ": ")});
   TrainedModel model = load_trained_model(options, device);
   const EvaluationPlace place{device, model.dtype};
   const auto objective = objectives().at(options.text("objective")).make(options);
-  const auto splits = splits_of(options, *model.data);
+  const auto splits = splits_of(options, *model.data, kind);
 
   const auto score_all = [&] {
     ScoresBySplit all;
     for (const auto& name : splits)
       all.emplace_back(name, score(*model.network, *objective, model.data->split(name), *model.data, options,
-                                   place, communicator));
+                                   kind, place, communicator));
     return all;
   };
   ScoresBySplit scores = score_all();
@@ -123,19 +135,31 @@ int run(OptionValues& options, World& world) {
   return 0;
 }
 
-int run_evaluate(Invocation& invocation) {
+int run_evaluate(Invocation& invocation, const Kind& kind) {
   const auto world = std::make_shared<World>(world_options(invocation.options));
   invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
-  return world->finish(run(invocation.options, *world));
+  return world->finish(run(invocation.options, *world, kind));
 }
 
-Command evaluate_command() {
-  return {"evaluate", "Score a trained network", "isnet evaluate --checkpoint FILE --data DIR [options]",
-          {},         evaluate_options,          run_evaluate,
-          40};
+Command command(const char* name, const char* summary, const Kind& kind, int place) {
+  return {name,
+          summary,
+          cat("isnet ", name, " --checkpoint FILE --data DIR [options]"),
+          {},
+          [kind] { return evaluate_options(kind); },
+          [kind](Invocation& invocation) { return run_evaluate(invocation, kind); },
+          place};
 }
 
-const CommandRegistration registration(evaluate_command);
+const CommandRegistration evaluation([] {
+  return command("evaluate", "Score a trained network", test_splits, 40);
+});
+const CommandRegistration test([] {
+  return command("test", "The same as evaluate, by Lightning's name", test_splits, 42);
+});
+const CommandRegistration validation([] {
+  return command("validate", "Score a trained network on the split val", validation_split, 41);
+});
 
 }  // namespace
 }  // namespace isnet::cli

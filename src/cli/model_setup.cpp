@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "model/losses/heatmap_loss.h"
 #include "model/lrp/first_layer.h"
+#include "model/lrp/layer_rule.h"
 #include "model/lrp/selection.h"
 #include "model/networks/layer_list.h"
 #include "model/weights.h"
@@ -40,12 +41,18 @@ struct StoredModel {
   std::vector<std::string> notes;
 };
 
-StoredModel read_checkpoint(const std::string& file) {
+// The averaged weights where there are any, unless the run was told not to use them, or this command is.
+StoredModel read_checkpoint(const std::string& file, const OptionValues& options) {
   const StoredCheckpoint checkpoint = load_checkpoint(file);
   StoredModel stored;
-  for (const auto& [name, tensor] : checkpoint.tensors)
-    if (name.rfind("model.", 0) == 0) stored.tensors[name.substr(6)] = tensor;
   stored.description.options = checkpoint.state.value("options", "");
+  for (const auto& [name, value] : found_options(checkpoint))
+    stored.description.options += cat(name, " = ", value, "\n");
+  const bool average =
+      options.known("use-average") && options.has("use-average")
+          ? options.flag("use-average")
+          : ("\n" + stored.description.options).find("\nuse-average = 0\n") == std::string::npos;
+  stored.tensors = model_tensors(checkpoint, average);
   stored.description.class_names = checkpoint.state.value("class_names", std::vector<std::string>{});
   return stored;
 }
@@ -90,6 +97,8 @@ std::vector<OptionGroup> model_option_groups() {
        integer_option("num-classes", "", "classes (default: from the data)", 1)}));
   groups.push_back(
       strategy_group("Heatmaps", heatmap_selections(), "heatmaps", "all", "which heatmaps a step computes"));
+  groups.push_back(strategy_group("Relevance rule", layer_rules(), "lrp-rule", "epsilon",
+                                  "rule of the layers above the first"));
   groups.push_back(strategy_group("First layer", first_layer_rules(), "first-layer", "zb",
                                   "rule of the layer that reads the pixels"));
   groups.push_back(strategy_group("Heatmap loss", heatmap_losses(), "heatmap-loss", "gwrp",
@@ -112,13 +121,13 @@ std::vector<OptionGroup> model_option_groups() {
 void settle_defaults(OptionValues& options) {
   const bool heatmaps = options.text("objective") != "classifier";
   if (!options.has("dropout")) options.set("dropout", heatmaps ? "0.5" : "0");
+  if (options.has("layers")) options.set("layers", layers_text(options.text("layers")));
 }
 
 std::string portable_options(const OptionValues& options) {
   static const std::vector<std::string> local{"data",
                                               "output",
                                               "resume",
-  if (options.has("layers")) options.set("layers", layers_text(options.text("layers")));
                                               "overwrite",
                                               "weights",
                                               "checkpoint",
@@ -163,6 +172,7 @@ std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t 
   at::manual_seed(static_cast<std::uint64_t>(options.integer("seed")));
   auto network = networks().at(options.text("network")).make(options, num_classes);
   network->normalization = parse_normalization(options.text("normalize"));
+  network->bfloat16 = options.text("precision") == "bf16-mixed";
   network->place(device, dtype);
   network->eval();
   return network;
@@ -191,7 +201,8 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNe
   if (need == DataNeed::required && !options.has("data")) fail(ErrorKind::usage, "--data: is required");
   TrainedModel model;
   model.source = options.text(from_checkpoint ? "checkpoint" : "weights");
-  const StoredModel stored = from_checkpoint ? read_checkpoint(model.source) : read_model(model.source);
+  const StoredModel stored =
+      from_checkpoint ? read_checkpoint(model.source, options) : read_model(model.source);
   adopt_options(options, stored.description.options, model_option_names());
   settle_defaults(options);
   const std::int64_t classes = classes_of(stored, model.source);
@@ -213,7 +224,7 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNe
 
 std::unique_ptr<Loader> split_loader(const std::shared_ptr<const SplitReader>& split,
                                      const OptionValues& options, bool shuffle,
-                                     const Communicator& communicator) {
+                                     const Communicator& communicator, const std::string& limit_option) {
   SamplerOptions sampling;
   sampling.world = communicator.world_size();
   sampling.rank = communicator.rank();
@@ -225,7 +236,14 @@ std::unique_ptr<Loader> split_loader(const std::shared_ptr<const SplitReader>& s
   LoaderOptions loading;
   loading.workers = static_cast<int>(options.integer("num-workers"));
   loading.double_precision = precision_of(options) == at::kDouble;
-  return std::make_unique<Loader>(split, Sampler(sampling), loading);
+  const Sampler sampler(sampling);
+  if (!limit_option.empty()) loading.limit = batch_limit(options, limit_option).of(sampler.steps_per_epoch());
+  return std::make_unique<Loader>(split, sampler, loading);
+}
+
+NamedTexts found_options(const Checkpoint& checkpoint) {
+  const auto found = checkpoint.state.find("found_options");
+  return found == checkpoint.state.end() ? NamedTexts{} : found->get<NamedTexts>();
 }
 
 std::map<std::string, std::string> weights_metadata(const OptionValues& options,

@@ -15,6 +15,7 @@
 #include "model/network.h"
 #include "model/objectives/objective.h"
 #include "model/weights.h"
+#include "trainer/checkpoint.h"
 #include "trainer/distributed/communicator.h"
 
 namespace isnet::cli {
@@ -64,10 +65,14 @@ enum class DataNeed { required, optional };
 /// classes as the head has, and loads the tensors. Errors: usage (neither or both given), checkpoint, data.
 TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNeed need = DataNeed::required);
 
-/// Reads a split in batches of --batch-size, each sample once, over all ranks.
+/// Reads a split in batches of --batch-size, each sample once, over all ranks. `limit_option`: that says how
+/// many batches.
 std::unique_ptr<Loader> split_loader(const std::shared_ptr<const SplitReader>& split,
                                      const OptionValues& options, bool shuffle,
-                                     const Communicator& communicator);
+                                     const Communicator& communicator, const std::string& limit_option = "");
+
+/// Options that the training of a checkpoint found (--tune-cut).
+NamedTexts found_options(const Checkpoint& checkpoint);
 
 /// What goes into a weights file besides its tensors, so that it can be used without options.
 std::map<std::string, std::string> weights_metadata(const OptionValues& options,

@@ -11,11 +11,13 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/model_setup.h"
+#include "cli/range_test.h"
+#include "data/summary.h"
+#include "model/losses/classification_loss.h"
 #include "model/weights.h"
 #include "trainer/callbacks/model_checkpoint.h"
 #include "trainer/callbacks/progress.h"
 #include "trainer/distributed/bootstrap.h"
-#include "trainer/loggers/csv_logger.h"
 #include "trainer/run_folder.h"
 #include "trainer/trainer.h"
 
@@ -24,19 +26,21 @@ namespace {
 
 std::vector<OptionGroup> train_options() {
   std::vector<OptionGroup> groups;
-  groups.push_back({"Data and output",
-                    {text_option("data", "", "DIR", "data set, or one shard (required)"),
-                     text_option("output", "", "DIR", "folder of the run (required)"),
-                     text_option("resume", "", "last|FILE",
-                                 "go on from the newest valid checkpoint of --output, or from this one"),
-                     flag_option("overwrite", "replace the run that --output holds"),
-                     text_option("weights", "", "FILE",
-                                 "start from these weights (.safetensors, or .pth of Python)")},
-                    {}});
+  groups.push_back(
+      {"Data and output",
+       {text_option("data", "", "DIR", "data set, or one shard (required)"),
+        text_option("output", "", "DIR", "folder of the run (required)"),
+        text_option("resume", "", "last|FILE",
+                    "go on from the newest valid checkpoint of --output, or from this one"),
+        flag_option("overwrite", "replace the run that --output holds"),
+        text_option("weights", "", "FILE", "start from these weights (.safetensors, or .pth of Python)")},
+       {}});
   for (auto& group : model_option_groups()) groups.push_back(std::move(group));
   groups.push_back({"Optimiser", optimizer_options(), {}});
   groups.push_back({"Learning rate", schedule_options(), {}});
   groups.push_back({"Training", trainer_option_specs(), {}});
+  groups.push_back({"Learning-rate range test", range_test_options(), {}});
+  groups.push_back({"Callbacks and loggers", callback_options(), {}});
   groups.push_back({"Distribution", distributed_options(), {}});
   return groups;
 }
@@ -47,7 +51,11 @@ std::vector<std::string> bound_options() {
                                  "normalize",
                                  "num-classes",
                                  "objective",
+                                 "tune-cut",
+                                 "supervised-layers",
                                  "optimizer",
+                                 "freeze",
+                                 "average",
                                  "batch-size",
                                  "accumulate-grad-batches",
                                  "seed",
@@ -93,13 +101,22 @@ class Training {
     open_data();
     settle_defaults(options_);
     if (!options_.has("recompute-bn-statistics"))
-      options_.set("recompute-bn-statistics", options_.text("objective") != "classifier" ? "64" : "0");
+      options_.set(
+          "recompute-bn-statistics",
+          options_.text("objective") != "classifier" || options_.text("average") != "none" ? "64" : "0");
+    settle_class_weights();
     check_same_on_all_ranks(
         communicator_, {{"options", options_.ini()}, {"torch", TORCH_VERSION}, {"data set", data_text()}});
     make_job();
     const auto resumed = find_checkpoint();
     Trainer(training_options(), communicator_, {}).check(*job_, resumed ? &*resumed : nullptr);
-    prepare_folder(resumed.has_value());
+    if (options_.integer("find-lr") > 0) {
+      if (resumed)
+        fail(ErrorKind::usage, "--find-lr tries rates from the beginning of a training: without --resume");
+      find_learning_rate(*job_, training_options(), communicator_, options_, folder_.path());
+      return 0;
+    }
+    if (!trial()) prepare_folder(resumed.has_value());
     return fit(resumed ? &*resumed : nullptr);
   }
 
@@ -121,6 +138,23 @@ class Training {
     return text;
   }
 
+  // "balanced" becomes numbers here, so that everything that knows the options needs no data.
+  void settle_class_weights() {
+    for (const char* name : {"class-weights", "positive-weights"}) {
+      if (!options_.known(name) || options_.text(name) != "balanced") continue;
+      if (train_->layout().labels == LabelKind::none)
+        fail(ErrorKind::data, data_->path().string(), ": the split train has no labels, which --", name,
+             " balanced needs");
+      const auto counts = summarise(*train_, options_.integer("num-classes"), 0).class_counts;
+      const auto weights = std::string_view(name) == "class-weights"
+                               ? balanced_class_weights(counts, train_->size())
+                               : balanced_positive_weights(counts, train_->size());
+      std::string text;
+      for (const double weight : weights) text += (text.empty() ? "" : ",") + nlohmann::json(weight).dump();
+      options_.set(name, text);
+    }
+  }
+
   void make_job() {
     const auto network =
         make_network(options_, options_.integer("num-classes"), device_, precision_of(options_));
@@ -133,11 +167,11 @@ class Training {
       fail(ErrorKind::data, data_->path().string(), ": the split train has no masks, which --objective ",
            options_.text("objective"), " needs; add them, or use --objective classifier");
     NamedParameters parameters;
-    for (const auto& entry : network->named_parameters())
-      if (entry.value().requires_grad()) parameters.emplace_back(entry.key(), entry.value());
-    job_ = std::make_unique<TrainingJob>(TrainingJob{network, std::move(objective),
-                                                     make_optimizer(parameters, options_),
-                                                     LearningRate(options_), train_, validation_});
+    for (const auto& entry : network->named_parameters()) parameters.emplace_back(entry.key(), entry.value());
+    freeze(parameters, options_, network->head_name());
+    job_ = std::make_unique<TrainingJob>(
+        TrainingJob{network, std::move(objective), make_optimizer(parameters, options_, network->head_name()),
+                    std::make_shared<LearningRate>(options_), train_, validation_});
   }
 
   // The checkpoint to go on from, on every rank.
@@ -184,6 +218,8 @@ class Training {
     communicator_.barrier();
   }
 
+  bool trial() const { return options_.integer("fast-dev-run") > 0; }
+
   TrainerOptions training_options() const {
     TrainerOptions trainer = trainer_options(options_);
     trainer.device = device_;
@@ -197,7 +233,11 @@ class Training {
     const bool quiet = options_.flag("quiet");
     std::vector<std::shared_ptr<Callback>> callbacks{
         std::make_shared<ProgressBar>(::isatty(STDERR_FILENO) == 1, quiet),
-        std::make_shared<CsvLogger>(folder_.metrics()), checkpoints};
+    };
+    if (!trial()) {
+      for (auto& callback : make_callbacks({options_, folder_})) callbacks.push_back(std::move(callback));
+      callbacks.push_back(checkpoints);
+    }
     Trainer trainer(training_options(), communicator_, callbacks);
     announce(*job_->network);
     const FitOutcome outcome = trainer.fit(*job_, resumed);
@@ -206,7 +246,8 @@ class Training {
                     "; the run goes on with --resume last"));
       return exit_status_stopped;
     }
-    if (communicator_.is_main()) export_best(checkpoints->best());
+    if (trial()) log::info("the trial went through; nothing was written");
+    if (communicator_.is_main() && !trial()) export_best(checkpoints->best());
     return 0;
   }
 
@@ -221,11 +262,11 @@ class Training {
 
   void export_best(const std::filesystem::path& best) const {
     const StoredCheckpoint checkpoint = load_checkpoint(best);
-    NamedTensors tensors;
-    for (const auto& [name, tensor] : checkpoint.tensors)
-      if (name.rfind("model.", 0) == 0) tensors[name.substr(6)] = tensor;
+    const NamedTensors tensors = model_tensors(checkpoint, options_.flag("use-average"));
+    OptionValues options = options_;
+    for (const auto& [name, value] : found_options(checkpoint)) options.set(name, value);
     safetensors::write(folder_.weights(), views_of(tensors),
-                       weights_metadata(options_, data_->description().class_names));
+                       weights_metadata(options, data_->description().class_names));
     log::info(cat("weights of ", best.filename().string(), " written to ", folder_.weights().string()));
   }
 
@@ -239,8 +280,10 @@ class Training {
 };
 
 int run_train(Invocation& invocation) {
+  const bool trial = invocation.options.integer("fast-dev-run") > 0;
   for (const char* name : {"data", "output"})
-    if (!invocation.options.has(name)) fail(ErrorKind::usage, "--", name, ": is required");
+    if (!invocation.options.has(name) && !(trial && std::string_view(name) == "output"))
+      fail(ErrorKind::usage, "--", name, ": is required");
   const auto world = std::make_shared<World>(world_options(invocation.options));
   invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
   int status = 0;
