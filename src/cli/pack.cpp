@@ -140,6 +140,8 @@ int run_on_rank(const OptionValues& values, const std::string& format, World& wo
   ProcessGroupOptions patient;  // a rank may have the last, large shard to itself
   patient.timeout = std::chrono::hours(24 * 7);
   const Communicator communicator(world, patient);
+  // All ranks look at the same files: what is to be said about them is said once.
+  if (!communicator.is_main()) log::configure({log::Level::error, cat("rank ", communicator.rank(), ": ")});
   options.place = {communicator.rank(), communicator.world_size(), [&] { communicator.barrier(); }};
   if (values.integer("workers") == 0) options.workers = std::max(1, options.workers / world.local_size());
   std::optional<ProgressLine> line(std::in_place, communicator.is_main() && !values.flag("quiet"));
