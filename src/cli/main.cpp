@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "cli/program.h"
 
 namespace {
@@ -32,6 +33,7 @@ int reported(const std::exception& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  isnet::keep_freed_memory();
   // A reader of our output that leaves must not end a training: writing fails instead (finish_output).
   std::signal(SIGPIPE, SIG_IGN);
   std::function<void(int)> on_failure;

@@ -65,6 +65,7 @@ void recompute_bn_statistics(Network& network, Loader& loader, std::int64_t batc
     const Batch batch = to_batch(std::move(*host), place.device, place.dtype);
     TapeContext context;
     context.statistics = BatchStatistics::batch_update;
+    context.bfloat16 = network.bfloat16;
     Tape tape(std::move(context));
     network.forward(tape, batch.images);
     for (auto& estimate : estimates) {

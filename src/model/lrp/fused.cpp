@@ -216,14 +216,15 @@ struct GateState {
   std::vector<bool> accumulate;
   at::Tensor output;
   Origin origin;  // `compute` empty: c was kept
-};
+};  // without `of`: the output is the gate
 
 template <typename scalar_t>
 kernels::Gate<scalar_t> gate_pass(const at::Tensor& c, const at::Tensor& a, const GateState& state) {
   return {c.const_data_ptr<scalar_t>(),
           a.const_data_ptr<scalar_t>(),
-          state.of->scale.defined() ? state.of->scale.const_data_ptr<scalar_t>() : nullptr,
-          static_cast<scalar_t>(state.of->epsilon),
+          state.of && state.of->scale.defined() ? state.of->scale.const_data_ptr<scalar_t>() : nullptr,
+          state.of ? static_cast<scalar_t>(state.of->epsilon) : 0,
+          !state.of,
           state.maps,
           a.size(2) * a.size(3),
           a.size(1)};
@@ -390,6 +391,13 @@ std::vector<at::Tensor> gate(const at::Tensor& c, const Normalized& normalized,
     if (sum.defined()) inputs.push_back(sum);
   }
   return GateFunction::apply(at::TensorList(inputs), std::move(state));
+}
+
+at::Tensor scaled(const at::Tensor& c, const at::Tensor& factor, std::int64_t maps) {
+  const at::Tensor rows = channels_last(factor);
+  GateState state{nullptr, maps, {factor.size(1)}, {false}, rows.detach(), {}};
+  const variable_list inputs{c, rows};
+  return GateFunction::apply(at::TensorList(inputs), std::move(state))[0];
 }
 
 at::Tensor to_winners(const at::Tensor& c, const at::Tensor& indices, std::int64_t maps, std::int64_t height,

@@ -54,6 +54,9 @@ std::vector<at::Tensor> gate(const at::Tensor& c, const Normalized& normalized,
                              const std::vector<std::int64_t>& widths, const std::vector<at::Tensor>& sums,
                              Origin recompute = {});
 
+/// c ⊙ factor for each of the M maps; c: (B·M)×F×H×W, factor: B×F×H×W.
+at::Tensor scaled(const at::Tensor& c, const at::Tensor& factor, std::int64_t maps);
+
 /// Max pooling's transpose: c ((B·M)×F×h×w) to the winners (indices B×F×h×w into H·W), added where they
 /// coincide.
 at::Tensor to_winners(const at::Tensor& c, const at::Tensor& indices, std::int64_t maps, std::int64_t height,

@@ -34,6 +34,7 @@ template <typename T>
 struct Gate {
   const T *c, *a, *scale;  ///< scale: F, or null for ones
   T epsilon;
+  bool plain;  ///< a itself is the factor
   std::int64_t maps, pixels, channels;
 };
 

@@ -173,6 +173,10 @@ void normalize_gradient(const NormalizeGradient<T>& of, std::int64_t channels, c
 // k = scale·a/(a + ε) where a > 0.
 template <typename T>
 inline void gate_row(const Gate<T>& of, const T* a, std::int64_t channel, std::int64_t width, T* k) {
+  if (of.plain) {
+    for (std::int64_t i = 0; i < width; ++i) k[i] = a[i];
+    return;
+  }
   for (std::int64_t i = 0; i < width; ++i) k[i] = a[i] > 0 ? a[i] / (a[i] + of.epsilon) : T(0);
   if (of.scale)
     for (std::int64_t i = 0; i < width; ++i) k[i] *= of.scale[channel + i];
