@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "model/networks/layer_list.h"
 
 namespace isnet::oracle {
 namespace {
@@ -21,6 +22,9 @@ struct Modules {
   torch::nn::BatchNorm2d norm(const std::string& name) const { return get<torch::nn::BatchNorm2d>(name); }
   torch::nn::Linear linear(const std::string& name) const { return get<torch::nn::Linear>(name); }
 
+  // Whether a stem is that for large images, which has a pool too.
+  bool halves(const std::string& name) const { return conv(name)->options.stride()->at(0) == 2; }
+
   torch::OrderedDict<std::string, std::shared_ptr<torch::nn::Module>> modules;
 };
 
@@ -30,7 +34,8 @@ Value densenet(Graph& g, Network& network, const at::Tensor& images) {
   const Modules m(network);
   const std::string f = "features.";
   Value x = g.convolution(g.input(images, network.normalization), m.conv(f + "conv0"));
-  x = g.max_pool(g.relu(g.batch_norm(x, m.norm(f + "norm0"))), 3, 2, 1);
+  x = g.relu(g.batch_norm(x, m.norm(f + "norm0")));
+  if (m.halves(f + "conv0")) x = g.max_pool(x, 3, 2, 1);
   for (int block = 1; m.has(f + cat("denseblock", block)); ++block) {
     for (int i = 1; m.has(f + cat("denseblock", block, ".denselayer", i)); ++i) {
       const std::string layer = f + cat("denseblock", block, ".denselayer", i, ".");
@@ -53,7 +58,7 @@ Value resnet(Graph& g, Network& network, const at::Tensor& images) {
     return g.batch_norm(g.convolution(x, m.conv(conv)), m.norm(norm));
   };
   Value x = g.relu(normalized(g.input(images, network.normalization), "conv1", "bn1"));
-  x = g.max_pool(x, 3, 2, 1);
+  if (m.halves("conv1")) x = g.max_pool(x, 3, 2, 1);
   for (int stage = 1; m.has(cat("layer", stage)); ++stage) {
     for (int i = 0; m.has(cat("layer", stage, ".", i)); ++i) {
       const std::string block = cat("layer", stage, ".", i, ".");
@@ -92,6 +97,44 @@ Value vgg(Graph& g, Network& network, const at::Tensor& images, const std::vecto
   return g.linear(x, m.linear(cat("classifier.", place)));
 }
 
+Value sequence(Graph& g, Network& network, const at::Tensor& images, const std::string& layers) {
+  const Modules m(network);
+  Value x = g.input(images, network.normalization);
+  for (const LayerSpec& layer : parse_layers(layers)) {
+    const auto [height, width] = layer.extent;
+    switch (layer.kind) {
+      case LayerKind::convolution:
+        x = g.convolution(x, m.conv(layer.name));
+        break;
+      case LayerKind::batch_norm:
+        x = g.batch_norm(x, m.norm(layer.name));
+        break;
+      case LayerKind::relu:
+        x = g.relu(x);
+        break;
+      case LayerKind::max_pool:
+        x = g.max_pool(x, height, layer.stride[0], layer.padding[0]);
+        break;
+      case LayerKind::average_pool:
+        x = g.average_pool(x, height, layer.stride[0]);
+        break;
+      case LayerKind::adaptive_average_pool:
+        x = g.adaptive_average_pool(x, height, width);
+        break;
+      case LayerKind::flatten:
+        x = g.flatten(x);
+        break;
+      case LayerKind::linear:
+        x = g.linear(x, m.linear(layer.name));
+        break;
+      case LayerKind::input:
+      case LayerKind::dropout:
+        break;
+    }
+  }
+  return x;
+}
+
 void randomize_constants(Network& network) {
   const at::NoGradGuard no_grad;
   for (auto& module : network.modules()) {
@@ -119,14 +162,6 @@ bool RandomNetwork::chance(double probability) {
 }
 
 void RandomNetwork::step(Step step, const std::string& text) {
-  const bool norm = step.kind == Kind::batch_norm;
-  if (step.kind == Kind::keep) kept_rough_.push_back(rough_);
-  if (step.kind == Kind::residual_sum)
-    rough_ = true, kept_rough_.pop_back();
-  else if (step.kind == Kind::concatenation)
-    rough_ = rough_ || kept_rough_.back(), kept_rough_.pop_back();
-  else if (step.kind != Kind::keep)
-    rough_ = norm;
   steps_.push_back(step);
   description_ += (description_.empty() ? "" : " ") + text;
 }
@@ -152,7 +187,6 @@ void RandomNetwork::convolution(std::int64_t out, std::int64_t kernel, std::int6
 }
 
 void RandomNetwork::batch_norm() {
-  if (rough_) return;
   norms_.push_back(register_module(cat("norm", norms_.size()), torch::nn::BatchNorm2d(channels_)));
   step({Kind::batch_norm, norms_.size() - 1}, "bn");
 }
@@ -195,7 +229,7 @@ void RandomNetwork::joined_layers() {
   const std::int64_t before = channels_;
   step({Kind::keep}, "(");
   const bool sum = chance(0.5);
-  if (!rough_ && chance(0.5)) {
+  if (chance(0.5)) {
     batch_norm();
     step({Kind::relu}, "relu");
   }
@@ -204,9 +238,8 @@ void RandomNetwork::joined_layers() {
   if (chance(0.3)) step({Kind::relu}, "relu");
   step({sum ? Kind::residual_sum : Kind::concatenation}, sum ? ")+" : "),");
   if (!sum) channels_ += before;
-  const bool norm = !rough_ && chance(0.3);
-  if (norm) batch_norm();
-  if ((sum || norm) && chance(0.6)) step({Kind::relu}, "relu");
+  if (chance(0.3)) batch_norm();
+  if (chance(0.6)) step({Kind::relu}, "relu");
 }
 
 RandomNetwork::RandomNetwork(unsigned seed, std::int64_t height, std::int64_t width, std::int64_t classes)
@@ -224,11 +257,13 @@ RandomNetwork::RandomNetwork(unsigned seed, std::int64_t height, std::int64_t wi
     else
       batch_norm();
   }
-  if (chance(0.5)) {
-    height_ = width_ = 1;
-    step({Kind::adaptive_pool, 0, 1, 1}, "global");
-  }
-  step({Kind::flatten}, "flatten");
+  const std::int64_t end = pick(0, 3);
+  if (end > 1) height_ = width_ = 1;
+  if (end == 2) step({Kind::adaptive_pool, 0, 1, 1}, "global");
+  if (end == 3)
+    step({Kind::attended_sum}, "attended-sum");
+  else
+    step({Kind::flatten}, "flatten");
   std::int64_t width_now = channels_ * height_ * width_;
   const auto linear = [&](const std::string& name, std::int64_t out) {
     linears_.push_back(
@@ -276,6 +311,9 @@ Value RandomNetwork::run(Layers& layers, const at::Tensor& images, const Dropout
         break;
       case Kind::concatenation:
         x = layers.concatenate(kept.back(), x);
+        break;
+      case Kind::attended_sum:
+        x = layers.sum_over_space(layers.attend(x, at::sigmoid(layers.output(x).mean(1, true))));
         break;
       case Kind::dropout:
         x = dropout(x);

@@ -18,6 +18,8 @@ Value resnet(Graph& graph, Network& network, const at::Tensor& images);
 /// layers: channels of convolutions, 0 for a max pool.
 Value vgg(Graph& graph, Network& network, const at::Tensor& images, const std::vector<std::int64_t>& layers,
           std::int64_t pool_height, std::int64_t pool_width);
+/// layers: as --layers has them.
+Value sequence(Graph& graph, Network& network, const at::Tensor& images, const std::string& layers);
 
 /// A network of random layers: convolutions of any kernel, stride, padding, dilation and groups, with and
 /// without bias, batch norm and ReLU; overlapping and uneven pools; residual sums, concatenations, batch
@@ -47,6 +49,7 @@ class RandomNetwork : public Network {
     concatenation,
     keep,
     dropout,
+    attended_sum,
     flatten,
     linear
   };
@@ -71,8 +74,6 @@ class RandomNetwork : public Network {
   std::mt19937 random_;
   std::int64_t channels_ = 3, height_, width_, classes_;
   std::vector<Step> steps_;
-  bool rough_ = false;
-  std::vector<bool> kept_rough_;
   std::vector<torch::nn::Conv2d> convolutions_;
   std::vector<torch::nn::BatchNorm2d> norms_;
   std::vector<torch::nn::Linear> linears_;
