@@ -45,9 +45,10 @@ struct StoredModel {
 StoredModel read_checkpoint(const std::string& file, const OptionValues& options) {
   const StoredCheckpoint checkpoint = load_checkpoint(file);
   StoredModel stored;
-  stored.description.options = checkpoint.state.value("options", "");
+  // adopt_options takes the first line that names an option.
   for (const auto& [name, value] : found_options(checkpoint))
     stored.description.options += cat(name, " = ", value, "\n");
+  stored.description.options += checkpoint.state.value("options", "");
   const bool average =
       options.known("use-average") && options.has("use-average")
           ? options.flag("use-average")
@@ -189,6 +190,8 @@ void announce_weights(const std::string& source, const WeightsReport& report) {
 
 std::vector<OptionSpec> trained_model_options() {
   return {text_option("checkpoint", "", "FILE", "checkpoint of a training; its options are taken over"),
+          choice_option("use-average", "", "take a checkpoint's averaged weights (default: as its run did)",
+                        {"0", "1"}),
           text_option("weights", "", "FILE",
                       "weights (.safetensors, or .pth of Python); with --network unless the file says it")};
 }

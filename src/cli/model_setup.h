@@ -34,8 +34,8 @@ std::string portable_options(const OptionValues& options);
 /// Options that describe the model: those of model_option_groups(), and precision.
 std::vector<std::string> model_option_names();
 
-/// Sets those of `names` that `ini` (lines "name = value") has, this command knows, and the user did not
-/// give.
+/// Sets those of `names` that `ini` (lines "name = value", the first for a name counts) has, this command
+/// knows, and the user did not give.
 void adopt_options(OptionValues& options, const std::string& ini, const std::vector<std::string>& names);
 
 /// A network as the options say, in eval mode, initialised from --seed.
