@@ -10,10 +10,10 @@
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
-#include <string_view>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "data/importers/jpeg_damage.h"
 
 namespace isnet {
 namespace {
@@ -29,35 +29,6 @@ bool has_dicom_name(const std::filesystem::path& path) {
   return extension == ".dcm" || extension == ".dicom";
 }
 
-// libjpeg fills what is missing of a JPEG file with grey and is content. Walks over the segments to the
-// compressed data, and looks for the end marker in what follows.
-bool jpeg_cut_short(std::string_view bytes) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(bytes[i]); };
-  if (bytes.size() < 4 || byte(0) != 0xFF || byte(1) != 0xD8) return false;  // no JPEG
-  std::size_t place = 2;
-  bool scanning = false;  // inside of compressed data, which hold no length
-  while (place + 1 < bytes.size()) {
-    if (byte(place) != 0xFF) {
-      if (!scanning) return false;  // damaged, not cut: the decoder's to say
-      place = bytes.find('\xFF', place);
-      if (place == std::string_view::npos) return true;
-      continue;
-    }
-    const auto marker = byte(place + 1);
-    if (marker == 0xD9) return false;
-    if (marker == 0xFF) {  // filling
-      ++place;
-    } else if (marker == 0 || marker == 0x01 || (marker >= 0xD0 && marker <= 0xD7)) {
-      place += 2;
-    } else {
-      if (place + 3 >= bytes.size()) return true;
-      scanning = marker == 0xDA || (scanning && marker != 0xD8);
-      place += 2 + (static_cast<std::size_t>(byte(place + 2)) << 8 | byte(place + 3));
-    }
-  }
-  return true;
-}
-
 Image decoded(const std::filesystem::path& path, int mode) {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -68,7 +39,8 @@ Image decoded(const std::filesystem::path& path, int mode) {
   std::string bytes = read_file(path);
   if (bytes.empty()) fail(ErrorKind::data, where, ": is empty");
   if (bytes.size() > std::numeric_limits<int>::max()) fail(ErrorKind::data, where, ": is larger than 2 GB");
-  if (jpeg_cut_short(bytes)) fail(ErrorKind::data, where, ": this JPEG file is cut short");
+  if (const auto damage = jpeg_damage(bytes); !damage.empty())
+    fail(ErrorKind::data, where, ": a damaged JPEG file (", damage, ")");
   cv::Mat pixels;
   try {
     const cv::Mat view(1, static_cast<int>(bytes.size()), CV_8UC1, bytes.data());

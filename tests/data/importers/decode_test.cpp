@@ -101,7 +101,25 @@ TEST(Decode, AJpegWithAThumbnailOrTailIsNotTakenForCut) {
   write_file_atomically(folder / "a.jpg", whole.substr(0, 2) + comment + whole.substr(2));
   EXPECT_EQ(decode_image(folder / "a.jpg", {}).height, 16);
   write_file_atomically(folder / "a.jpg", whole.substr(0, 2) + comment + whole.substr(2, whole.size() - 4));
-  EXPECT_THAT(data_refusal([&] { decode_image(folder / "a.jpg", {}); }), HasSubstr("cut short"));
+  EXPECT_THAT(data_refusal([&] { decode_image(folder / "a.jpg", {}); }),
+              HasSubstr("a damaged JPEG file (Premature end"));
+}
+
+TEST(Decode, DamageInsideOfAJpegIsNoticed) {
+  TemporaryFolder folder;
+  write_picture(folder / "a.jpg", 64, 64, 3, 8,
+                [](int y, int x, int c) { return (y * y * 7 + x * x * 3 + c * 50 + x * y) % 256; });
+  const std::string whole = read_file(folder / "a.jpg");
+  std::string bytes = whole;
+  bytes.erase(bytes.size() / 2, bytes.size() / 4);  // a part is missing, the end is there
+  write_file_atomically(folder / "a.jpg", bytes);
+  EXPECT_THAT(data_refusal([&] { decode_image(folder / "a.jpg", {}); }),
+              HasSubstr("a damaged JPEG file (Corrupt JPEG data"));
+  // Many a camera writes too much.
+  bytes = whole;
+  bytes.insert(bytes.size() - 2, std::string(3, '\x55'));
+  write_file_atomically(folder / "a.jpg", bytes);
+  EXPECT_EQ(decode_image(folder / "a.jpg", {}).height, 64);
 }
 
 TEST(Decode, WhatIsNoImageIsNamed) {
