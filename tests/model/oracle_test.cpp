@@ -132,6 +132,9 @@ Subject family(const std::string& name, OptionValues options, std::int64_t class
     subject.on_oracle = [network](auto& g, const auto& x) { return oracle::densenet(g, *network, x); };
   } else if (name == "resnet") {
     subject.on_oracle = [network](auto& g, const auto& x) { return oracle::resnet(g, *network, x); };
+  } else if (name == "sequence") {
+    const std::string layers = options.text("layers");
+    subject.on_oracle = [=](auto& g, const auto& x) { return oracle::sequence(g, *network, x, layers); };
   } else {
     std::vector<std::int64_t> layers;
     for (const auto& part : options.list("layers")) layers.push_back(part == "M" ? 0 : std::stoll(part));
@@ -147,9 +150,13 @@ TEST(Oracle, DenseNetsEqualTheEngine) {
   Errors errors;
   std::mt19937 random(1);
   torch::manual_seed(1);
-  for (const auto& [blocks, height, width] :
-       {std::tuple{"2", 11, 14}, {"3,2", 21, 16}, {"1,2,3", 27, 33}, {"2,1", 24, 19}}) {
+  for (const auto& [stem, blocks, height, width] : {std::tuple{"imagenet", "2", 11, 14},
+                                                    {"imagenet", "3,2", 21, 16},
+                                                    {"imagenet", "1,2,3", 27, 33},
+                                                    {"imagenet", "2,1", 24, 19},
+                                                    {"small", "2,3", 7, 8}}) {
     auto options = model_options();
+    options.set("stem", stem);
     options.set("growth-rate", "2");
     options.set("init-features", "4");
     options.set("blocks", blocks);
@@ -164,10 +171,14 @@ TEST(Oracle, ResNetsEqualTheEngine) {
   Errors errors;
   std::mt19937 random(2);
   torch::manual_seed(2);
-  for (const auto& [block, blocks, widths, height, width] : {std::tuple{"basic", "1,1", "3,4", 21, 26},
-                                                             {"bottleneck", "2,1", "2,2", 17, 20},
-                                                             {"basic", "2,1,1", "2,3,4", 33, 22}}) {
+  for (const auto& [stem, block, blocks, widths, height, width] :
+       {std::tuple{"imagenet", "basic", "1,1", "3,4", 21, 26},
+        {"imagenet", "bottleneck", "2,1", "2,2", 17, 20},
+        {"imagenet", "basic", "2,1,1", "2,3,4", 33, 22},
+        {"small", "basic", "1,1", "3,4", 7, 8},
+        {"small", "bottleneck", "1,1", "2,2", 8, 5}}) {
     auto options = model_options();
+    options.set("stem", stem);
     options.set("block", block);
     options.set("blocks", blocks);
     options.set("widths", widths);
@@ -199,6 +210,25 @@ TEST(Oracle, VggsEqualTheEngine) {
     compare_everything(subject, random, errors);
   }
   errors.print("VGG");
+}
+
+TEST(Oracle, SequencesEqualTheEngine) {
+  Errors errors;
+  std::mt19937 random(4);
+  torch::manual_seed(4);
+  for (const char* layers :
+       {"conv 4 3 pad 1, bn, relu, maxpool 2, conv 5 3, relu, avgpool global, flatten, linear",
+        "conv 4 3x2 stride 2x1 pad 1x0 nobias, relu, maxpool 3 stride 2 pad 1, bn, conv 4 2 dilation 2 "
+        "groups 2, "
+        "bn, relu, avgpool to 2x1, flatten, linear 5, relu, linear nobias",
+        "input 13x11, conv 3 3, relu, avgpool 3 stride 2, conv 4 2, relu, bn, flatten, linear"}) {
+    auto options = model_options();
+    options.set("layers", layers);
+    Subject subject = family("sequence", options, 3);
+    subject.images = at::rand({2, 3, 13, 11}, at::kDouble);
+    compare_everything(subject, random, errors);
+  }
+  errors.print("sequence");
 }
 
 TEST(Oracle, RandomNetworksEqualTheEngine) {
