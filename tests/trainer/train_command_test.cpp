@@ -12,8 +12,8 @@
 #include "model/weights.h"
 #include "support/data.h"
 #include "support/golden.h"
-#include "support/ranks.h"
 #include "support/temporary_folder.h"
+#include "support/training_runs.h"
 #include "trainer/checkpoint.h"
 
 namespace isnet {
@@ -21,48 +21,6 @@ namespace {
 
 using namespace isnet::testing;
 using ::testing::HasSubstr;
-
-std::string text_of(const std::filesystem::path& file) {
-  return read_file(file);
-}
-
-// metrics.csv: column → values of the rows of a split.
-std::vector<double> column(const std::filesystem::path& file, const std::string& split,
-                           const std::string& name) {
-  std::istringstream lines(text_of(file));
-  const auto fields = [](const std::string& line) {
-    std::vector<std::string> result;
-    std::istringstream parts(line);
-    for (std::string part; std::getline(parts, part, ',');) result.push_back(part);
-    return result;
-  };
-  std::string line;
-  std::getline(lines, line);
-  const auto header = fields(line);
-  const auto place = static_cast<std::size_t>(std::find(header.begin(), header.end(), name) - header.begin());
-  std::vector<double> values;
-  while (std::getline(lines, line)) {
-    const auto row = fields(line);
-    if (row.at(2) == split) values.push_back(std::stod(row.at(place)));
-  }
-  return values;
-}
-
-// `options`: words separated by blanks, so that they read as a command line does.
-std::vector<std::string> train(const std::filesystem::path& data, const std::filesystem::path& output,
-                               const std::string& options) {
-  std::vector<std::string> command{ISNET_BINARY,  "train",    "--data",
-                                   data.string(), "--output", output.string()};
-  std::istringstream words("--network densenet --backend gloo --device cpu " + options);
-  for (std::string word; words >> word;) command.push_back(word);
-  return command;
-}
-
-ProgramResult run(int ranks, const std::vector<std::string>& command, ProgramOptions options = {}) {
-  options.timeout = std::chrono::seconds(150);
-  options.environment["OMP_NUM_THREADS"] = "1";
-  return ranks == 1 ? run_program(command, options) : run_ranks(ranks, command, options);
-}
 
 // The golden images as a shard, the golden weights as safetensors, and the real program on one and two ranks.
 class Trajectory : public ::testing::TestWithParam<int> {
@@ -173,33 +131,9 @@ class Continued : public ::testing::TestWithParam<int> {
             more);
   }
 
-  void expect_same_run(const std::string& one, const std::string& other) const {
-    const StoredCheckpoint a = load_checkpoint(folder_ / one / "checkpoints" / "last.ckpt");
-    const StoredCheckpoint b = load_checkpoint(folder_ / other / "checkpoints" / "last.ckpt");
-    ASSERT_EQ(a.tensors.size(), b.tensors.size());
-    for (const auto& [name, tensor] : a.tensors) EXPECT_TRUE(at::equal(tensor, b.tensors.at(name))) << name;
-    EXPECT_EQ(text_of(folder_ / one / "metrics.csv"), text_of(folder_ / other / "metrics.csv"));
-    const safetensors::File x(folder_ / one / "weights.safetensors"),
-        y(folder_ / other / "weights.safetensors");
-    for (const auto& [name, view] : x.tensors()) EXPECT_EQ(view.bytes, y.tensors().at(name).bytes) << name;
-  }
-
-  // Sends a signal to every process of the run in `output` as soon as it shows `sign`.
   ProgramResult signalled(const std::string& output, const std::string& sign, const std::string& signal,
                           const std::string& more = "") const {
-    ProgramOptions options;
-    bool sent = false;
-    const std::string pattern = (folder_ / output).string();
-    options.on_output = [&](const std::string& text) {
-      if (sent || text.find(sign) == std::string::npos) return;
-      sent = true;
-      // Only the ranks: mpirun passes signals on itself, and must not be killed.
-      const std::string kill = "pkill -" + signal + " -f '^[^ ]*isnet train .*" + pattern + "( |$)'";
-      if (std::system(kill.c_str()) != 0) ADD_FAILURE() << kill;
-    };
-    const auto result = run(GetParam(), command(output, more), options);
-    EXPECT_TRUE(sent) << result.output;
-    return result;
+    return isnet::testing::signalled(GetParam(), command(output, more), folder_ / output, sign, signal);
   }
 
   TemporaryFolder folder_;
@@ -214,7 +148,7 @@ TEST_P(Continued, AfterASignalIsBitwiseTheRunThatWasNeverInterrupted) {
   const auto resumed = run(GetParam(), command("parts", "--resume last"));
   ASSERT_EQ(resumed.status, 0) << resumed.output;
   EXPECT_THAT(resumed.output, HasSubstr("resuming from"));
-  expect_same_run("whole", "parts");
+  expect_same_run(folder_ / "whole", folder_ / "parts");
 }
 
 TEST_P(Continued, AfterKillMinusNineIsBitwiseTheRunThatWasNeverInterrupted) {
@@ -226,7 +160,7 @@ TEST_P(Continued, AfterKillMinusNineIsBitwiseTheRunThatWasNeverInterrupted) {
   const auto resumed = run(GetParam(), command("parts", "--resume last"));
   ASSERT_EQ(resumed.status, 0) << resumed.output;
   EXPECT_THAT(resumed.output, HasSubstr("resuming from"));
-  expect_same_run("whole", "parts");
+  expect_same_run(folder_ / "whole", folder_ / "parts");
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, Continued, ::testing::Values(1, 2),
