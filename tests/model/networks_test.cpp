@@ -176,6 +176,34 @@ TEST(Sequence, ConservesRelevance) {
   }
 }
 
+// Weights are live everywhere, and in eval mode nothing else depends on them: a batch norm that reads a ReLU
+// has a gate of its own in the block form.
+TEST(Sequence, GradientsOfWeightsAreThoseOfFiniteDifferences) {
+  for (const auto form : {LrpForm::block, LrpForm::flex}) {
+    const auto network = sequence(
+        "conv 4 3, relu, bn, avgpool 3 stride 2, conv 4 2, relu, bn, avgpool to 2x1, flatten, linear");
+    const at::Tensor images = at::rand({2, 3, 13, 11}, at::kDouble);
+    const at::Tensor direction = at::randn({2, 3, 3, 13, 11}, at::kDouble);
+    const auto functional = [&] {
+      return (heatmaps(*network, images, {form, 0.05, "zb"}) * direction).sum();
+    };
+    functional().backward();
+    for (const auto& entry : network->named_parameters()) {
+      if (entry.key().find("bias") != std::string::npos) continue;
+      const at::NoGradGuard no_grad;
+      at::Tensor parameter = entry.value();
+      const at::Tensor step = at::randn_like(parameter) * 1e-6;
+      parameter.add_(step);
+      const double up = functional().item<double>();
+      parameter.sub_(step * 2);
+      const double down = functional().item<double>();
+      parameter.add_(step);
+      const double expected = (up - down) / 2, actual = (parameter.grad() * step).sum().item<double>();
+      EXPECT_NEAR(actual, expected, 2e-4 * std::max(std::abs(expected), 1e-6)) << entry.key();
+    }
+  }
+}
+
 TEST(Sequence, NamesItsMapsForHeatmapsOfHiddenLayers) {
   const auto network =
       sequence("conv 4 3, bn, relu, maxpool 2, bn, conv 4 3, relu, avgpool global, flatten, relu, linear");
