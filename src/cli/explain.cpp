@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <limits>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -43,6 +44,8 @@ std::vector<OptionGroup> explain_options() {
 
 struct Explained {
   at::Tensor logits, heatmaps, classes;  // B×K, B×M×3×H×W, B×M or undefined
+  at::Tensor masks;                      // B×1×H×W, or B×M×1×H×W; undefined: none
+  at::Tensor starts;                     // B×M×K: what each map starts from
 };
 
 // The datasets of --output, filled batch by batch into a temporary file that gets its name at the end.
@@ -64,8 +67,8 @@ class HeatmapFile {
   void append(const Explained& batch) {
     write("logits", batch.logits);
     write("heatmaps", batch.heatmaps);
-    if (batch.classes.defined() && batch.classes.size(1) == 1) {
-      const at::Tensor classes = batch.classes.flatten().cpu().contiguous();
+    if (batch.classes.defined()) {  // the same for all maps of an image
+      const at::Tensor classes = batch.classes.select(1, 0).cpu().contiguous();
       if (written_ == 0) file_.create_dataset<std::int64_t>("map_class", {samples_});
       file_.dataset("map_class").write_rows(written_, classes.size(0), classes.data_ptr<std::int64_t>());
     }
@@ -152,7 +155,7 @@ class Explainer {
       const Explained explained = explain(batch);
       if (file) file->append(explained);
       for (std::int64_t i = 0; i < batch.size(); ++i) {
-        if (batch.masks.defined()) add_background(batch, explained, i, background, maps);
+        if (batch.masks.defined()) add_background(explained, i, background, maps);
         if (options_.has("pictures") && first + i < options_.integer("pictures-limit"))
           draw(batch, explained, i);
       }
@@ -177,26 +180,27 @@ class Explainer {
   Explained explain(const Batch& batch) const {
     TapeContext context;
     context.recording = true;
+    context.network = model_.network.get();
+    context.bfloat16 = model_.network->bfloat16;
     context.statistics =
         options_.flag("train-statistics") ? BatchStatistics::batch : BatchStatistics::running;
     Tape tape(std::move(context));
     const Value out = model_.network->forward(tape, batch.images);
     const Selected selected = selection_->select(logits_of(tape, out, lrp_), batch,
                                                  static_cast<std::uint64_t>(options_.integer("seed")));
-    return {tape.output(out), relevance(tape, out, selected.start, lrp_), selected.classes};
+    return {tape.output(out), relevance(tape, out, selected, lrp_).pixels, selected.classes,
+            batch.masks.defined() ? selected_masks(batch.masks, selected) : at::Tensor(),
+            selected.start.coefficients.detach()};
   }
 
-  static at::Tensor mask_of(const Batch& batch, const Explained& explained, std::int64_t i,
-                            std::int64_t map) {
-    const at::Tensor mask = batch.masks[i];  // 1×H×W or K×1×H×W
-    if (mask.dim() == 3) return mask;
-    return mask[explained.classes.defined() ? explained.classes[i][map].item<std::int64_t>() : map];
+  static at::Tensor mask_of(const Explained& explained, std::int64_t i, std::int64_t map) {
+    const at::Tensor mask = explained.masks[i];  // 1×H×W or M×1×H×W
+    return mask.dim() == 3 ? mask : mask[map];
   }
 
-  static void add_background(const Batch& batch, const Explained& explained, std::int64_t i, double& sum,
-                             std::int64_t& maps) {
+  static void add_background(const Explained& explained, std::int64_t i, double& sum, std::int64_t& maps) {
     for (std::int64_t map = 0; map < explained.heatmaps.size(1); ++map, ++maps)
-      sum += background_share(floats(explained.heatmaps[i][map]), floats(mask_of(batch, explained, i, map)));
+      sum += background_share(floats(explained.heatmaps[i][map]), floats(mask_of(explained, i, map)));
   }
 
   void draw(const Batch& batch, const Explained& explained, std::int64_t i) const {
@@ -213,17 +217,12 @@ class Explainer {
     for (const std::int64_t map : shown_maps(explained, logits, i, single ? label_of(index) : -1)) {
       const std::int64_t k =
           explained.classes.defined() ? explained.classes[i][map].item<std::int64_t>() : map;
-      MapCaption caption;
-      caption.class_name = model_.data->description().class_names.at(static_cast<std::size_t>(k));
-      caption.logit = logits[k].item<double>();
-      caption.probability = probabilities[k].item<double>();
-      caption.is_label = single ? label_of(index) == k : batch.labels[i][k].item<double>() > 0.5;
-      caption.is_predicted = single ? logits.argmax().item<std::int64_t>() == k : caption.logit > 0;
-      input.maps.push_back(caption);
+      input.maps.push_back(k < 0 ? joint_caption(explained.starts[i][map], logits)
+                                 : caption_of(k, batch, i, logits, probabilities));
       const auto values = floats(explained.heatmaps[i][map]);
       heatmaps.insert(heatmaps.end(), values.begin(), values.end());
-      if (batch.masks.defined() && (mask.empty() || batch.masks.dim() == 5)) {
-        const auto more = floats(mask_of(batch, explained, i, map));
+      if (explained.masks.defined() && (mask.empty() || explained.masks.dim() == 5)) {
+        const auto more = floats(mask_of(explained, i, map));
         mask.insert(mask.end(), more.begin(), more.end());
       }
     }
@@ -234,6 +233,33 @@ class Explainer {
     const std::string name = safe_file_name(
         cat(std::string(index < 100000 ? 5 - cat(index).size() : 0, '0'), index, "-", input.title));
     write_png(std::filesystem::path(options_.text("pictures")) / name, panel(input));
+  }
+
+  MapCaption caption_of(std::int64_t k, const Batch& batch, std::int64_t i, const at::Tensor& logits,
+                        const at::Tensor& probabilities) const {
+    const bool single = split_->layout().labels != LabelKind::multi;
+    MapCaption caption;
+    caption.class_name = model_.data->description().class_names.at(static_cast<std::size_t>(k));
+    caption.logit = logits[k].item<double>();
+    caption.probability = probabilities[k].item<double>();
+    caption.is_label =
+        single ? label_of(batch.ids[i].item<std::int64_t>()) == k : batch.labels[i][k].item<double>() > 0.5;
+    caption.is_predicted = single ? logits.argmax().item<std::int64_t>() == k : caption.logit > 0;
+    return caption;
+  }
+
+  // Of a map that starts at several logits together.
+  MapCaption joint_caption(const at::Tensor& start, const at::Tensor& logits) const {
+    const at::Tensor starts = start.to(at::kCPU, at::kDouble);
+    MapCaption caption;
+    caption.logit = (starts * logits).sum().item<double>();
+    caption.probability = std::numeric_limits<double>::quiet_NaN();
+    for (std::int64_t k = 0; k < starts.size(0); ++k)
+      if (starts[k].item<double>() != 0)
+        caption.class_name += (caption.class_name.empty() ? "" : " + ") +
+                              model_.data->description().class_names.at(static_cast<std::size_t>(k));
+    if (caption.class_name.empty()) caption.class_name = "no label";
+    return caption;
   }
 
   std::int64_t label_of(std::int64_t index) const {

@@ -176,7 +176,8 @@ class PanelWriter {
       draw_outline(enlarged, mask, input_.width, input_.height, layout_.factor(), outline_on_map);
 
     const auto& caption = input_.maps[map];
-    std::vector<std::string> lines{formatted("logit %.3g, p %.3f", caption.logit, caption.probability)};
+    std::vector<std::string> lines{formatted("logit %.3g", caption.logit)};
+    if (!std::isnan(caption.probability)) lines.front() += formatted(", p %.3f", caption.probability);
     if (!mask.empty())
       lines.push_back(formatted("background %.1f %%", 100 * background_share(heatmap, mask)));
     lines.push_back(formatted("full colour at %.2g", maximum));

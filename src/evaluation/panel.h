@@ -14,7 +14,8 @@ namespace isnet {
 struct MapCaption {
   std::string class_name;
   double logit = 0;
-  double probability = 0;  ///< softmax, or sigmoid where a sample may have several classes
+  /// Softmax, or sigmoid where a sample may have several classes; NaN: not shown.
+  double probability = 0;
   bool is_label = false;
   bool is_predicted = false;
 };

@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "model/lrp/layer_rule.h"
 #include "model/lrp/selection.h"
 #include "model/lrp/walk.h"
 #include "support/golden.h"
@@ -18,17 +19,30 @@ using namespace isnet::testing;
 struct Case {
   std::shared_ptr<Network> network;
   at::Tensor x, expected_y, expected_heatmaps;
-  at::Tensor classes;      // B×1; undefined: all
-  bool selective = false;  // η of the lowest logit
+  at::Tensor classes;   // B×1; undefined: all
+  std::string special;  // selective, selective_label, dual_zpe
   LrpOptions lrp;
   bool batch_statistics = false;
 };
 
-LrpStart selective_start(const Case& golden, const Logits& logits) {
+Selected selected(const Case& golden, const Logits& logits) {
+  const at::Tensor& y = logits.live;
   auto options = model_options();
   options.set("lrp-form", golden.lrp.form == LrpForm::flex ? "flex" : "block");
   options.set("lrp-epsilon", exact(golden.lrp.epsilon));
-  return heatmap_selections().at("selective").make(options)->select(logits, Batch{}, 0).start;
+  Batch batch;
+  if (golden.special == "dual_zpe") {  // both maps start at all logits at once
+    const auto z_plus = layer_rules().at("zplus").make(options);
+    return {{at::ones({y.size(0), 2, y.size(1)}, y.options()), false}, {}, {z_plus, nullptr}};
+  }
+  if (golden.special == "selective_label") {
+    options.set("selective-class", "label");
+    batch.labels = golden.classes.flatten();
+  }
+  if (!golden.special.empty())
+    return heatmap_selections().at("selective").make(options)->select(logits, batch, 0);
+  if (golden.classes.defined()) return {start_at(golden.classes, y), golden.classes};
+  return heatmap_selections().at("all").make(options)->select(logits, batch, 0);
 }
 
 Worst compare(const Case& golden, const hdf5::Group& group, const std::string& ignored_gradient = "") {
@@ -39,12 +53,8 @@ Worst compare(const Case& golden, const hdf5::Group& group, const std::string& i
   Tape tape(std::move(context));
   const Value out = golden.network->forward(tape, golden.x);
   const at::Tensor& y = tape.output(out);
-  const LrpStart start =
-      golden.selective ? selective_start(golden, logits_of(tape, out, golden.lrp))
-      : golden.classes.defined()
-          ? start_at(golden.classes, y)
-          : LrpStart{at::eye(y.size(1), y.options()).expand({y.size(0), y.size(1), y.size(1)}), false};
-  const at::Tensor heatmaps = relevance(tape, out, start, golden.lrp);
+  const at::Tensor heatmaps =
+      relevance(tape, out, selected(golden, logits_of(tape, out, golden.lrp)), golden.lrp).pixels;
   worst.add("y", relative_difference(y, golden.expected_y));
   worst.add("R", relative_difference(heatmaps, golden.expected_heatmaps));
   EXPECT_LE(worst.value(), 1e-9) << worst.name();
@@ -56,6 +66,15 @@ Worst compare(const Case& golden, const hdf5::Group& group, const std::string& i
   EXPECT_LE(gradient.value(), 1e-9) << gradient.name();
   worst.add("gradient of " + gradient.name(), gradient.value());
   return worst;
+}
+
+// What a group of this name explains.
+void set_selection(Case& golden, const hdf5::Group& group, const std::string& name) {
+  if (name == "selective" || name == "selective_label" || name == "dual_zpe") golden.special = name;
+  if (golden.expected_heatmaps.size(1) != 1) return;
+  const auto chosen = group.has_attribute("selected") ? group.attribute_values<std::int64_t>("selected")
+                                                      : std::vector<std::int64_t>{1, 2};  // group `label`
+  golden.classes = at::tensor(chosen, at::dtype(at::kLong)).view({-1, 1});
 }
 
 class VggGolden : public ::testing::TestWithParam<const char*> {};
@@ -144,11 +163,7 @@ TEST_P(ResNetGolden, HeatmapsAndGradientsAreReached) {
   golden.lrp = {test.form, with_epsilon.attribute<double>("eps"),
                 group.attribute<std::int64_t>("Zb") ? "zb" : "epsilon"};
   golden.batch_statistics = std::string(test.file).find("train") != std::string::npos;
-  golden.selective = std::string(test.group) == "selective";
-  if (golden.expected_heatmaps.size(1) == 1 && !golden.selective) {
-    const auto chosen = group.attribute_values<std::int64_t>("selected");
-    golden.classes = at::tensor(chosen, at::dtype(at::kLong)).view({-1, 1});
-  }
+  set_selection(golden, group, test.group);
   // The block files start from logits whose last bias is constant; ours is live, which only its gradient
   // shows.
   const Worst worst = compare(golden, group, test.form == LrpForm::block ? "fc.bias" : "");
@@ -169,7 +184,11 @@ INSTANTIATE_TEST_SUITE_P(
         ResNetCase{"resnet_flex_oddsize.h5", "odd_odd", "basic", "1,1,1,1", LrpForm::flex},
         ResNetCase{"resnet_flex_oddsize.h5", "odd_even", "basic", "1,1,1,1", LrpForm::flex},
         ResNetCase{"resnet_bottleneck_flex.h5", "original", "bottleneck", "2,1,1,1", LrpForm::flex},
+        ResNetCase{"resnet_flex.h5", "selective_label", "basic", "1,1,1,1", LrpForm::flex},
         ResNetCase{"resnet_block.h5", "multiple", "basic", "1,1,1,1", LrpForm::block},
+        ResNetCase{"resnet_block.h5", "label", "basic", "1,1,1,1", LrpForm::block},
+        ResNetCase{"resnet_block.h5", "dual_zpe", "basic", "1,1,1,1", LrpForm::block},
+        ResNetCase{"resnet_block_train.h5", "dual_zpe", "basic", "1,1,1,1", LrpForm::block},
         ResNetCase{"resnet_block_train.h5", "multiple", "basic", "1,1,1,1", LrpForm::block},
         ResNetCase{"resnet_block_train.h5", "multiple_noZb", "basic", "1,1,1,1", LrpForm::block}),
     [](const auto& test) {
@@ -198,28 +217,22 @@ TEST_P(DenseNetFlexGolden, HeatmapsAndGradientsAreReached) {
   golden.lrp = {LrpForm::flex, file.attribute<double>("eps"),
                 group.attribute<std::int64_t>("Zb") ? "zb" : "epsilon"};
   golden.batch_statistics = std::string(GetParam().first).find("train") != std::string::npos;
-  golden.selective = std::string(GetParam().second) == "selective";
-  if (golden.expected_heatmaps.size(1) == 1 && !golden.selective)
-    golden.classes =
-        at::tensor(group.attribute_values<std::int64_t>("selected"), at::dtype(at::kLong)).view({-1, 1});
+  set_selection(golden, group, GetParam().second);
   const Worst worst = compare(golden, group);
   std::cout << "worst: " << worst.name() << " " << worst.value() << std::endl;
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, DenseNetFlexGolden,
-                         ::testing::Values(std::pair{"densenet_flex.h5", "original"},
-                                           std::pair{"densenet_flex.h5", "original_noZb"},
-                                           std::pair{"densenet_flex.h5", "stochastic_fixed"},
-                                           std::pair{"densenet_flex.h5", "explain_label"},
-                                           std::pair{"densenet_flex.h5", "selective"},
-                                           std::pair{"densenet_flex_train.h5", "selective"},
-                                           std::pair{"densenet_flex_train.h5", "original"}),
-                         [](const auto& test) {
-                           return std::string(test.param.second) +
-                                  (std::string(test.param.first).find("train") == std::string::npos
-                                       ? ""
-                                       : "_train");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Cases, DenseNetFlexGolden,
+    ::testing::Values(
+        std::pair{"densenet_flex.h5", "original"}, std::pair{"densenet_flex.h5", "original_noZb"},
+        std::pair{"densenet_flex.h5", "stochastic_fixed"}, std::pair{"densenet_flex.h5", "explain_label"},
+        std::pair{"densenet_flex.h5", "selective"}, std::pair{"densenet_flex.h5", "selective_label"},
+        std::pair{"densenet_flex_train.h5", "selective"}, std::pair{"densenet_flex_train.h5", "original"}),
+    [](const auto& test) {
+      return std::string(test.param.second) +
+             (std::string(test.param.first).find("train") == std::string::npos ? "" : "_train");
+    });
 
 }  // namespace
 }  // namespace isnet

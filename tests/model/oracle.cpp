@@ -69,6 +69,7 @@ Value Graph::push_matrix(Value x, Matrix matrix, const at::Tensor& live_bias,
   at::Tensor z = (matrix.columns(output(x), 0).unsqueeze(1) * matrix.weight).sum(2);  // B×K×L
   if (live_bias.defined()) {
     z = z + per_output(live_bias);
+    matrix.live_bias = live_bias;
     matrix.bias = constants_.hold(live_bias);
   }
   shape.insert(shape.begin(), z.size(0));
@@ -155,6 +156,18 @@ Value Graph::adaptive_average_pool(Value x, std::int64_t height, std::int64_t wi
   matrix.fold = [shape](const at::Tensor& c) { return c.reshape(shape); };
   matrix.joins = true;
   return push_matrix(x, std::move(matrix), {}, {channels, height, width});
+}
+
+Value Graph::sum_over_space(Value x) {
+  const at::Tensor a = output(x);
+  const std::int64_t channels = a.size(1);
+  Matrix matrix;
+  matrix.weight = own_windows(channels, a.size(2) * a.size(3), a).unsqueeze(0).unsqueeze(-1);
+  matrix.columns = [](const at::Tensor& values, double) { return values.flatten(1).unsqueeze(-1); };
+  const std::vector<std::int64_t> shape{-1, channels, a.size(2), a.size(3)};
+  matrix.fold = [shape](const at::Tensor& c) { return c.reshape(shape); };
+  matrix.joins = true;
+  return push_matrix(x, std::move(matrix), {}, {channels});
 }
 
 Value Graph::batch_norm(Value x, const torch::nn::BatchNorm2d& layer) {

@@ -43,8 +43,8 @@ struct Settings {
 
 /// A linear layer as a matrix: z_kl = Σ_p w_kp a_pl + b_k, l: places where the same weights are applied.
 struct Matrix {
-  at::Tensor weight;                                                     ///< (B or 1)×K×P×(L or 1), live
-  at::Tensor bias;                                                       ///< K, constant; undefined: none
+  at::Tensor weight;           ///< (B or 1)×K×P×(L or 1), live
+  at::Tensor bias, live_bias;  ///< K, constant and live; undefined: none
   std::function<at::Tensor(const at::Tensor&, double padding)> columns;  ///< B×F×… → B×P×L
   std::function<at::Tensor(const at::Tensor&)> fold;  ///< its adjoint, N×P×L → N×F×…: sums over places
   bool joins = false;                                 ///< pools and sums: no weights of their own
@@ -69,6 +69,8 @@ class Graph {
   Value concatenate(Value x, Value y);
   Value add(Value x, Value y);
   Value dropout(Value x, const at::Tensor& factor);
+  Value sum_over_space(Value x);
+  Value attend(Value x, const at::Tensor& attention) { return dropout(x, attention); }
 
   const at::Tensor& output(Value x) const { return nodes_[static_cast<std::size_t>(x.node)].output; }
 

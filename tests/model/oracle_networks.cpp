@@ -162,14 +162,6 @@ bool RandomNetwork::chance(double probability) {
 }
 
 void RandomNetwork::step(Step step, const std::string& text) {
-  const bool norm = step.kind == Kind::batch_norm;
-  if (step.kind == Kind::keep) kept_rough_.push_back(rough_);
-  if (step.kind == Kind::residual_sum)
-    rough_ = true, kept_rough_.pop_back();
-  else if (step.kind == Kind::concatenation)
-    rough_ = rough_ || kept_rough_.back(), kept_rough_.pop_back();
-  else if (step.kind != Kind::keep)
-    rough_ = norm;
   steps_.push_back(step);
   description_ += (description_.empty() ? "" : " ") + text;
 }
@@ -195,7 +187,6 @@ void RandomNetwork::convolution(std::int64_t out, std::int64_t kernel, std::int6
 }
 
 void RandomNetwork::batch_norm() {
-  if (rough_) return;
   norms_.push_back(register_module(cat("norm", norms_.size()), torch::nn::BatchNorm2d(channels_)));
   step({Kind::batch_norm, norms_.size() - 1}, "bn");
 }
@@ -238,7 +229,7 @@ void RandomNetwork::joined_layers() {
   const std::int64_t before = channels_;
   step({Kind::keep}, "(");
   const bool sum = chance(0.5);
-  if (!rough_ && chance(0.5)) {
+  if (chance(0.5)) {
     batch_norm();
     step({Kind::relu}, "relu");
   }
@@ -247,9 +238,8 @@ void RandomNetwork::joined_layers() {
   if (chance(0.3)) step({Kind::relu}, "relu");
   step({sum ? Kind::residual_sum : Kind::concatenation}, sum ? ")+" : "),");
   if (!sum) channels_ += before;
-  const bool norm = !rough_ && chance(0.3);
-  if (norm) batch_norm();
-  if ((sum || norm) && chance(0.6)) step({Kind::relu}, "relu");
+  if (chance(0.3)) batch_norm();
+  if (chance(0.6)) step({Kind::relu}, "relu");
 }
 
 RandomNetwork::RandomNetwork(unsigned seed, std::int64_t height, std::int64_t width, std::int64_t classes)
@@ -267,11 +257,13 @@ RandomNetwork::RandomNetwork(unsigned seed, std::int64_t height, std::int64_t wi
     else
       batch_norm();
   }
-  if (chance(0.5)) {
-    height_ = width_ = 1;
-    step({Kind::adaptive_pool, 0, 1, 1}, "global");
-  }
-  step({Kind::flatten}, "flatten");
+  const std::int64_t end = pick(0, 3);
+  if (end > 1) height_ = width_ = 1;
+  if (end == 2) step({Kind::adaptive_pool, 0, 1, 1}, "global");
+  if (end == 3)
+    step({Kind::attended_sum}, "attended-sum");
+  else
+    step({Kind::flatten}, "flatten");
   std::int64_t width_now = channels_ * height_ * width_;
   const auto linear = [&](const std::string& name, std::int64_t out) {
     linears_.push_back(
@@ -319,6 +311,9 @@ Value RandomNetwork::run(Layers& layers, const at::Tensor& images, const Dropout
         break;
       case Kind::concatenation:
         x = layers.concatenate(kept.back(), x);
+        break;
+      case Kind::attended_sum:
+        x = layers.sum_over_space(layers.attend(x, at::sigmoid(layers.output(x).mean(1, true))));
         break;
       case Kind::dropout:
         x = dropout(x);

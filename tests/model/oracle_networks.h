@@ -49,6 +49,7 @@ class RandomNetwork : public Network {
     concatenation,
     keep,
     dropout,
+    attended_sum,
     flatten,
     linear
   };
@@ -73,8 +74,6 @@ class RandomNetwork : public Network {
   std::mt19937 random_;
   std::int64_t channels_ = 3, height_, width_, classes_;
   std::vector<Step> steps_;
-  bool rough_ = false;
-  std::vector<bool> kept_rough_;
   std::vector<torch::nn::Conv2d> convolutions_;
   std::vector<torch::nn::BatchNorm2d> norms_;
   std::vector<torch::nn::Linear> linears_;

@@ -188,7 +188,7 @@ at::Tensor Graph::relevance(Value logits, const at::Tensor& weights, const Setti
     const Node& head = get(logits.node);
     const at::Tensor a = get(head.inputs[0]).output.unsqueeze(1);  // B×1×F
     y = (a * positive_part(head.matrix->weight.squeeze(-1))).sum(2);
-    if (head.matrix->bias.defined()) y = y + positive_part(head.matrix->bias);
+    if (head.matrix->bias.defined()) y = y + positive_part(head.matrix->live_bias);
   }
   arrived[static_cast<std::size_t>(logits.node)].push_back({weights * y.unsqueeze(1), {}});
   return walk(std::move(arrived), settings);
@@ -244,6 +244,8 @@ at::Tensor Graph::flex(Value logits, const at::Tensor& weights, const Settings& 
                     channel(node.norm->beta);
     } else if (node.kind == Kind::flatten) {
       constant[i] = below(0).flatten(1);
+    } else if (node.kind == Kind::dropout) {
+      constant[i] = below(0) * node.factor;
     } else if (node.kind == Kind::concatenation) {
       constant[i] = at::cat({below(0), below(1)}, 1);
     } else if (node.kind == Kind::addition) {

@@ -38,7 +38,14 @@ struct Subject {
 };
 
 LrpOptions engine_options(const oracle::Settings& settings) {
-  return {settings.flex ? LrpForm::flex : LrpForm::block, settings.epsilon, settings.first_layer};
+  auto options = model_options();
+  options.set("lrp-form", settings.flex ? "flex" : "block");
+  options.set("lrp-rule", settings.rule);
+  options.set("lrp-epsilon", exact(settings.epsilon));
+  options.set("first-layer", settings.first_layer);
+  options.set("lrp-alpha", exact(settings.alpha));
+  options.set("lrp-beta", exact(settings.beta));
+  return lrp_options(options);
 }
 
 std::map<std::string, at::Tensor> gradients_of(Network& network, const at::Tensor& functional) {
@@ -70,7 +77,7 @@ void compare(const Subject& subject, const oracle::Settings& settings, Errors& e
   Tape tape(std::move(context));
   const Value y = subject.network->forward(tape, subject.images);
   const at::Tensor weights = every_class(tape.output(y));
-  const at::Tensor maps = relevance(tape, y, {weights, false}, engine_options(settings));
+  const at::Tensor maps = relevance(tape, y, LrpStart{weights}, engine_options(settings));
 
   std::vector<at::Tensor> factors;
   auto on_oracle = subject.on_oracle;
@@ -88,8 +95,9 @@ void compare(const Subject& subject, const oracle::Settings& settings, Errors& e
   const Value expected_y = on_oracle(graph, subject.images);
   const at::Tensor expected = graph.relevance(expected_y, weights, settings);
 
-  const std::string name = cat(subject.name, settings.flex ? " flex " : " block ", settings.first_layer,
-                               " epsilon ", settings.epsilon, subject.batch_statistics ? " train" : " eval");
+  const std::string name =
+      cat(subject.name, settings.flex ? " flex " : " block ", settings.rule, " ", settings.first_layer,
+          " epsilon ", settings.epsilon, subject.batch_statistics ? " train" : " eval");
   errors.logits.add(name, relative_difference(tape.output(y), graph.output(expected_y)));
   const double error = relative_difference(maps, expected);
   errors.heatmaps.add(name, error);
@@ -107,18 +115,26 @@ void compare(const Subject& subject, const oracle::Settings& settings, Errors& e
   }
 }
 
-// Both forms, rules of the first layer, statistics, and random ε.
+// Both forms, all rules, statistics, and random ε.
 void compare_everything(Subject subject, std::mt19937& random, Errors& errors) {
-  for (const bool train : {false, true})
-    for (const bool flex : {false, true})
-      for (const char* first_layer : {"zb", "epsilon", "w2"}) {
-        oracle::Settings settings;
-        settings.flex = flex;
-        settings.first_layer = first_layer;
-        settings.epsilon = std::pow(10, -3 + 2.5 * static_cast<double>(random() % 1000) / 1000);
-        subject.batch_statistics = train;
-        compare(subject, settings, errors);
-      }
+  const auto part = [&] { return static_cast<double>(random() % 1000) / 1000; };
+  const auto with = [&](const char* rule, const char* first_layer, bool flex) {
+    oracle::Settings settings;
+    settings.flex = flex;
+    settings.rule = rule;
+    settings.first_layer = first_layer;
+    settings.epsilon = std::pow(10, -3 + 2.5 * part());
+    settings.beta = part() < 0.3 ? 0 : 2 * part();
+    settings.alpha = 1 + settings.beta;
+    compare(subject, settings, errors);
+  };
+  for (const bool train : {false, true}) {
+    subject.batch_statistics = train;
+    for (const char* first_layer : {"zb", "epsilon", "w2"})
+      for (const bool flex : {false, true}) with("epsilon", first_layer, flex);
+    for (const char* rule : {"zplus", "alpha-beta"})
+      for (const char* first_layer : {"zb", "epsilon", "w2"}) with(rule, first_layer, false);
+  }
 }
 
 Subject family(const std::string& name, OptionValues options, std::int64_t classes) {
@@ -261,7 +277,7 @@ void compare_with_differences(const Subject& subject, const oracle::Settings& se
   Tape tape(std::move(context));
   const Value y = subject.network->forward(tape, subject.images);
   const at::Tensor weights = every_class(tape.output(y)).narrow(1, 0, 1);
-  const at::Tensor maps = relevance(tape, y, {weights, false}, engine_options(settings));
+  const at::Tensor maps = relevance(tape, y, LrpStart{weights}, engine_options(settings));
   const at::Tensor direction = at::randn(maps.sizes(), maps.options());
   const auto gradients = gradients_of(*subject.network, (maps * direction).sum());
 

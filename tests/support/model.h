@@ -8,6 +8,7 @@
 
 #include "base/options.h"
 #include "model/losses/heatmap_loss.h"
+#include "model/lrp/layer_rule.h"
 #include "model/lrp/selection.h"
 #include "model/network.h"
 #include "model/objectives/objective.h"
@@ -19,7 +20,7 @@ namespace isnet::testing {
 inline OptionValues model_options() {
   std::vector<OptionSpec> specs{integer_option("seed", "0", "", 0), real_option("dropout", "0", "", 0, 1)};
   for (const auto& more : {networks().options(), objectives().options(), heatmap_losses().options(),
-                           heatmap_selections().options()})
+                           heatmap_selections().options(), layer_rules().options()})
     specs.insert(specs.end(), more.begin(), more.end());
   return OptionValues(specs);
 }

@@ -120,7 +120,12 @@ class Gwrp : public HeatmapLoss {
   at::Tensor cuts(const std::vector<double>& values, const at::Tensor& f, const at::Tensor& classes) const {
     const at::Tensor each = at::tensor(values, at::dtype(at::kDouble)).to(f.options());
     if (values.size() == 1) return each.view({1, 1});
-    if (classes.defined()) return each.index({classes});
+    if (classes.defined()) {
+      if (classes.lt(0).any().item<bool>())
+        fail(ErrorKind::usage, "--cut has ", values.size(),
+             " values, but there are heatmaps that explain several classes at once; allowed: one value");
+      return each.index({classes});
+    }
     if (f.size(1) != static_cast<std::int64_t>(values.size()))
       fail(ErrorKind::usage, "--cut has ", values.size(), " values for ", f.size(1), " heatmaps an image");
     return each.view({1, -1});

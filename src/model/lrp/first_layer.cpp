@@ -29,15 +29,22 @@ FirstLayer follow(const Tape& tape, const std::vector<std::vector<int>>& readers
   return layer;
 }
 
-// The coefficient at the layer's end. Where a ReLU or a batch norm is only one of several readers of the
-// convolution, the layer has no end of its own at which its relevance is known.
-at::Tensor arriving(const Walk& walk, const FirstLayer& layer) {
-  if (!is<Relu>(walk.tape(), layer.tail) && !is<BatchNormRelu>(walk.tape(), layer.tail) &&
-      walk.arrived(layer.tail, Walk::Gate::applied).defined())
+// Relevance at the layer's end over z. Where a ReLU or a batch norm is only one of several readers of the
+// convolution, it has no end at which its relevance is known.
+at::Tensor quotient(const Walk& walk, const FirstLayer& layer, const TailRelevance& tail,
+                    const at::Tensor& z) {
+  if (!tail.known)
     fail(ErrorKind::usage, "the ", walk.tape().node(layer.tail).operation->name(),
          " behind the pixels is read by several layers, a batch norm or a ReLU among them, for which only "
          "--first-layer epsilon is defined");
-  return walk.total(layer.tail);
+  return walk.scaled(tail.coefficient, tail.factor.defined() ? tail.factor / z : z.reciprocal());
+}
+
+// The layer's output with biases and statistics constant.
+at::Tensor constant_form(const Walk& walk, const FirstLayer& layer) {
+  if (layer.batch_norm < 0) return walk.denominator(layer.convolution);
+  return dynamic_cast<const BatchNorm&>(*walk.tape().node(layer.batch_norm).operation)
+      .constant_form(walk, layer.batch_norm);
 }
 
 // The convolution and its fused batch norm: w' = γ/σ·w (live), b' (constant but for γ).
@@ -59,13 +66,13 @@ FusedWeights fused(const Walk& walk, const FirstLayer& layer) {
 // the weight of a constant input, bounded by the mean of the channels' bounds.
 class BoundedPixels : public FirstLayerRule {
  public:
-  at::Tensor relevance(const Walk& walk, const FirstLayer& layer) const override {
+  at::Tensor relevance(const Walk& walk, const FirstLayer& layer, const TailRelevance& tail) const override {
     const auto& conv = dynamic_cast<const Convolution&>(*walk.tape().node(layer.convolution).operation);
     const auto& input = dynamic_cast<const Input&>(*walk.tape().node(layer.input).operation);
     const at::Tensor& x = walk.output(layer.input);
     const auto [weight, bias] = fused(walk, layer);
 
-    at::Tensor z = walk.denominator(layer.linear);
+    at::Tensor z = constant_form(walk, layer);
     std::vector<at::Tensor> weights{weight}, pixels{x};
     const auto bound = [&](const at::Tensor& value, const at::Tensor& w, const at::Tensor& b) {
       if (!value.to(at::kDouble).ne(0).any().item<bool>()) return;
@@ -77,8 +84,7 @@ class BoundedPixels : public FirstLayerRule {
     bound(input.low, weight.clamp_min(0), bias.clamp_min(0));
     bound(input.high, weight.clamp_max(0), bias.clamp_max(0));
 
-    const at::Tensor share =
-        walk.scaled(arriving(walk, layer), walk.output(layer.tail) / stabilized(z, walk.options().epsilon));
+    const at::Tensor share = quotient(walk, layer, tail, stabilized(z, walk.epsilon(layer.linear)));
     // All weights in one transposed convolution; then each part times its pixels or bounds, and their sum.
     const at::Tensor parts = conv.transpose(share, at::cat(weights, 1), x.size(2), x.size(3));
     const at::Tensor products = walk.by_map(walk.scaled(parts, at::cat(pixels, 1)));
@@ -89,14 +95,14 @@ class BoundedPixels : public FirstLayerRule {
 // w²: relevance is shared by the squared weights, whatever the pixels are.
 class SquaredWeights : public FirstLayerRule {
  public:
-  at::Tensor relevance(const Walk& walk, const FirstLayer& layer) const override {
+  at::Tensor relevance(const Walk& walk, const FirstLayer& layer, const TailRelevance& tail) const override {
     const auto& conv = dynamic_cast<const Convolution&>(*walk.tape().node(layer.convolution).operation);
     const at::Tensor& x = walk.output(layer.input);
     const at::Tensor squares = fused(walk, layer).weight.square();
     const at::Tensor sums =
         conv.forward(at::ones({1, x.size(1), x.size(2), x.size(3)}, x.options()), squares);
     const at::Tensor nonzero = at::where(sums > 0, sums, at::ones_like(sums));
-    const at::Tensor share = walk.scaled(arriving(walk, layer), walk.output(layer.tail) / nonzero);
+    const at::Tensor share = quotient(walk, layer, tail, nonzero);
     return walk.by_map(conv.transpose(share, squares, x.size(2), x.size(3)));
   }
 };

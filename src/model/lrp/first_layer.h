@@ -24,11 +24,19 @@ struct FirstLayer {
 /// All first layers of a tape. Errors: usage, where the pixels are read by something else than a convolution.
 std::vector<FirstLayer> find_first_layers(const Tape& tape, const std::vector<std::vector<int>>& readers);
 
+/// Relevance at the layer's tail: coefficient ⊙ factor.
+struct TailRelevance {
+  at::Tensor coefficient;  ///< (B·M)×F×h×w
+  at::Tensor factor;       ///< B×F×h×w; undefined: 1
+  bool known = true;       ///< not where a batch norm or a ReLU is one of several readers of the convolution
+};
+
 class FirstLayerRule {
  public:
   virtual ~FirstLayerRule() = default;
-  /// Heatmap B×M×3×H×W from the coefficient at the layer's tail.
-  virtual at::Tensor relevance(const Walk& walk, const FirstLayer& layer) const = 0;
+  /// Heatmap B×M×3×H×W from the relevance at the layer's tail, which is known.
+  virtual at::Tensor relevance(const Walk& walk, const FirstLayer& layer,
+                               const TailRelevance& tail) const = 0;
 };
 
 /// A factory may return null: then the general rule (ε) is used down to the pixels.

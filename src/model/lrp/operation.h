@@ -6,11 +6,14 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 
 namespace isnet {
 
+class LayerWalk;
+struct LinearLayer;
 class Tape;
 class Walk;
 
@@ -33,12 +36,22 @@ class Operation {
   /// layers, pools). Otherwise both have their own gate.
   virtual bool fuses_with_batch_norm() const { return true; }
 
+  /// Whether its output is a linear layer's, with a gate of its own in the block form: not for what only
+  /// selects, rearranges or rescales. A ReLU behind such a step leaves the gate to the layers before.
+  virtual bool has_gate() const { return true; }
+
   /// Whether relevance can pass. A network with an operation that has no rule is trained as a classifier
   /// only.
   virtual bool has_rule() const { return true; }
 
   /// Takes the coefficient at this node's output and hands it on to the inputs (Walk::pass).
   virtual void relevance(Walk& walk, int node) const = 0;
+
+  /// For rules other than ε (layer_rule.h): this node as a linear layer, if it is one.
+  virtual std::optional<LinearLayer> linear_layer(const Walk& walk, int node) const;
+  /// Likewise, takes the relevance at this node's output and hands it on to the inputs: by the rule if the
+  /// node is a linear layer. Errors: usage, where it is none.
+  virtual void share(LayerWalk& walk, int node) const;
 };
 
 /// A step without a rule: what Tape::record makes of a missing operation. `name` as in Operation::name.

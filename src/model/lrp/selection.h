@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "base/registry.h"
 #include "model/batch.h"
@@ -13,12 +15,23 @@
 
 namespace isnet {
 
-/// The start of a walk, and which class each of the M maps explains: B×M (int64), or undefined when the maps
-/// are those of all classes in order.
+/// The start of a walk, and which class each of the M maps explains: B×M (int64), −1: none alone; undefined
+/// when the maps are those of all classes in order.
 struct Selected {
   LrpStart start;
   at::Tensor classes;
+  /// Kinds of maps that differ in the rule: that of each, for equal numbers of maps. Empty: the options'
+  /// rule.
+  std::vector<std::shared_ptr<const LayerRule>> rules = {};
 };
+
+/// relevance() for what was selected.
+Heatmaps relevance(const Tape& tape, Value logits, const Selected& selected, const LrpOptions& options,
+                   const std::vector<std::string>& layers = {});
+
+/// Masks for the selected maps: as they are, or of one mask for each class (B×K×1×H×W) those of the maps'
+/// classes, B×M×1×H×W; the largest value over the classes of a map that explains several.
+at::Tensor selected_masks(const at::Tensor& masks, const Selected& selected);
 
 class HeatmapSelection {
  public:

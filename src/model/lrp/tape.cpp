@@ -23,32 +23,48 @@ Value Tape::record(std::unique_ptr<Operation> operation, std::vector<int> inputs
   return {size() - 1};
 }
 
+std::string Tape::layer_name(const at::Tensor& weight) const {
+  if (context_.network)
+    for (const auto& entry : context_.network->named_parameters())
+      if (entry.value().is_same(weight)) return entry.key().substr(0, entry.key().rfind('.'));
+  return "without a name";
+}
+
 namespace {
 
-// Name of the layer that has this weight; "" where it is unknown.
-std::string layer_of(const at::Tensor& weight, const torch::nn::Module* network) {
-  if (!network || !weight.defined()) return "";
-  for (const auto& entry : network->named_parameters())
-    if (entry.value().is_same(weight)) return entry.key().substr(0, entry.key().rfind('.'));
-  return "";
+// The parameter that tells which layer a step is.
+at::Tensor weight_of(const Operation* operation) {
+  if (const auto* conv = dynamic_cast<const Convolution*>(operation)) return conv->weight;
+  if (const auto* norm = dynamic_cast<const BatchNorm*>(operation)) return norm->layer.weight;
+  if (const auto* linear = dynamic_cast<const Linear*>(operation)) return linear->weight;
+  return {};
 }
 
 }  // namespace
 
+std::vector<std::string> Tape::layer_names() const {
+  std::unordered_map<const void*, std::string> by_weight;
+  if (context_.network)
+    for (const auto& entry : context_.network->named_parameters())
+      by_weight[entry.value().unsafeGetTensorImpl()] = entry.key().substr(0, entry.key().rfind('.'));
+  std::vector<std::string> names;
+  for (const auto& step : nodes_) {
+    const at::Tensor weight = weight_of(step.operation.get());
+    const auto found = weight.defined() ? by_weight.find(weight.unsafeGetTensorImpl()) : by_weight.end();
+    names.push_back(found != by_weight.end() ? found->second
+                    : step.inputs.empty()    ? std::string()
+                                             : names[static_cast<std::size_t>(step.inputs.front())]);
+  }
+  return names;
+}
+
 std::string Tape::place(int node) const {
   std::string relation = "layer ";
-  for (int at = node; at >= 0; at = nodes_[static_cast<std::size_t>(at)].inputs.front()) {
-    const auto& [operation, inputs, output] = nodes_[static_cast<std::size_t>(at)];
-    const auto* conv = dynamic_cast<const Convolution*>(operation.get());
-    const auto* norm = dynamic_cast<const BatchNorm*>(operation.get());
-    const auto* linear = dynamic_cast<const Linear*>(operation.get());
-    const std::string name = layer_of(conv     ? conv->weight
-                                      : norm   ? norm->layer.weight
-                                      : linear ? linear->weight
-                                               : at::Tensor(),
-                                      context_.network);
-    if (!name.empty()) return relation + name;
-    if (inputs.empty()) break;
+  for (int at = node; context_.network; at = nodes_[static_cast<std::size_t>(at)].inputs.front()) {
+    const auto& step = nodes_[static_cast<std::size_t>(at)];
+    const at::Tensor weight = weight_of(step.operation.get());
+    if (weight.defined()) return relation + layer_name(weight);
+    if (step.inputs.empty()) break;
     relation = "behind layer ";
   }
   return cat("step ", node, " of the forward pass");

@@ -29,6 +29,7 @@ enum class BatchStatistics {
 struct TapeContext {
   bool recording = false;  ///< keep what the reverse walk needs
   bool fused = true;       ///< fused kernels where they apply; without: composite, twice differentiable
+  bool bfloat16 = false;   ///< convolutions multiply in bfloat16
   BatchStatistics statistics = BatchStatistics::running;
   bool dropout = false;  ///< dropout layers drop
   std::uint64_t seed = 0;
@@ -71,11 +72,19 @@ class Tape {
   Value concatenate(Value x, Value y);  ///< along channels
   Value add(Value x, Value y);          ///< residual sum
   Value dropout(Value x, double probability);
+  Value sum_over_space(Value x);  ///< B×F
+  /// x ⊙ attention (B×1×H×W or B×F×H×W): constant for relevance, which passes to x alone; live for gradients.
+  Value attend(Value x, const at::Tensor& attention);
 
   /// Computed now, if nobody has needed it yet.
   const at::Tensor& output(Value x) const;
   const TapeContext& context() const { return context_; }
 
+  /// The layer that has this weight, for messages; "without a name" where the context has no network.
+  std::string layer_name(const at::Tensor& weight) const;
+  /// For each step, the layer that it belongs to or, if it has no parameters, the one before it; "" at the
+  /// start.
+  std::vector<std::string> layer_names() const;
   /// Where a step stands, for messages: the layer that it belongs to, or the one before it.
   std::string place(int node) const;
 

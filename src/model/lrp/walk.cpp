@@ -2,8 +2,12 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "base/error.h"
 #include "model/lrp/first_layer.h"
+#include "model/lrp/layer_rule.h"
 
 namespace isnet {
 
@@ -15,12 +19,75 @@ at::Tensor Operation::denominator(const Walk& walk, int node) const {
   return walk.output(node);
 }
 
+namespace {
+
+// "NAME=E,NAME=E"; nothing where the text is none.
+std::optional<std::vector<std::pair<std::string, double>>> layer_epsilons(const std::string& text) {
+  std::vector<std::pair<std::string, double>> result;
+  const OptionSpec number = real_option("", "", "", 0, 1e300, true);
+  for (std::size_t start = 0; start < text.size();) {
+    const std::size_t end = std::min(text.find(',', start), text.size());
+    const std::string entry = text.substr(start, end - start);
+    const std::size_t middle = entry.find('=');
+    if (middle == 0 || middle == std::string::npos || !number.refusal(entry.substr(middle + 1)).empty())
+      return std::nullopt;
+    result.emplace_back(entry.substr(0, middle), std::stod(entry.substr(middle + 1)));
+    start = end + 1;
+    if (end + 1 == text.size()) return std::nullopt;  // a comma at the end
+  }
+  return result;
+}
+
+// The gates of a layer, named as it or as a module around it. Errors: usage.
+std::vector<double> epsilons_by_node(const Tape& tape, const LrpOptions& options) {
+  if (options.layer_epsilons.empty()) return {};
+  std::vector<double> epsilons(static_cast<std::size_t>(tape.size()), options.epsilon);
+  const auto names = tape.layer_names();
+  for (const auto& [layer, epsilon] : options.layer_epsilons) {
+    bool found = false;
+    for (std::size_t node = 0; node < names.size(); ++node)
+      if (names[node] == layer || names[node].compare(0, layer.size() + 1, layer + ".") == 0) {
+        epsilons[node] = epsilon;
+        found = true;
+      }
+    if (!found)
+      fail(ErrorKind::usage, "--lrp-layer-epsilon: the network has no layer '", layer,
+           "'; allowed: names of its layers, as in the names of its weights, or their beginnings");
+  }
+  return epsilons;
+}
+
+}  // namespace
+
+std::vector<OptionSpec> lrp_option_specs() {
+  OptionSpec by_layer = text_option("lrp-layer-epsilon", "", "NAME=E,NAME=E",
+                                    "epsilon of some layers, by name or by the beginning of names");
+  by_layer.refusal = [](const std::string& text) -> std::string {
+    return layer_epsilons(text) ? "" : "NAME=E, separated by commas, every E above 0";
+  };
+  return {
+      choice_option("lrp-form", "block", "isnet: where epsilon enters", {"block", "flex"}),
+      text_option("lrp-rule", "epsilon", "RULE", "isnet: rule of the layers above the first"),
+      real_option("lrp-epsilon", "0.01", "isnet: epsilon of LRP", 0, 1e300, true),
+      std::move(by_layer),
+      text_option("first-layer", "zb", "RULE", "isnet: rule of the layer that reads the pixels"),
+      switch_option("checkpoint-activations", false,
+                    "isnet: compute the walk's coefficients again in the backward pass instead of keeping "
+                    "them: less memory, more time")};
+}
+
 LrpOptions lrp_options(const OptionValues& values) {
   LrpOptions options;
   options.form = values.text("lrp-form") == "flex" ? LrpForm::flex : LrpForm::block;
   options.epsilon = values.real("lrp-epsilon");
+  options.layer_epsilons = layer_epsilons(values.text("lrp-layer-epsilon")).value();
   options.first_layer = values.text("first-layer");
+  options.checkpoint_activations = values.flag("checkpoint-activations");
   first_layer_rules().at(options.first_layer);  // an unknown name is refused now
+  options.rule = layer_rules().at(values.text("lrp-rule")).make(values);
+  if (options.rule && options.form == LrpForm::flex)
+    fail(ErrorKind::usage, "--lrp-rule: '", values.text("lrp-rule"),
+         "' is not allowed with --lrp-form flex, which is defined for epsilon; use --lrp-form block");
   return options;
 }
 
@@ -29,7 +96,11 @@ at::Tensor stabilized(const at::Tensor& z, double epsilon) {
 }
 
 Walk::Walk(const Tape& tape, const LrpOptions& options, std::int64_t maps)
-    : tape_(tape), options_(options), maps_(maps), arrived_(static_cast<std::size_t>(tape.size())) {}
+    : tape_(tape),
+      options_(options),
+      maps_(maps),
+      epsilons_(epsilons_by_node(tape, options)),
+      arrived_(static_cast<std::size_t>(tape.size())) {}
 
 Walk::Arrived::Sum& Walk::sum(int node, Gate gate) {
   auto& place = arrived_[static_cast<std::size_t>(node)];
@@ -86,7 +157,7 @@ at::Tensor Walk::total(int node) const {
 at::Tensor Walk::gated(int node) const {
   const auto pending = arrived(node, Gate::pending), applied = arrived(node, Gate::applied);
   if (options_.form == LrpForm::flex || !pending.defined()) return total(node);
-  const at::Tensor passed = scaled(pending, output(node) / stabilized(denominator(node), options_.epsilon));
+  const at::Tensor passed = scaled(pending, output(node) / stabilized(denominator(node), epsilon(node)));
   return applied.defined() ? passed + applied : passed;
 }
 
@@ -98,13 +169,17 @@ at::Tensor Walk::by_map(const at::Tensor& coefficient) const {
 }
 
 at::Tensor Walk::scaled(const at::Tensor& coefficient, const at::Tensor& factor) const {
+  if (tape_.context().fused && fused::supports(coefficient) && fused::supports(factor) &&
+      coefficient.sizes().slice(1) == factor.sizes().slice(1) &&
+      coefficient.size(0) == maps_ * factor.size(0) && coefficient.scalar_type() == factor.scalar_type())
+    return fused::scaled(coefficient, factor, maps_);
   if (maps_ == 1) return coefficient * factor;
   return (by_map(coefficient) * factor.unsqueeze(1)).view(coefficient.sizes());
 }
 
 Logits logits_of(const Tape& tape, Value logits, const LrpOptions& options) {
   const Walk walk(tape, options, 1);
-  return {tape.output(logits), walk.denominator(logits.node)};
+  return {tape.output(logits), walk.denominator(logits.node), walk.epsilon(logits.node)};
 }
 
 namespace {
@@ -138,6 +213,83 @@ int marked_node(const Tape& tape, const std::string& name) {
        "'; possible: ", possible.empty() ? "none, it names no layers" : possible);
 }
 
+// What a walk with coefficients and one with relevance itself have in common, seen from the nodes.
+class Coefficients {
+ public:
+  Coefficients(const Tape& tape, const LrpOptions& options, Value logits, const LrpStart& start)
+      : walk_(tape, options, start.coefficients.size(1)) {
+    walk_.pass(logits.node, start.coefficients.flatten(0, 1),
+               start.gated ? Walk::Gate::applied : Walk::Gate::pending);
+  }
+  const Walk& base() const { return walk_; }
+  bool reached(int node) const { return walk_.reached(node); }
+  void release(int node) { walk_.release(node); }
+  void pass(int node) { walk_.tape().node(node).operation->relevance(walk_, node); }
+  at::Tensor relevance(int node) const { return walk_.scaled(walk_.total(node), walk_.output(node)); }
+  TailRelevance at_tail(int node) const {
+    return {walk_.total(node), walk_.output(node),
+            !walk_.tape().node(node).operation->has_gate() ||
+                !walk_.arrived(node, Walk::Gate::applied).defined()};
+  }
+
+ private:
+  Walk walk_;
+};
+
+class Relevances {
+ public:
+  Relevances(const Tape& tape, const LrpOptions& options, Value logits, const LrpStart& start)
+      : walk_(tape, options, start.coefficients.size(1)) {
+    if (start.gated)
+      fail(ErrorKind::usage, "this selection of heatmaps is defined for --lrp-rule epsilon only");
+    const auto head = tape.node(logits).operation->linear_layer(walk_.base(), logits.node);
+    const at::Tensor y = tape.output(logits);
+    const at::Tensor from =
+        head && head->kind == LinearLayer::Kind::weighted ? options.rule->start(*head, y) : y;
+    walk_.pass(logits.node, (start.coefficients * from.unsqueeze(1)).flatten(0, 1));
+  }
+  const Walk& base() const { return walk_.base(); }
+  bool reached(int node) const { return walk_.reached(node); }
+  void release(int node) { walk_.release(node); }
+  void pass(int node) { walk_.tape().node(node).operation->share(walk_, node); }
+  at::Tensor relevance(int node) const { return walk_.total(node); }
+  TailRelevance at_tail(int node) const { return {walk_.total(node), {}, !walk_.fused(node)}; }
+
+ private:
+  LayerWalk walk_;
+};
+
+template <typename State>
+Heatmaps go_back(const Tape& tape, Value logits, State state, const LrpOptions& options,
+                 const std::vector<std::string>& layers) {
+  const auto rule = first_layer_rules().at(options.first_layer).make();
+  const auto first_layers = rule ? find_first_layers(tape, readers_of(tape)) : std::vector<FirstLayer>{};
+  Heatmaps heatmaps;
+  at::Tensor& heatmap = heatmaps.pixels;
+  const auto add = [&](const at::Tensor& part) { heatmap = heatmap.defined() ? heatmap + part : part; };
+  std::vector<int> marked;
+  for (const auto& name : layers) marked.push_back(marked_node(tape, name));
+  heatmaps.hidden.resize(layers.size());
+  for (int index = logits.node; index >= 0; --index) {
+    if (!state.reached(index)) continue;
+    for (std::size_t i = 0; i < marked.size(); ++i)
+      if (marked[i] == index) heatmaps.hidden[i] = state.base().by_map(state.relevance(index));
+    const FirstLayer* first = nullptr;
+    for (const auto& layer : first_layers)
+      if (layer.tail == index) first = &layer;
+    if (first)
+      add(rule->relevance(state.base(), *first, state.at_tail(index)));
+    else if (tape.node(index).inputs.empty())  // the pixels
+      add(state.base().by_map(state.relevance(index)));
+    else
+      state.pass(index);
+    state.release(index);
+  }
+  if (!heatmap.defined())
+    fail(ErrorKind::usage, "no relevance reaches the pixels: the network does not read them");
+  return heatmaps;
+}
+
 }  // namespace
 
 at::Tensor relevance(const Tape& tape, Value logits, const LrpStart& start, const LrpOptions& options) {
@@ -149,37 +301,8 @@ Heatmaps relevance(const Tape& tape, Value logits, const LrpStart& start, const 
   if (!tape.context().recording)
     fail(ErrorKind::internal, "relevance is asked of a tape that did not record");
   refuse_unknown_operations(tape);
-  const auto& c = start.coefficients;
-  Walk walk(tape, options, c.size(1));
-  walk.pass(logits.node, c.flatten(0, 1), start.gated ? Walk::Gate::applied : Walk::Gate::pending);
-
-  const auto rule = first_layer_rules().at(options.first_layer).make();
-  const auto first_layers = rule ? find_first_layers(tape, readers_of(tape)) : std::vector<FirstLayer>{};
-  Heatmaps heatmaps;
-  at::Tensor& heatmap = heatmaps.pixels;
-  const auto add = [&](const at::Tensor& part) { heatmap = heatmap.defined() ? heatmap + part : part; };
-  std::vector<int> marked;
-  for (const auto& name : layers) marked.push_back(marked_node(tape, name));
-  heatmaps.hidden.resize(layers.size());
-  for (int index = logits.node; index >= 0; --index) {
-    if (!walk.reached(index)) continue;
-    for (std::size_t i = 0; i < marked.size(); ++i)
-      if (marked[i] == index)
-        heatmaps.hidden[i] = walk.by_map(walk.scaled(walk.total(index), walk.output(index)));
-    const FirstLayer* first = nullptr;
-    for (const auto& layer : first_layers)
-      if (layer.tail == index) first = &layer;
-    if (first)
-      add(rule->relevance(walk, *first));
-    else if (tape.node(index).inputs.empty())  // x ⊙ c at the pixels
-      add(walk.by_map(walk.scaled(walk.total(index), tape.output({index}))));
-    else
-      tape.node(index).operation->relevance(walk, index);
-    walk.release(index);
-  }
-  if (!heatmap.defined())
-    fail(ErrorKind::usage, "no relevance reaches the pixels: the network does not read them");
-  return heatmaps;
+  if (options.rule) return go_back(tape, logits, Relevances(tape, options, logits, start), options, layers);
+  return go_back(tape, logits, Coefficients(tape, options, logits, start), options, layers);
 }
 
 }  // namespace isnet

@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,14 +20,21 @@ namespace isnet {
 /// only at ReLUs and in the first layer's rule (LRP-Flex, arXiv 2401.08409).
 enum class LrpForm { block, flex };
 
+class LayerRule;
+
 struct LrpOptions {
   LrpForm form = LrpForm::block;
   double epsilon = 0.01;                ///< > 0
   std::string first_layer = "zb";       ///< name in first_layer_rules()
   bool checkpoint_activations = false;  ///< compute the walk's coefficients again in the backward pass
+  std::shared_ptr<const LayerRule> rule = nullptr;  ///< of the layers above the first; null: ε
+  /// Other ε: layers by name, or by a module that contains them; later ones win.
+  std::vector<std::pair<std::string, double>> layer_epsilons = {};
 };
 
-/// --lrp-form, --lrp-epsilon, --first-layer. Errors: usage (unknown rule).
+/// The options that lrp_options() reads, but for those of the rules.
+std::vector<OptionSpec> lrp_option_specs();
+/// --lrp-form, --lrp-rule, --lrp-epsilon, --lrp-layer-epsilon, --first-layer. Errors: usage.
 LrpOptions lrp_options(const OptionValues& values);
 
 /// Where the walk begins: M coefficients at the logits, B×M×K. `gated`: the logits' own gate is already in.
@@ -53,9 +61,10 @@ Heatmaps relevance(const Tape& tape, Value logits, const LrpStart& start, const 
 /// them.
 struct Logits {
   at::Tensor live, constant_bias;                                          ///< B×K
+  double epsilon = 0.01;                                                   ///< of their gate
   Logits(at::Tensor both) : live(both), constant_bias(std::move(both)) {}  ///< a head without a bias
-  Logits(at::Tensor live, at::Tensor constant_bias)
-      : live(std::move(live)), constant_bias(std::move(constant_bias)) {}
+  Logits(at::Tensor live, at::Tensor constant_bias, double epsilon)
+      : live(std::move(live)), constant_bias(std::move(constant_bias)), epsilon(epsilon) {}
 };
 Logits logits_of(const Tape& tape, Value logits, const LrpOptions& options);
 
@@ -75,6 +84,10 @@ class Walk {
 
   const Tape& tape() const { return tape_; }
   const LrpOptions& options() const { return options_; }
+  /// Of the gate at `node`.
+  double epsilon(int node) const {
+    return epsilons_.empty() ? options_.epsilon : epsilons_[static_cast<std::size_t>(node)];
+  }
   std::int64_t maps() const { return maps_; }
   const at::Tensor& output(int node) const { return tape_.output({node}); }
   at::Tensor denominator(int node) const { return tape_.node(node).operation->denominator(*this, node); }
@@ -118,6 +131,7 @@ class Walk {
   const Tape& tape_;
   const LrpOptions& options_;
   std::int64_t maps_;
+  std::vector<double> epsilons_;  // by node; empty: all are options_.epsilon
   std::vector<Arrived> arrived_;
 };
 

@@ -62,10 +62,10 @@ class IsnetObjective : public Objective {
     const Value out = network.forward(tape, batch.images);
     const at::Tensor& logits = tape.output(out);
     const Selected selected = selection_->select(logits_of(tape, out, lrp_), batch, seed_);
-    const Heatmaps heatmaps = relevance(tape, out, selected.start, lrp_, supervision_->layers());
+    const Heatmaps heatmaps = relevance(tape, out, selected, lrp_, supervision_->layers());
     const at::Tensor classification = classification_loss_(logits, batch);
-    auto judged =
-        supervision_->judge(heatmaps, masks_of(batch, selected.classes), selected.classes, logits.size(1));
+    auto judged = supervision_->judge(heatmaps, selected_masks(batch.masks, selected), selected.classes,
+                                      logits.size(1));
     Losses losses;
     losses.total = (1 - weight_) * classification + weight_ * judged.total;
     losses.parts = {{"loss_classification", classification}, {"loss_heatmap", judged.total}};
@@ -133,17 +133,10 @@ class IsnetObjective : public Objective {
     if (!look) return losses;
     const at::NoGradGuard no_grad;
     const Selected selected = selection_->select(logits_of(tape, out, lrp_), batch, seed_);
-    const Heatmaps heatmaps = relevance(tape, out, selected.start, lrp_, supervision_->layers());
+    const Heatmaps heatmaps = relevance(tape, out, selected, lrp_, supervision_->layers());
     supervision_->gather(tuning_, heatmaps, batch.counted_samples());
     count_nonfinite(losses, heatmaps, batch.counted_samples());
     return losses;
-  }
-
-  // One mask for each class: those of the selected classes.
-  static at::Tensor masks_of(const Batch& batch, const at::Tensor& classes) {
-    if (batch.masks.dim() == 4 || !classes.defined()) return batch.masks;
-    const at::Tensor index = classes.view({classes.size(0), classes.size(1), 1, 1, 1});
-    return batch.masks.take_along_dim(index, 1);
   }
 
   OptionValues options_;
@@ -168,12 +161,10 @@ std::vector<OptionSpec> isnet_options() {
           "isnet: train the plain classifier for this many epochs (5 is usual), in the last of them "
           "choose C1 and C2 from its heatmaps, and go on with these; 0: as --cut and --cut2 say",
           0),
-      choice_option("lrp-form", "block", "isnet: where epsilon enters", {"block", "flex"}),
-      real_option("lrp-epsilon", "0.01", "isnet: epsilon of LRP", 0, 1e300, true),
-      text_option("first-layer", "zb", "RULE", "isnet: rule of the layer that reads the pixels"),
       text_option("heatmaps", "all", "SELECTION", "isnet: which heatmaps a step computes"),
       text_option("heatmap-loss", "gwrp", "LOSS", "isnet: how relevance in the background is punished")};
-  for (auto& option : supervision_options()) options.push_back(std::move(option));
+  for (auto& more : {lrp_option_specs(), supervision_options()})
+    options.insert(options.end(), more.begin(), more.end());
   return options;
 }
 

@@ -11,6 +11,7 @@ TapeContext context_for(const Network& network, const Batch& batch, std::uint64_
   TapeContext context;
   context.recording = recording;
   context.network = &network;
+  context.bfloat16 = network.bfloat16;
   context.statistics = network.is_training() ? BatchStatistics::batch_update : BatchStatistics::running;
   context.dropout = network.is_training();
   context.seed = seed;

@@ -12,6 +12,13 @@ at::Tensor per_channel(const at::Tensor& values) {
   return values.view({1, -1, 1, 1});
 }
 
+// The inputs, parts in the place of a concatenation.
+std::vector<int> parts_read(const Tape& tape, int node) {
+  const auto& inputs = tape.node(node).inputs;
+  const auto* joined = dynamic_cast<const Concatenation*>(tape.node(inputs[0]).operation.get());
+  return joined ? joined->parts : inputs;
+}
+
 // running ← (1 − momentum)·running + momentum·value
 void move_towards(at::Tensor running, const at::Tensor& value, double momentum) {
   running.mul_(1 - momentum).add_(value.to(running.options()), momentum);
@@ -39,13 +46,39 @@ at::Tensor BatchNorm::compute(const Tape& tape, int node) const {
   return fused::normalize(tape.output({tape.node(node).inputs[0]}), linear).output;
 }
 
-// γ/σ·(u − μ) + β with β, μ and σ constant; u without the live bias of the layer before it.
 at::Tensor BatchNorm::denominator(const Walk& walk, int node) const {
+  return constant_form(walk, node);
+}
+
+at::Tensor BatchNormRelu::denominator(const Walk& walk, int node) const {
+  return walk.output(node);
+}
+
+// u without the live bias of the layer that it is fused with; elsewhere u is live in the block form, as the
+// input of every layer, and in the flex form all constants since the last ReLU are.
+at::Tensor BatchNorm::constant_form(const Walk& walk, int node) const {
   std::vector<at::Tensor> parts;
-  for (const int input : walk.tape().node(node).inputs) parts.push_back(walk.denominator(input));
+  for (const int input : parts_read(walk.tape(), node)) {
+    const bool fused = walk.tape().node(input).operation->fuses_with_batch_norm();
+    parts.push_back(fused || walk.options().form == LrpForm::flex ? walk.denominator(input)
+                                                                  : walk.output(input));
+  }
   const at::Tensor u = parts.size() == 1 ? parts[0] : at::cat(parts, 1);
   const at::Tensor factor = scale();
   return at::addcmul(per_channel(at::addcmul(bias, factor, mean, -1)), u, per_channel(factor));
+}
+
+// Relevance behind the ReLU is relevance here.
+void BatchNorm::share(LayerWalk& walk, int node) const {
+  const at::Tensor factor = scale(), shift = at::addcmul(bias, factor, mean, -1);
+  const double epsilon = walk.base().epsilon(node);
+  std::int64_t first = 0;
+  for (const int input : walk.tape().node(node).inputs) {
+    const std::int64_t width = walk.base().output(input).size(1);
+    walk.pass_norm(input, {walk.total(node).narrow(1, first, width), epsilon, factor.narrow(0, first, width),
+                           shift.narrow(0, first, width)});
+    first += width;
+  }
 }
 
 // The linear layer that the batch norm reads is fused with it: its gate is the batch norm's.
@@ -56,7 +89,7 @@ void BatchNorm::relevance(Walk& walk, int node) const {
 void BatchNorm::pass_to_parts(Walk& walk, int node, const at::Tensor& coefficient) const {
   const at::Tensor scaled = coefficient * per_channel(scale());
   std::int64_t first = 0;
-  for (const int input : walk.tape().node(node).inputs) {
+  for (const int input : parts_read(walk.tape(), node)) {
     const std::int64_t width = walk.output(input).size(1);
     const bool fused = walk.tape().node(input).operation->fuses_with_batch_norm();
     walk.pass(input, width == scaled.size(1) ? scaled : scaled.narrow(1, first, width),
@@ -105,7 +138,7 @@ Value Tape::batch_norm(Value x, const torch::nn::BatchNorm2d& module) {
     layer.inverse_deviation = (module->running_var + module->options.eps()).rsqrt();
   }
   const auto* convolution = dynamic_cast<const Convolution*>(node(first).operation.get());
-  if (convolution) layer.input_bias = convolution->bias;
+  if (convolution && parts(x.node).size() == 1) layer.input_bias = convolution->bias;
   return defer(std::make_unique<BatchNorm>(std::move(layer)), {x.node});
 }
 

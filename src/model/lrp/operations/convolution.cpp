@@ -22,8 +22,13 @@ Convolution::Convolution(const torch::nn::Conv2dImpl& layer)
   padding.assign((*pad)->begin(), (*pad)->end());
 }
 
-at::Tensor Convolution::forward(const at::Tensor& x, const at::Tensor& weights) const {
-  return at::conv2d(x, weights, {}, stride, padding, dilation, groups);
+at::Tensor Convolution::forward(const at::Tensor& x, const at::Tensor& weights,
+                                const at::Tensor& constant) const {
+  if (!bfloat16) return at::conv2d(x, weights, constant, stride, padding, dilation, groups);
+  const at::Tensor z =
+      at::conv2d(x.to(at::kBFloat16), weights.to(at::kBFloat16), {}, stride, padding, dilation, groups)
+          .to(x.scalar_type());
+  return constant.defined() ? z + constant.view({1, -1, 1, 1}) : z;
 }
 
 at::Tensor Convolution::transpose(const at::Tensor& c, const at::Tensor& weights, std::int64_t height,
@@ -34,8 +39,12 @@ at::Tensor Convolution::transpose(const at::Tensor& c, const at::Tensor& weights
     const std::int64_t out = c.size(static_cast<std::int64_t>(axis) + 2);
     return size - ((out - 1) * stride[axis] - 2 * padding[axis] + dilation[axis] * (kernel - 1) + 1);
   };
-  return at::conv_transpose2d(c, weights, {}, stride, padding, {missing(height, 0), missing(width, 1)},
-                              groups, dilation);
+  const auto transposed = [&](const at::Tensor& from, const at::Tensor& w) {
+    return at::conv_transpose2d(from, w, {}, stride, padding, {missing(height, 0), missing(width, 1)}, groups,
+                                dilation);
+  };
+  if (!bfloat16) return transposed(c, weights);
+  return transposed(c.to(at::kBFloat16), weights.to(at::kBFloat16)).to(c.scalar_type());
 }
 
 at::Tensor Convolution::denominator(const Walk& walk, int node) const {
@@ -57,10 +66,30 @@ void Convolution::relevance(Walk& walk, int node) const {
                             }});
 }
 
+std::optional<LinearLayer> Convolution::linear_layer(const Walk& walk, int node) const {
+  LinearLayer layer;
+  layer.input = walk.output(walk.tape().node(node).inputs[0]);
+  layer.weight = weight;
+  layer.live_bias = bias;
+  layer.forward = [this](const at::Tensor& a, const at::Tensor& weights) { return forward(a, weights); };
+  layer.transpose = [this, height = layer.input.size(2), width = layer.input.size(3)](
+                        const at::Tensor& s, const at::Tensor& weights) {
+    return transpose(s, weights, height, width);
+  };
+  return layer;
+}
+
 Value Tape::convolution(Value x, const torch::nn::Conv2d& layer) {
-  const Convolution operation(*layer);
-  at::Tensor out = at::conv2d(output(x), layer->weight, layer->bias, operation.stride, operation.padding,
-                              operation.dilation, operation.groups);
+  const auto checked = [&]() -> Convolution {
+    try {
+      return Convolution(*layer);
+    } catch (const Error& e) {
+      fail(e.kind(), "layer ", layer_name(layer->weight), ": ", e.what());
+    }
+  };
+  Convolution operation = checked();
+  operation.bfloat16 = context_.bfloat16;
+  at::Tensor out = operation.forward(output(x), layer->weight, layer->bias);
   return record(std::make_unique<Convolution>(operation), {x.node}, std::move(out));
 }
 

@@ -28,11 +28,26 @@ at::Tensor draw(const TapeContext& context, const at::Tensor& x, double probabil
 
 }  // namespace
 
+at::Tensor Dropout::denominator(const Walk& walk, int node) const {
+  const int input = walk.tape().node(node).inputs[0];
+  const at::Tensor z = walk.denominator(input);
+  if (z.is_same(walk.output(input))) return walk.output(node);
+  return factor.defined() ? z * factor : z;
+}
+
 void Dropout::relevance(Walk& walk, int node) const {
   const int input = walk.tape().node(node).inputs[0];
   for (const auto gate : {Walk::Gate::pending, Walk::Gate::applied})
     if (const auto c = walk.arrived(node, gate); c.defined())
       walk.pass(input, factor.defined() ? walk.scaled(c, factor) : c, gate);
+}
+
+void Dropout::share(LayerWalk& walk, int node) const {
+  walk.pass(walk.tape().node(node).inputs[0], walk.total(node));
+}
+
+Value Tape::attend(Value x, const at::Tensor& attention) {
+  return record(std::make_unique<Attention>(attention), {x.node}, output(x) * attention);
 }
 
 Value Tape::dropout(Value x, double probability) {

@@ -24,6 +24,13 @@ void Flatten::relevance(Walk& walk, int node) const {
     if (const auto c = walk.arrived(node, gate); c.defined()) walk.pass(input, c.view(shape), gate);
 }
 
+void Flatten::share(LayerWalk& walk, int node) const {
+  const int input = walk.tape().node(node).inputs[0];
+  std::vector<std::int64_t> shape = walk.base().output(input).sizes().vec();
+  shape[0] *= walk.base().maps();
+  walk.pass(input, walk.total(node).reshape(shape));
+}
+
 Value Tape::flatten(Value x) {
   return record(std::make_unique<Flatten>(), {x.node}, output(x).flatten(1));
 }
@@ -45,6 +52,15 @@ void Concatenation::relevance(Walk& walk, int node) const {
     if (!c.defined()) continue;
     walk.pass(inputs[0], c.narrow(1, 0, split), gate);
     walk.pass(inputs[1], c.narrow(1, split, c.size(1) - split), gate);
+  }
+}
+
+void Concatenation::share(LayerWalk& walk, int node) const {
+  std::int64_t first = 0;
+  for (const int input : walk.tape().node(node).inputs) {
+    const std::int64_t width = walk.base().output(input).size(1);
+    walk.pass(input, walk.total(node).narrow(1, first, width));
+    first += width;
   }
 }
 
@@ -72,6 +88,24 @@ at::Tensor Addition::denominator(const Walk& walk, int node) const {
 void Addition::relevance(Walk& walk, int node) const {
   const at::Tensor c = walk.gated(node);
   for (const int input : walk.tape().node(node).inputs) walk.pass(input, c, Walk::Gate::pending);
+}
+
+std::optional<LinearLayer> Addition::linear_layer(const Walk& walk, int node) const {
+  const auto& inputs = walk.tape().node(node).inputs;
+  LinearLayer layer;
+  layer.kind = LinearLayer::Kind::sum;
+  layer.input = at::cat({walk.output(inputs[0]), walk.output(inputs[1])}, 1);
+  layer.forward = [](const at::Tensor& a, const at::Tensor&) {
+    const auto branches = a.chunk(2, 1);
+    return branches[0] + branches[1];
+  };
+  layer.transpose = [](const at::Tensor& s, const at::Tensor&) { return at::cat({s, s}, 1); };
+  return layer;
+}
+
+void Addition::share(LayerWalk& walk, int node) const {
+  const auto branches = walk.shared(*linear_layer(walk.base(), node), node).chunk(2, 1);
+  for (const std::size_t i : {0, 1}) walk.pass(walk.tape().node(node).inputs[i], branches[i]);
 }
 
 Value Tape::add(Value x, Value y) {

@@ -15,6 +15,16 @@ void Linear::relevance(Walk& walk, int node) const {
   walk.pass(walk.tape().node(node).inputs[0], at::matmul(walk.gated(node), weight), Walk::Gate::pending);
 }
 
+std::optional<LinearLayer> Linear::linear_layer(const Walk& walk, int node) const {
+  LinearLayer layer;
+  layer.input = walk.output(walk.tape().node(node).inputs[0]);
+  layer.weight = weight;
+  layer.live_bias = bias;
+  layer.forward = [](const at::Tensor& a, const at::Tensor& weights) { return at::linear(a, weights); };
+  layer.transpose = [](const at::Tensor& s, const at::Tensor& weights) { return at::matmul(s, weights); };
+  return layer;
+}
+
 Value Tape::linear(Value x, const torch::nn::Linear& layer) {
   return record(std::make_unique<Linear>(layer->weight, layer->bias), {x.node},
                 at::linear(output(x), layer->weight, layer->bias));

@@ -4,9 +4,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "model/lrp/fused.h"
+#include "model/lrp/layer_rule.h"
 #include "model/lrp/operation.h"
 #include "model/lrp/tape.h"
 
@@ -17,6 +19,7 @@ class Input : public Operation {
  public:
   Input(at::Tensor low, at::Tensor high) : low(std::move(low)), high(std::move(high)) {}
   std::string name() const override { return "input"; }
+  bool has_gate() const override { return false; }
   void relevance(Walk&, int) const override {}
   at::Tensor low, high;
 };
@@ -27,9 +30,10 @@ class Convolution : public Operation {
   std::string name() const override { return "convolution"; }
   at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
+  std::optional<LinearLayer> linear_layer(const Walk& walk, int node) const override;
 
-  /// The convolution's geometry with other weights; no bias.
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& weights) const;
+  /// The convolution's geometry with other weights, and a bias if one is given.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& weights, const at::Tensor& constant = {}) const;
   /// Its transpose: from the output's shape back to height × width.
   at::Tensor transpose(const at::Tensor& c, const at::Tensor& weights, std::int64_t height,
                        std::int64_t width) const;
@@ -37,6 +41,7 @@ class Convolution : public Operation {
   at::Tensor weight, bias;  // bias may be undefined
   std::vector<std::int64_t> stride, padding, dilation;
   std::int64_t groups;
+  bool bfloat16 = false;  // multiplies in bfloat16; what comes out is as precise as what went in
 };
 
 /// Inputs: one; or after fusing with a ReLU, the parts of a concatenation.
@@ -44,10 +49,14 @@ class BatchNorm : public Operation {
  public:
   explicit BatchNorm(fused::Rectifier layer);
   std::string name() const override { return "batch norm"; }
+  bool fuses_with_batch_norm() const override { return false; }
   at::Tensor compute(const Tape& tape, int node) const override;
   at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
+  void share(LayerWalk& walk, int node) const override;
 
+  /// γ/σ·(u − μ) + β with β, μ and σ constant.
+  at::Tensor constant_form(const Walk& walk, int node) const;
   at::Tensor scale() const;                  ///< γ/σ, F; γ live
   fused::Rectifier layer;                    // everything live
   at::Tensor bias, mean, inverse_deviation;  // constants
@@ -62,6 +71,8 @@ class BatchNormRelu : public BatchNorm {
   BatchNormRelu(const BatchNorm& norm, std::shared_ptr<fused::Rectifier> rectifier,
                 fused::Normalized normalized);
   std::string name() const override { return "batch norm with ReLU"; }
+  bool has_gate() const override { return false; }
+  at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
 
  private:
@@ -75,7 +86,9 @@ class Relu : public Operation {
   Relu(std::shared_ptr<fused::Rectifier> rectifier, fused::Normalized normalized)
       : rectifier_(std::move(rectifier)), normalized_(std::move(normalized)) {}
   std::string name() const override { return "ReLU"; }
+  bool has_gate() const override { return false; }
   void relevance(Walk& walk, int node) const override;
+  void share(LayerWalk& walk, int node) const override;
 
  private:
   std::shared_ptr<fused::Rectifier> rectifier_;  // null: composite
@@ -93,6 +106,7 @@ class Linear : public Operation {
   std::string name() const override { return "linear layer"; }
   at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
+  std::optional<LinearLayer> linear_layer(const Walk& walk, int node) const override;
   at::Tensor weight, bias;
 };
 
@@ -101,7 +115,11 @@ class MaxPool : public Operation {
   explicit MaxPool(at::Tensor indices) : indices(std::move(indices)) {}
   std::string name() const override { return "max pool"; }
   void relevance(Walk& walk, int node) const override;
+  std::optional<LinearLayer> linear_layer(const Walk& walk, int node) const override;
   at::Tensor indices;  // B×F×h×w into H·W
+
+ private:
+  at::Tensor to_winners(const Walk& walk, const at::Tensor& c, const at::Tensor& x) const;
 };
 
 class AveragePool : public Operation {
@@ -109,30 +127,42 @@ class AveragePool : public Operation {
   AveragePool(std::int64_t kernel, std::int64_t stride) : kernel(kernel), stride(stride) {}
   std::string name() const override { return "average pool"; }
   void relevance(Walk& walk, int node) const override;
+  std::optional<LinearLayer> linear_layer(const Walk& walk, int node) const override;
   std::int64_t kernel, stride;
+
+ private:
+  at::Tensor spread(const at::Tensor& c, const at::Tensor& x) const;
 };
 
 class AdaptiveAveragePool : public Operation {
  public:
   std::string name() const override { return "adaptive average pool"; }
   void relevance(Walk& walk, int node) const override;
+  std::optional<LinearLayer> linear_layer(const Walk& walk, int node) const override;
+
+ private:
+  static at::Tensor spread(const at::Tensor& c, const at::Tensor& x);
 };
 
 class Flatten : public Operation {
  public:
   std::string name() const override { return "flatten"; }
+  bool has_gate() const override { return false; }
   at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
+  void share(LayerWalk& walk, int node) const override;
 };
 
 class Concatenation : public Operation {
  public:
   explicit Concatenation(std::vector<int> parts) : parts(std::move(parts)) {}
   std::string name() const override { return "concatenation"; }
+  bool has_gate() const override { return false; }
   at::Tensor compute(const Tape& tape, int node) const override;
   std::vector<int> parts;  // of concatenations among the inputs, their parts
   at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
+  void share(LayerWalk& walk, int node) const override;
 };
 
 class Addition : public Operation {
@@ -141,14 +171,35 @@ class Addition : public Operation {
   bool fuses_with_batch_norm() const override { return false; }
   at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
+  std::optional<LinearLayer> linear_layer(const Walk& walk, int node) const override;
+  void share(LayerWalk& walk, int node) const override;
 };
 
+/// A factor for each activation. Relevance passes it unchanged, so that the coefficient is multiplied by it.
 class Dropout : public Operation {
  public:
   explicit Dropout(at::Tensor factor) : factor(std::move(factor)) {}
   std::string name() const override { return "dropout"; }
+  bool fuses_with_batch_norm() const override { return false; }
+  bool has_gate() const override { return false; }
+  at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
+  void share(LayerWalk& walk, int node) const override;
   at::Tensor factor;  // 0 or 1/(1 − p); undefined: nothing is dropped
+};
+
+/// x ⊙ attention, which is constant for relevance and live for its gradient.
+class Attention : public Dropout {
+ public:
+  explicit Attention(at::Tensor attention) : Dropout(std::move(attention)) {}
+  std::string name() const override { return "attention"; }
+};
+
+class SpatialSum : public Operation {
+ public:
+  std::string name() const override { return "sum over space"; }
+  void relevance(Walk& walk, int node) const override;
+  std::optional<LinearLayer> linear_layer(const Walk& walk, int node) const override;
 };
 
 }  // namespace isnet

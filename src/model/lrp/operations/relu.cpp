@@ -23,7 +23,7 @@ bool constants_known(const Walk& walk, int part, const fused::Rectifier& rectifi
 bool pass_fused_gate(Walk& walk, int node, const std::shared_ptr<fused::Rectifier>& rectifier,
                      const fused::Normalized& normalized) {
   const auto& inputs = walk.tape().node(node).inputs;
-  const double epsilon = walk.options().epsilon;
+  const double epsilon = walk.epsilon(node);
   if (!rectifier || (rectifier->epsilon != 0 && rectifier->epsilon != epsilon)) return false;
   for (const int input : inputs)
     if (!constants_known(walk, input, *rectifier)) return false;
@@ -48,13 +48,21 @@ bool pass_fused_gate(Walk& walk, int node, const std::shared_ptr<fused::Rectifie
 void Relu::relevance(Walk& walk, int node) const {
   if (pass_fused_gate(walk, node, rectifier_, normalized_)) return;
   const int input = walk.tape().node(node).inputs[0];
-  const at::Tensor gate = walk.output(node) / stabilized(walk.denominator(input), walk.options().epsilon);
+  if (walk.options().form == LrpForm::block && !walk.tape().node(input).operation->has_gate()) {
+    const at::Tensor passes = (walk.output(node) > 0).to(walk.output(node).scalar_type());
+    return walk.pass(input, walk.scaled(walk.total(node), passes), Walk::Gate::pending);
+  }
+  const at::Tensor gate = walk.output(node) / stabilized(walk.denominator(input), walk.epsilon(node));
   walk.pass(input, walk.scaled(walk.total(node), gate), Walk::Gate::applied);
+}
+
+void Relu::share(LayerWalk& walk, int node) const {
+  walk.pass(walk.tape().node(node).inputs[0], walk.total(node));
 }
 
 void BatchNormRelu::relevance(Walk& walk, int node) const {
   if (pass_fused_gate(walk, node, rectifier_, normalized_)) return;
-  const at::Tensor gate = walk.output(node) / stabilized(walk.denominator(node), walk.options().epsilon);
+  const at::Tensor gate = walk.output(node) / stabilized(constant_form(walk, node), walk.epsilon(node));
   pass_to_parts(walk, node, walk.scaled(walk.total(node), gate));
 }
 

@@ -1,0 +1,360 @@
+// Properties of all rules and selections on every family of networks, and what is refused.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/autograd.h>
+#include <torch/utils.h>
+
+#include "model/lrp/layer_rule.h"
+#include "model/lrp/selection.h"
+#include "model/lrp/walk.h"
+#include "oracle_networks.h"
+#include "support/golden.h"
+#include "support/model.h"
+
+namespace isnet {
+namespace {
+
+using namespace isnet::testing;
+using ::testing::HasSubstr;
+
+std::shared_ptr<Network> small_network(const std::string& family, std::int64_t classes = 3) {
+  torch::manual_seed(7);
+  auto options = model_options();
+  options.set("growth-rate", "3");
+  options.set("init-features", "4");
+  options.set("block", family == "bottleneck" ? "bottleneck" : "basic");
+  options.set("widths", "2,3");
+  options.set("layers", "4,M,5,M");
+  options.set("batch-norm", family == "vgg_bn" ? "1" : "0");
+  options.set("pool", "2,3");
+  options.set("hidden", "6");
+  const bool dense = family == "densenet", vgg = family.compare(0, 3, "vgg") == 0;
+  options.set("blocks", dense ? "3,2" : "1,2");
+  auto network = networks().at(dense ? "densenet" : vgg ? "vgg" : "resnet").make(options, classes);
+  network->place(at::kCPU, at::kDouble);
+  oracle::randomize_constants(*network);
+  const at::NoGradGuard no_grad;
+  for (auto& entry : network->named_parameters())  // VGG's linear layers start at deviation 0.01
+    if (vgg && entry.key().find("classifier") == 0) entry.value().mul_(20);
+  network->eval();
+  return network;
+}
+
+Batch random_batch(std::int64_t size, std::int64_t classes = 3) {
+  Batch batch;
+  batch.images = at::rand({size, 3, 22, 27}, at::kDouble);
+  batch.masks = (at::rand({size, 1, 22, 27}, at::kDouble) > 0.5).to(at::kDouble);
+  batch.labels = at::arange(size, at::kLong) % classes;
+  batch.ids = at::arange(size, at::kLong);
+  return batch;
+}
+
+struct Explained {
+  at::Tensor logits, heatmaps;
+  Selected selected;
+};
+
+Explained explain(Network& network, const Batch& batch, const OptionValues& options) {
+  TapeContext context;
+  context.recording = true;
+  context.network = &network;
+  Tape tape(std::move(context));
+  const LrpOptions lrp = lrp_options(options);
+  const auto selection = heatmap_selections().at(options.text("heatmaps")).make(options);
+  const Value out = network.forward(tape, batch.images);
+  Explained explained;
+  explained.logits = tape.output(out);
+  explained.selected = selection->select(logits_of(tape, out, lrp), batch, 3);
+  explained.heatmaps = relevance(tape, out, explained.selected, lrp).pixels;
+  return explained;
+}
+
+OptionValues options_of(const std::map<std::string, std::string>& values) {
+  auto options = model_options();
+  for (const auto& [name, value] : values) options.set(name, value);
+  return options;
+}
+
+class Family : public ::testing::TestWithParam<const char*> {
+ protected:
+  std::shared_ptr<Network> network_ = small_network(GetParam());
+  std::vector<OptionValues> every_rule() const {
+    return {options_of({}), options_of({{"lrp-form", "flex"}}), options_of({{"lrp-rule", "zplus"}}),
+            options_of({{"lrp-rule", "alpha-beta"}}), options_of({{"first-layer", "w2"}})};
+  }
+};
+
+TEST_P(Family, MapsTogetherEqualMapsOneByOneUnderEveryRule) {
+  const Batch batch = random_batch(3);
+  for (auto options : every_rule()) {
+    const at::Tensor together = explain(*network_, batch, options).heatmaps;
+    options.set("heatmaps", "label");
+    for (std::int64_t c = 0; c < 3; ++c) {
+      Batch one = batch;
+      one.labels = at::full({3}, c, at::kLong);
+      EXPECT_LE(
+          relative_difference(explain(*network_, one, options).heatmaps.select(1, 0), together.select(1, c)),
+          1e-11)
+          << options.text("lrp-rule");
+    }
+  }
+}
+
+TEST_P(Family, AnImagesMapsDoNotDependOnTheOthersInEvalMode) {
+  const Batch batch = random_batch(4);
+  for (const auto& options : every_rule()) {
+    const at::Tensor together = explain(*network_, batch, options).heatmaps;
+    Batch one = batch;
+    one.images = batch.images.narrow(0, 2, 1);
+    one.ids = batch.ids.narrow(0, 2, 1);
+    EXPECT_LE(relative_difference(explain(*network_, one, options).heatmaps, together.narrow(0, 2, 1)), 1e-11)
+        << options.text("lrp-rule");
+  }
+}
+
+bool finite_gradients(const Network& network) {
+  const auto parameters = network.parameters();
+  return std::all_of(parameters.begin(), parameters.end(), [](const at::Tensor& p) {
+    return !p.grad().defined() || p.grad().isfinite().all().item<bool>();
+  });
+}
+
+void remove_constants(Network& network) {
+  const at::NoGradGuard no_grad;
+  for (auto& entry : network.named_parameters())
+    if (entry.key().find("bias") != std::string::npos) entry.value().zero_();
+  for (auto& entry : network.named_buffers())
+    if (entry.key().find("running_mean") != std::string::npos) entry.value().zero_();
+}
+
+TEST_P(Family, RelevanceIsConservedWithoutConstantsAsEpsilonVanishes) {
+  remove_constants(*network_);
+  for (const char* form : {"block", "flex"}) {
+    const auto options =
+        options_of({{"lrp-form", form}, {"lrp-epsilon", "1e-12"}, {"first-layer", "epsilon"}});
+    const Explained explained = explain(*network_, random_batch(2), options);
+    EXPECT_LE(relative_difference(explained.heatmaps.sum({2, 3, 4}), explained.logits), 1e-8) << form;
+  }
+}
+
+// Not of the logits: z⁺ starts at those that positive weights make.
+TEST_P(Family, PositiveContributionsAloneConserveTheirStart) {
+  remove_constants(*network_);
+  const auto options = options_of({{"lrp-rule", "zplus"}, {"lrp-epsilon", "1e-12"}, {"first-layer", "w2"}});
+  const at::Tensor maps = explain(*network_, random_batch(2), options).heatmaps;
+  EXPECT_GE(maps.min().item<double>(), 0);  // and nothing speaks against a class
+  EXPECT_GT(maps.max().item<double>(), 0);
+}
+
+TEST_P(Family, AlphaOneIsZPlusButForItsStart) {
+  if (std::string(GetParam()) == "basic" || std::string(GetParam()) == "bottleneck")
+    GTEST_SKIP() << "residual sums differ";
+  const Batch batch = random_batch(2);
+  const Explained z_plus = explain(*network_, batch, options_of({{"lrp-rule", "zplus"}}));
+  const Explained alpha = explain(
+      *network_, batch, options_of({{"lrp-rule", "alpha-beta"}, {"lrp-alpha", "1"}, {"lrp-beta", "0"}}));
+  // Relevance is linear in its start, y or y⁺ of each map.
+  const at::Tensor ratio = z_plus.heatmaps.flatten(2).sum(2) / alpha.heatmaps.flatten(2).sum(2);
+  EXPECT_LE(relative_difference(alpha.heatmaps * ratio.view({2, 3, 1, 1, 1}), z_plus.heatmaps), 1e-9);
+}
+
+TEST_P(Family, FlexIsGradientTimesInputAsEpsilonVanishes) {
+  Batch batch = random_batch(2);
+  batch.images.requires_grad_();
+  const auto options =
+      options_of({{"lrp-form", "flex"}, {"lrp-epsilon", "1e-13"}, {"first-layer", "epsilon"}});
+  const Explained explained = explain(*network_, batch, options);
+  for (std::int64_t c = 0; c < 3; ++c) {
+    const at::Tensor gradient =
+        torch::autograd::grad({explained.logits.select(1, c).sum()}, {batch.images}, {},
+                              /*retain_graph=*/true)[0];
+    EXPECT_LE(relative_difference(explained.heatmaps.select(1, c), gradient * batch.images), 1e-6);
+  }
+}
+
+TEST_P(Family, DualMapsAreThoseOfZPlusAndEpsilon) {
+  const Batch batch = random_batch(3);
+  const Explained dual = explain(*network_, batch, options_of({{"heatmaps", "dual"}}));
+  ASSERT_EQ(dual.heatmaps.size(1), 2);
+  Batch drawn = batch;
+  drawn.labels = dual.selected.classes.select(1, 0);
+  EXPECT_TRUE(dual.selected.classes.select(1, 1).equal(drawn.labels));
+  for (const auto& [map, rule] : {std::pair{0, "zplus"}, {1, "epsilon"}}) {
+    const Explained alone =
+        explain(*network_, drawn, options_of({{"heatmaps", "label"}, {"lrp-rule", rule}}));
+    EXPECT_LE(relative_difference(dual.heatmaps.narrow(1, map, 1), alone.heatmaps), 1e-13) << rule;
+  }
+}
+
+TEST_P(Family, AnEpsilonOfALayerReplacesTheGeneralOne) {
+  const Batch batch = random_batch(2);
+  const std::string head = network_->head_name();
+  const Explained general = explain(*network_, batch, options_of({{"lrp-epsilon", "0.1"}}));
+  const Explained other =
+      explain(*network_, batch, options_of({{"lrp-epsilon", "0.1"}, {"lrp-layer-epsilon", head + "=0.4"}}));
+  // The logits' gate is y'/(y' + ε s(y')), whose ε alone has changed.
+  const at::Tensor factor =
+      (stabilized(general.logits, 0.1) / stabilized(general.logits, 0.4)).view({2, 3, 1, 1, 1});
+  EXPECT_LE(relative_difference(other.heatmaps, general.heatmaps * factor), 1e-12);
+
+  // Every layer's own, all alike, are a general one: under each rule.
+  std::string each;
+  for (const auto& child : network_->named_children())
+    each += (each.empty() ? "" : ",") + child.key() + "=0.1";
+  for (const char* rule : {"epsilon", "zplus"})
+    EXPECT_LE(
+        relative_difference(
+            explain(*network_, batch, options_of({{"lrp-rule", rule}, {"lrp-layer-epsilon", each}})).heatmaps,
+            explain(*network_, batch, options_of({{"lrp-rule", rule}, {"lrp-epsilon", "0.1"}})).heatmaps),
+        1e-14);
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, Family,
+                         ::testing::Values("densenet", "basic", "bottleneck", "vgg", "vgg_bn"),
+                         [](const auto& test) { return std::string(test.param); });
+
+// The example of docs/lrp.md.
+class PlainEpsilon : public LayerRule {
+ public:
+  at::Tensor relevance(const LinearLayer& layer, const std::vector<Reader>& readers,
+                       const Walk& walk) const override {
+    const at::Tensor z = layer.forward(layer.input, layer.weight);
+    at::Tensor quotients;  // (B·M)×K×…
+    for (const auto& reader : readers) {
+      const at::Tensor scale =
+          reader.scale.defined() ? per_channel(reader.scale, z) : at::ones({}, z.options());
+      const at::Tensor bias = fused_bias(layer, reader, z), scaled = z * scale;
+      const at::Tensor end = stabilized(bias.defined() ? scaled + bias : scaled, reader.epsilon);
+      const at::Tensor q = walk.scaled(reader.relevance, scale / end);
+      quotients = quotients.defined() ? quotients + q : q;
+    }
+    return walk.scaled(layer.transpose(quotients, layer.weight), layer.input);
+  }
+};
+
+TEST(LayerRule, EpsilonWrittenAsARuleIsTheWalkOfCoefficients) {
+  double worst = 0;
+  for (unsigned seed = 1; seed <= 20; ++seed) {
+    torch::manual_seed(seed);
+    const auto network = std::make_shared<oracle::RandomNetwork>(seed, 13, 12, 2);
+    network->place(at::kCPU, at::kDouble);
+    oracle::randomize_constants(*network);
+    TapeContext context;
+    context.recording = true;
+    Tape tape(std::move(context));
+    const Value y = network->forward(tape, at::rand({2, 3, 13, 12}, at::kDouble));
+    const LrpStart start = start_at(at::tensor({0, 1}, at::kLong).expand({2, 2}), tape.output(y));
+    LrpOptions options{LrpForm::block, 0.03, "zb"};
+    const at::Tensor coefficients = relevance(tape, y, start, options);
+    options.rule = std::make_shared<PlainEpsilon>();
+    const double error = relative_difference(relevance(tape, y, start, options), coefficients);
+    EXPECT_LE(error, 1e-10) << network->description();
+    worst = std::max(worst, error);
+  }
+  std::cout << "worst: " << worst << std::endl;
+}
+
+TEST(Selections, OfSeveralLogitsAddTheirMaps) {
+  const auto network = small_network("densenet");
+  Batch batch = random_batch(3);
+  const at::Tensor all = explain(*network, batch, options_of({})).heatmaps;
+  const Explained sum = explain(*network, batch, options_of({{"heatmaps", "sum"}}));
+  EXPECT_LE(relative_difference(sum.heatmaps, all.sum(1, true)), 1e-12);
+  EXPECT_TRUE(sum.selected.classes.eq(-1).all().item<bool>());
+
+  batch.labels = at::tensor({1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0}, at::kDouble).view({3, 3});
+  const Explained label = explain(*network, batch, options_of({{"heatmaps", "label"}}));
+  const at::Tensor chosen = batch.labels.view({3, 3, 1, 1, 1});
+  EXPECT_LE(relative_difference(label.heatmaps, (all * chosen).sum(1, true)), 1e-12);
+  EXPECT_TRUE(label.selected.classes.equal(at::tensor({-1, 1, -1}, at::kLong).view({3, 1})));
+  EXPECT_EQ(largest(label.heatmaps[2]), 0);  // no label
+
+  // Masks of classes: of several together, the union.
+  at::Tensor masks = at::zeros({3, 3, 1, 2, 2}, at::kDouble);
+  for (std::int64_t c = 0; c < 3; ++c) masks.select(1, c).flatten(2).select(2, c).fill_(1);
+  const at::Tensor own = selected_masks(masks, label.selected);
+  ASSERT_EQ(own.sizes(), (std::vector<std::int64_t>{3, 1, 1, 2, 2}));
+  EXPECT_TRUE(own[0].equal(masks[0][0].maximum(masks[0][2]).unsqueeze(0)));
+  EXPECT_TRUE(own[1].equal(masks[1].narrow(0, 1, 1)));
+  EXPECT_EQ(largest(own[2]), 0);
+}
+
+TEST(Selections, TrainWithDualMapsAndCutsOfTheirOwn) {
+  const auto network = small_network("densenet");
+  Batch batch = random_batch(3);
+  const auto loss_of = [&](const std::string& cut, const std::string& cut2) {
+    auto options = options_of({{"heatmaps", "dual"}, {"cut", cut}, {"cut2", cut2}, {"heatmap-weight", "1"}});
+    return objectives().at("isnet").make(options)->compute(*network, batch).total;
+  };
+  const at::Tensor loss = loss_of("0.1,20", "0.2,30");
+  loss.backward();
+  EXPECT_TRUE(finite_gradients(*network));
+  // Cuts by kind: exchanged ones give another loss.
+  EXPECT_GT(std::abs(loss.item<double>() - loss_of("20,0.1", "30,0.2").item<double>()), 1e-3);
+  EXPECT_THROW(loss_of("1,2,3", "4,5,6"), Error);
+}
+
+TEST(Selections, MultiLabelDataTrainOnTheirLabelsMaps) {
+  const auto network = small_network("basic");
+  Batch batch = random_batch(3);
+  batch.labels = at::tensor({1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0}, at::kDouble).view({3, 3});
+  const auto losses =
+      objectives().at("isnet").make(options_of({{"heatmaps", "label"}}))->compute(*network, batch);
+  losses.total.backward();
+  EXPECT_TRUE(losses.total.isfinite().item<bool>());
+  EXPECT_TRUE(finite_gradients(*network));
+}
+
+void expect_refused(const std::map<std::string, std::string>& values, const std::vector<std::string>& texts,
+                    bool without_labels = false) {
+  const auto network = small_network("densenet");
+  Batch batch = random_batch(2);
+  if (without_labels) batch.labels = at::Tensor();
+  try {
+    explain(*network, batch, options_of(values));
+    ADD_FAILURE() << texts.front();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::usage);
+    for (const auto& text : texts) EXPECT_THAT(error.what(), HasSubstr(text));
+  }
+}
+
+TEST(Rules, WhatIsNotDefinedIsRefused) {
+  expect_refused({{"lrp-rule", "gamma"}}, {"relevance rule 'gamma'", "alpha-beta, epsilon, zplus"});
+  expect_refused({{"lrp-rule", "zplus"}, {"lrp-form", "flex"}},
+                 {"--lrp-rule", "'zplus'", "--lrp-form block"});
+  expect_refused({{"lrp-rule", "alpha-beta"}, {"lrp-alpha", "2"}, {"lrp-beta", "2"}},
+                 {"--lrp-alpha 2", "--lrp-beta 2", "alpha - beta = 1"});
+  expect_refused({{"heatmaps", "dual"}, {"lrp-form", "flex"}}, {"'dual'", "--lrp-form block"});
+  expect_refused({{"heatmaps", "dual"}, {"lrp-rule", "zplus"}}, {"--lrp-rule", "dual", "epsilon"});
+  expect_refused({{"heatmaps", "selective"}, {"lrp-rule", "zplus"}}, {"--lrp-rule", "selective", "epsilon"});
+  expect_refused({{"heatmaps", "selective"}, {"selective-class", "label"}}, {"--selective-class", "lowest"},
+                 true);
+  expect_refused({{"heatmaps", "label"}}, {"'label'", "without labels"}, true);
+  expect_refused({{"lrp-layer-epsilon", "features.nothing=0.1"}},
+                 {"--lrp-layer-epsilon", "'features.nothing'"});
+}
+
+TEST(Rules, EpsilonsOfLayersAreCheckedWhereTheyEnter) {
+  for (const char* text : {"a=0", "a=-1", "a", "=1", "a=x", "a=0.1,", "a=0.1,,b=1", ",a=1"}) {
+    auto options = model_options();
+    EXPECT_THROW(options.set("lrp-layer-epsilon", text), Error) << text;
+  }
+}
+
+TEST(Rules, CutsOfClassesRefuseMapsOfSeveralClasses) {
+  const auto network = small_network("densenet");
+  const Batch batch = random_batch(2);
+  const auto objective = objectives().at("isnet").make(
+      options_of({{"heatmaps", "sum"}, {"cut", "1,2,3"}, {"cut2", "20,30,40"}}));
+  try {
+    objective->compute(*network, batch);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::usage);
+    EXPECT_THAT(error.what(), HasSubstr("several classes"));
+  }
+}
+
+}  // namespace
+}  // namespace isnet
