@@ -31,7 +31,7 @@ TEST(SampleSheet, ShowsEveryImageEnlargedWithItsOutline) {
   EXPECT_EQ(sheet.height(), 2 * (8 + 40 + 2 * line_height + 8) + 1);
   EXPECT_EQ(sheet.at(8, 8), (Colour{51, 51, 51}));
   EXPECT_EQ(sheet.at(8 + 48 + 39, 8 + 39), (Colour{102, 102, 102}));
-  EXPECT_EQ(sheet.at(8, sheet.height() / 2 + 8), (Colour{153, 153, 153}));
+  EXPECT_EQ(sheet.at(8, sheet.height() / 2 + 1 + 8), (Colour{153, 153, 153}));
   EXPECT_EQ(sheet.at(8 + 20, 20), outline_on_image);  // between columns 4 and 5 of the first
   EXPECT_EQ(outline_pixels(sheet), 3 * 2 * 40);
 }
