@@ -142,7 +142,14 @@ std::string portable_options(const OptionValues& options) {
                                               "num-workers",
                                               "prefetch",
                                               "max-time",
-                                              "log-every-n-steps"};
+                                              "log-every-n-steps",
+                                              "logger",
+                                              "tensorboard-histograms",
+                                              "detect-anomaly",
+                                              "find-lr",
+                                              "find-lr-min",
+                                              "find-lr-max",
+                                              "fast-dev-run"};
   std::string lines;
   for (const auto& spec : options.specs())
     if (options.has(spec.name) && std::find(local.begin(), local.end(), spec.name) == local.end())

@@ -79,6 +79,18 @@ TEST_F(FitLoop, ValidationsWithinEpochsAreRankedAndResumedBitwise) {
   EXPECT_THAT(refused.output, HasSubstr("--val-check-interval: an epoch has 16 batches"));
 }
 
+TEST_F(FitLoop, ValidatesEveryNthEpochAndTheLastAndStopsAtLimits) {
+  succeed("run", "--max-epochs 5 --check-val-every-n-epoch 2");
+  EXPECT_EQ(column(folder_ / "run" / "metrics.csv", "val", "epoch"), (std::vector<double>{1, 3, 4}));
+  // Patience is over after two epochs of 16 steps; the run goes on to step 40.
+  succeed("steps",
+          "--max-epochs 9 --early-stopping-patience 1 --early-stopping-min-delta 100 --min-steps 40");
+  EXPECT_EQ(column(folder_ / "steps" / "metrics.csv", "train", "step"), (std::vector<double>{16, 32, 40}));
+  const auto late = isnet::testing::run(2, command("late", "--max-epochs 2 --max-time 1e-9"));
+  EXPECT_EQ(late.status, 75) << late.output;
+  succeed("late", "--max-epochs 2 --resume last", 2);
+}
+
 TEST_F(FitLoop, BadStepsAreLeftOutOnAllRanksAndEndATrainingInItsLastGoodState) {
   const auto result = isnet::testing::run(
       2, command("run", "--quiet 0 --lr 1e6 --momentum 0.99 --skip-bad-steps 2 --max-epochs 40"));
