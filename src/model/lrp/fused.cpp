@@ -77,17 +77,17 @@ std::vector<double> summed(std::int64_t rows, std::int64_t channels, std::size_t
 
 // The affine map of a normalisation; 1 and 0 for a ReLU alone.
 struct Affine {
-  at::Tensor scale, shift, inverse, offset;  // x̂ = inverse·x + offset
+  at::Tensor scale, shift, inverse, mean;
 
   Affine(const Rectifier& of, const at::Tensor& like, std::int64_t channels) {
     if (of.weight.defined()) {
       scale = of.weight.detach() * of.inverse_deviation;
       shift = at::addcmul(of.bias.detach(), of.mean, scale, -1);
       inverse = of.inverse_deviation;
-      offset = of.mean * of.inverse_deviation * -1;
+      mean = of.mean;
     } else {
       scale = inverse = at::ones({channels}, like.options());
-      shift = offset = at::zeros({channels}, like.options());
+      shift = mean = at::zeros({channels}, like.options());
     }
   }
 };
@@ -157,7 +157,7 @@ struct NormalizeFunction : torch::autograd::Function<NormalizeFunction> {
           affine.scale.const_data_ptr<scalar_t>(),
           affine.shift.const_data_ptr<scalar_t>(),
           affine.inverse.const_data_ptr<scalar_t>(),
-          affine.offset.const_data_ptr<scalar_t>(),
+          affine.mean.const_data_ptr<scalar_t>(),
           dy.const_data_ptr<scalar_t>(),
           gate.defined() ? gate.const_data_ptr<scalar_t>() : nullptr,
           static_cast<scalar_t>(of->epsilon),
@@ -290,22 +290,26 @@ bool supports(const at::Tensor& x) {
 }
 
 Moments moments(const at::Tensor& input) {
+  // Double precision is there to be compared with other programs: statistics are rounded as torch rounds
+  // them.
+  if (input.scalar_type() == at::kDouble) {
+    auto [mean, variance] = at::batch_norm_update_stats(input.detach().contiguous(), {}, {}, 0);
+    return {mean, variance};
+  }
   const at::Tensor x = channels_last(input.detach());
   const std::int64_t channels = x.size(1), rows = rows_of(x);
   const auto f = static_cast<std::size_t>(channels);
   at::Tensor mean = at::empty({channels}, at::kDouble), variance = at::empty({channels}, at::kDouble);
-  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "moments", [&] {
-    const auto* data = x.const_data_ptr<scalar_t>();  // the first pixel is the origin: no cancellation
-    const auto sums = summed(rows, channels, 2 * f, [&](std::int64_t begin, std::int64_t end, double* into) {
-      kernels::table<scalar_t>().moments(data, data, channels, begin, end, into, into + f);
-    });
-    const double n = static_cast<double>(rows);
-    for (std::size_t i = 0; i < f; ++i) {
-      const double offset = sums[i] / n;
-      mean.mutable_data_ptr<double>()[i] = static_cast<double>(data[i]) + offset;
-      variance.mutable_data_ptr<double>()[i] = std::max(0.0, sums[f + i] / n - offset * offset);
-    }
+  const auto* data = x.const_data_ptr<float>();  // the first pixel is the origin: little cancels
+  const auto sums = summed(rows, channels, 2 * f, [&](std::int64_t begin, std::int64_t end, double* into) {
+    kernels::table<float>().moments(data, data, channels, begin, end, into, into + f);
   });
+  const double n = static_cast<double>(rows);
+  for (std::size_t i = 0; i < f; ++i) {
+    const double offset = sums[i] / n;
+    mean.mutable_data_ptr<double>()[i] = static_cast<double>(data[i]) + offset;
+    variance.mutable_data_ptr<double>()[i] = std::max(0.0, sums[f + i] / n - offset * offset);
+  }
   return {mean, variance};
 }
 

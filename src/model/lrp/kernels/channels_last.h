@@ -21,7 +21,7 @@ template <typename T>
 struct NormalizeGradient {
   Slices<const T> x;
   const T *scale, *shift;   ///< F
-  const T *inverse, *bias;  ///< F: 1/σ and −μ/σ, so that x̂ = inverse·x + bias
+  const T *inverse, *mean;  ///< F: x̂ = inverse·(x − mean)
   const T* out_gradient;    ///< rows of F
   const T* gate_gradient;   ///< rows of F: loss by (gate/scale); null: there was no gate
   T epsilon;

@@ -88,14 +88,14 @@ void sums_chunk(const NormalizeGradient<T>& of, const T* x, std::int64_t stride,
                 std::int64_t end) {
   T s0[chunk], s1[chunk], s2[chunk], s3[chunk];
   const T *scale = of.scale + channel, *shift = of.shift + channel;
-  const T *inverse = of.inverse + channel, *bias = of.bias + channel;
+  const T *inverse = of.inverse + channel, *mean = of.mean + channel;
   for (std::int64_t i = 0; i < width; ++i) s0[i] = s1[i] = s2[i] = s3[i] = 0;
   for (std::int64_t r = begin; r < end; ++r) {
     const T* from = x + r * stride;
     const T* dy = of.out_gradient + r * channels + channel;
     const T* gate = Gated ? of.gate_gradient + r * channels + channel : dy;
     for (std::int64_t i = 0; i < width; ++i) {
-      const T hat = inverse[i] * from[i] + bias[i];
+      const T hat = inverse[i] * (from[i] - mean[i]);
       const auto t =
           terms<Gated, Relu, T>(scale[i] * from[i] + shift[i], dy[i], gate[i], scale[i], of.epsilon);
       s0[i] += t.live;
@@ -138,7 +138,7 @@ void gradient_slice(const NormalizeGradient<T>& of, const T* x, std::int64_t cha
                     std::int64_t channels, const T* mean_live, const T* mean_product, T* dx,
                     std::int64_t begin, std::int64_t end) {
   const T *scale = of.scale + channel, *shift = of.shift + channel;
-  const T *inverse = of.inverse + channel, *bias = of.bias + channel;
+  const T *inverse = of.inverse + channel, *mean = of.mean + channel;
   const T *m0 = mean_live + channel, *m1 = mean_product + channel;
   for (std::int64_t r = begin; r < end; ++r) {
     const T* from = x + r * width;
@@ -146,7 +146,7 @@ void gradient_slice(const NormalizeGradient<T>& of, const T* x, std::int64_t cha
     const T* gate = Gated ? of.gate_gradient + r * channels + channel : dy;
     T* __restrict to = dx + r * width;
     for (std::int64_t i = 0; i < width; ++i) {
-      const T hat = inverse[i] * from[i] + bias[i];
+      const T hat = inverse[i] * (from[i] - mean[i]);
       const auto t =
           terms<Gated, Relu, T>(scale[i] * from[i] + shift[i], dy[i], gate[i], scale[i], of.epsilon);
       to[i] = scale[i] * (t.live + t.constant - m0[i] - hat * m1[i]);
