@@ -4,8 +4,10 @@ Started by the benchmark as `python -c <this text> OPTIONS`, OPTIONS being a JSO
 ready, then one JSON line for each request line on stdin: "step" (one step, timed) or "convolutions" (one step, and
 the share of its time in convolutions).
 """
+import contextlib
 import json
 import math
+import os
 import platform
 import resource
 import sys
@@ -236,9 +238,13 @@ def make_optimizer(options, parameters):
                            nesterov=options["nesterov"] == "1", weight_decay=float(options["weight-decay"] or 0))
 
 
-def noise(count, seed):
-    """Numbers from -1 to 1 that ours and Python's side compute alike (float64)."""
-    return torch.sin(torch.arange(count, dtype=torch.float64) * 12.9898 + seed * 78.233).mul_(43758.5453).frac_()
+def fill_with_noise(tensor, seed, scale, offset):
+    """offset + scale · numbers from -1 to 1 that ours and Python's side compute alike; in pieces, to save memory."""
+    flat, piece = tensor.view(-1), 1 << 20
+    for begin in range(0, flat.numel(), piece):
+        places = torch.arange(begin, min(begin + piece, flat.numel()), dtype=torch.float64)
+        values = torch.sin(places * 12.9898 + seed * 78.233).mul_(43758.5453).frac_()
+        flat[begin:begin + piece] = values * scale + offset
 
 
 def fingerprint(options, dtype, normalize, images):
@@ -246,13 +252,25 @@ def fingerprint(options, dtype, normalize, images):
     network = make_network(options).to(dtype).eval()
     with torch.no_grad():
         for seed, (_, parameter) in enumerate(sorted(network.named_parameters())):
-            values = noise(parameter.numel(), seed).view_as(parameter)
             if parameter.dim() > 1:
-                parameter.copy_(values * math.sqrt(6 * parameter.size(0) / parameter.numel()))
+                fill_with_noise(parameter, seed, math.sqrt(6 * parameter.size(0) / parameter.numel()), 0)
             else:
-                parameter.copy_(1 + 0.1 * values)
-        pixels = noise(images[:1].numel(), 0.5).view_as(images[:1]).abs().to(dtype)
+                fill_with_noise(parameter, seed, 0.1, 1)
+        pixels = torch.empty_like(images[:1])
+        fill_with_noise(pixels, 0.5, 0.5, 0.5)
         return network(normalize(pixels))[0].tolist()
+
+
+@contextlib.contextmanager
+def without_stderr():
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 class Plain:
@@ -301,8 +319,9 @@ class Plain:
         return time.perf_counter() - begin
 
     def convolution_share(self):
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
-            seconds = self.step()
+        with without_stderr():  # the profiler announces itself there
+            with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+                seconds = self.step()
         spans = {}
         for event in profile.events():
             if event.name.startswith("aten::") and "conv" in event.name and "double_backward" not in event.name:

@@ -196,7 +196,8 @@ class StepBenchmark {
         python_.torch = greeting.at("torch").get<std::string>();
         python_logits_ = greeting.at("logits").get<std::vector<double>>();
         if (greeting.at("runs") != variant + " " + memory_format)
-          fail(ErrorKind::internal, "bench/plain_step.py runs '", greeting.at("runs"), "' as ", title);
+          fail(ErrorKind::internal, "bench/plain_step.py runs '", greeting.at("runs").get<std::string>(),
+               "' as ", title);
         subjects.push_back(std::move(subject));
       }
     } catch (const Error& error) {

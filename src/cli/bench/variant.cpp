@@ -157,10 +157,19 @@ std::shared_ptr<Network> network_of(const OptionValues& options) {
   return cli::make_network(options, options.integer("num-classes"), at::kCPU, precision_of(options));
 }
 
-// Numbers from -1 to 1, by a formula that bench/plain_step.py has too: float64.
-at::Tensor noise(std::int64_t count, double seed) {
-  const at::Tensor places = at::arange(count, at::dtype(at::kDouble));
-  return at::frac(at::sin(places * 12.9898 + seed * 78.233) * 43758.5453);
+// offset + scale · numbers from -1 to 1, by a formula that bench/plain_step.py has too; in pieces, so that
+// the peak of memory is not this.
+void fill_with_noise(const at::Tensor& tensor, double seed, double scale, double offset) {
+  const at::Tensor whole = tensor.is_contiguous() ? tensor : at::empty(tensor.sizes(), tensor.options());
+  const at::Tensor flat = whole.view({-1});
+  constexpr std::int64_t piece = 1 << 20;
+  for (std::int64_t begin = 0; begin < flat.numel(); begin += piece) {
+    const std::int64_t end = std::min(begin + piece, flat.numel());
+    const at::Tensor places = at::arange(begin, end, at::dtype(at::kDouble));
+    const at::Tensor values = at::frac(at::sin(places * 12.9898 + seed * 78.233) * 43758.5453);
+    flat.slice(0, begin, end).copy_(values * scale + offset);
+  }
+  if (!whole.is_same(tensor)) tensor.copy_(whole);
 }
 
 // Logits of one image under weights that are a function of the parameters' sorted names: Python's network has
@@ -172,15 +181,14 @@ std::vector<double> fingerprint(const OptionValues& options, const Batch& batch)
   for (const auto& entry : network->named_parameters()) parameters[entry.key()] = entry.value();
   double seed = 0;
   for (auto& [name, parameter] : parameters) {
-    const at::Tensor values = noise(parameter.numel(), seed++).view(parameter.sizes());
+    const double fan_in = static_cast<double>(parameter.numel()) / static_cast<double>(parameter.size(0));
     if (parameter.dim() > 1)
-      parameter.copy_(values * std::sqrt(6.0 * static_cast<double>(parameter.size(0)) /
-                                         static_cast<double>(parameter.numel())));
+      fill_with_noise(parameter, seed++, std::sqrt(6.0 / fan_in), 0);
     else
-      parameter.copy_(1 + 0.1 * values);
+      fill_with_noise(parameter, seed++, 0.1, 1);
   }
-  const at::Tensor image = batch.images.slice(0, 0, 1);
-  const at::Tensor pixels = noise(image.numel(), 0.5).view(image.sizes()).abs().to(image.scalar_type());
+  const at::Tensor pixels = at::empty_like(batch.images.slice(0, 0, 1));
+  fill_with_noise(pixels, 0.5, 0.5, 0.5);
   const at::Tensor logits = network->logits(pixels)[0].to(at::kDouble).contiguous();
   return {logits.data_ptr<double>(), logits.data_ptr<double>() + logits.numel()};
 }
