@@ -182,6 +182,7 @@ class Explainer {
     context.recording = true;
     context.network = model_.network.get();
     context.bfloat16 = model_.network->bfloat16;
+    context.fused = fuses(batch.images);
     context.statistics =
         options_.flag("train-statistics") ? BatchStatistics::batch : BatchStatistics::running;
     Tape tape(std::move(context));

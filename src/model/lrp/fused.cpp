@@ -290,26 +290,28 @@ bool supports(const at::Tensor& x) {
 }
 
 Moments moments(const at::Tensor& input) {
-  // Double precision is there to be compared with other programs: statistics are rounded as torch rounds
-  // them.
-  if (input.scalar_type() == at::kDouble) {
-    auto [mean, variance] = at::batch_norm_update_stats(input.detach().contiguous(), {}, {}, 0);
-    return {mean, variance};
-  }
   const at::Tensor x = channels_last(input.detach());
   const std::int64_t channels = x.size(1), rows = rows_of(x);
   const auto f = static_cast<std::size_t>(channels);
   at::Tensor mean = at::empty({channels}, at::kDouble), variance = at::empty({channels}, at::kDouble);
-  const auto* data = x.const_data_ptr<float>();  // the first pixel is the origin: little cancels
-  const auto sums = summed(rows, channels, 2 * f, [&](std::int64_t begin, std::int64_t end, double* into) {
-    kernels::table<float>().moments(data, data, channels, begin, end, into, into + f);
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "moments", [&] {
+    const auto* data = x.const_data_ptr<scalar_t>();
+    const double n = static_cast<double>(rows);
+    // Around the first pixel, so that little cancels; in double precision again around the mean so found.
+    std::vector<scalar_t> origin(data, data + f);
+    for (int pass = 0; pass < (x.scalar_type() == at::kDouble ? 2 : 1); ++pass) {
+      const auto sums =
+          summed(rows, channels, 2 * f, [&](std::int64_t begin, std::int64_t end, double* into) {
+            kernels::table<scalar_t>().moments(data, origin.data(), channels, begin, end, into, into + f);
+          });
+      for (std::size_t i = 0; i < f; ++i) {
+        const double offset = sums[i] / n;
+        mean.mutable_data_ptr<double>()[i] = static_cast<double>(origin[i]) + offset;
+        variance.mutable_data_ptr<double>()[i] = std::max(0.0, sums[f + i] / n - offset * offset);
+        origin[i] = static_cast<scalar_t>(mean.const_data_ptr<double>()[i]);
+      }
+    }
   });
-  const double n = static_cast<double>(rows);
-  for (std::size_t i = 0; i < f; ++i) {
-    const double offset = sums[i] / n;
-    mean.mutable_data_ptr<double>()[i] = static_cast<double>(data[i]) + offset;
-    variance.mutable_data_ptr<double>()[i] = std::max(0.0, sums[f + i] / n - offset * offset);
-  }
   return {mean, variance};
 }
 

@@ -7,11 +7,18 @@ Registry<ObjectiveFactory>& objectives() {
   return registry;
 }
 
+// Double precision is there to be compared with other programs: it keeps to torch's operations and their
+// rounding, which long trainings amplify.
+bool fuses(const at::Tensor& images) {
+  return images.scalar_type() != at::kDouble;
+}
+
 TapeContext context_for(const Network& network, const Batch& batch, std::uint64_t seed, bool recording) {
   TapeContext context;
   context.recording = recording;
   context.network = &network;
   context.bfloat16 = network.bfloat16;
+  context.fused = fuses(batch.images);
   context.statistics = network.is_training() ? BatchStatistics::batch_update : BatchStatistics::running;
   context.dropout = network.is_training();
   context.seed = seed;

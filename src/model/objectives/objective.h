@@ -70,6 +70,9 @@ class Objective {
 using ObjectiveFactory = std::function<std::unique_ptr<Objective>(const OptionValues&)>;
 Registry<ObjectiveFactory>& objectives();
 
+/// Whether fused kernels are used for such images: not in double precision.
+bool fuses(const at::Tensor& images);
+
 /// The tape's context for this batch in the network's mode.
 TapeContext context_for(const Network& network, const Batch& batch, std::uint64_t seed, bool recording);
 
