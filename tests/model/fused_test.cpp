@@ -205,6 +205,27 @@ TEST(Fused, RefusesSecondDerivativesAndCompositeHasThem) {
   }
 }
 
+// Where the ReLU is closed there is no gate, and no pole at −ε either.
+TEST(Fused, GradientsAreFiniteWhereTheInputIsMinusEpsilon) {
+  for (const auto type : {at::kFloat, at::kDouble}) {
+    const double epsilon = 0.03125;
+    at::Tensor x =
+        at::tensor({-epsilon, 0.5, -1.0, 0.0}, at::dtype(type)).view({1, 1, 2, 2}).requires_grad_();
+    at::Tensor c = at::tensor({1.0, 2.0, 3.0, 4.0}, at::dtype(type)).view({1, 1, 2, 2}).requires_grad_();
+    const auto rectifier = std::make_shared<fused::Rectifier>();
+    const auto normalized = fused::normalize(x, rectifier);
+    rectifier->epsilon = epsilon;
+    fused::gate(c, normalized, rectifier, 1, {1}, {at::Tensor()})[0].sum().backward();
+    // d/dz z/(z + ε) = ε/(z + ε)² where z > 0.
+    const double slope = 2 * epsilon / ((0.5 + epsilon) * (0.5 + epsilon)), gate = 0.5 / (0.5 + epsilon);
+    const auto expected = [&](double value) {
+      return at::tensor({0.0, value, 0.0, 0.0}, at::dtype(type)).view({1, 1, 2, 2});
+    };
+    EXPECT_TRUE(at::allclose(x.grad(), expected(slope), 1e-5, 1e-7)) << x.grad();
+    EXPECT_TRUE(at::allclose(c.grad(), expected(gate), 1e-5, 1e-7)) << c.grad();
+  }
+}
+
 TEST(Fused, ANumberThatIsNoneReachesTheHeatmap) {
   const auto network = network_of("densenet");
   at::Tensor images = at::rand({1, 3, 24, 24}, at::kDouble);

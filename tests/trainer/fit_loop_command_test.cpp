@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <map>
 
 #include "trainer/small_training.h"
@@ -240,6 +242,62 @@ TEST_F(FitLoop, ValidateTestAndPredictOnACheckpoint) {
   ASSERT_EQ(on("predict", "few.csv", "--split val --batch-size 2 --limit-predict-batches 2").status, 0);
   const std::string few = text_of(folder_ / "few.csv");
   EXPECT_EQ(std::count(few.begin(), few.end(), '\n'), 5);
+}
+
+// An ISNet of one epoch, with other options.
+ProgramResult isnet_run(const TemporaryFolder& folder, const std::string& output, const std::string& more,
+                        int ranks = 1) {
+  return isnet::testing::run(
+      ranks, train(folder / "data", folder / output,
+                   "--growth-rate 4 --blocks 2 --init-features 4 --objective isnet --batch-size 4 --lr 0.001 "
+                   "--gradient-clip-val 1 --max-epochs 2 --limit-train-batches 4 --quiet 1 " +
+                       more));
+}
+
+TEST_F(FitLoop, CheckpointedActivationsTrainTheSameWeights) {
+  for (const char* more : {"--checkpoint-activations 0", "--checkpoint-activations 1"}) {
+    const auto result = isnet_run(folder_, more[25] == '1' ? "again" : "kept", more, 2);
+    ASSERT_EQ(result.status, 0) << result.output;
+  }
+  EXPECT_EQ(text_of(folder_ / "kept" / "metrics.csv"), text_of(folder_ / "again" / "metrics.csv"));
+  const auto data = [&](const char* output) {  // without the header, which holds the options
+    const std::string file = text_of(folder_ / output / "weights.safetensors");
+    std::uint64_t header = 0;
+    std::memcpy(&header, file.data(), sizeof header);
+    return file.substr(sizeof header + header);
+  };
+  EXPECT_TRUE(data("kept") == data("again"));
+  EXPECT_GT(data("kept").size(), 1000u);
+}
+
+TEST_F(FitLoop, MixedPrecisionStaysCloseToSingleAndIsTakenOver) {
+  for (const char* precision : {"32", "bf16-mixed"}) {
+    const auto result = isnet_run(folder_, precision, std::string("--precision ") + precision);
+    ASSERT_EQ(result.status, 0) << result.output;
+  }
+  const auto single = column(folder_ / "32" / "metrics.csv", "train", "loss");
+  const auto mixed = column(folder_ / "bf16-mixed" / "metrics.csv", "train", "loss");
+  ASSERT_EQ(mixed.size(), single.size());
+  EXPECT_NE(mixed[0], single[0]);
+  EXPECT_NEAR(mixed[0], single[0], 0.05 * single[0]);
+  EXPECT_THAT(text_of(folder_ / "bf16-mixed" / "options.ini"), HasSubstr("precision = bf16-mixed"));
+  // evaluate takes the precision from the checkpoint.
+  const auto evaluated_with = [&](const std::string& options) {
+    const auto result =
+        isnet::testing::run(1, {ISNET_BINARY, "evaluate", "--checkpoint",
+                                (folder_ / "bf16-mixed" / "checkpoints" / "last.ckpt").string(), "--data",
+                                (folder_ / "data").string(), "--split", "val", "--output",
+                                (folder_ / "scores").string(), "--precision", options});
+    EXPECT_EQ(result.status, 0) << result.output;
+    return text_of(folder_ / "scores" / "metrics.json");
+  };
+  const auto taken = isnet::testing::run(
+      1, {ISNET_BINARY, "evaluate", "--checkpoint",
+          (folder_ / "bf16-mixed" / "checkpoints" / "last.ckpt").string(), "--data",
+          (folder_ / "data").string(), "--split", "val", "--output", (folder_ / "taken").string()});
+  ASSERT_EQ(taken.status, 0) << taken.output;
+  EXPECT_EQ(text_of(folder_ / "taken" / "metrics.json"), evaluated_with("bf16-mixed"));
+  EXPECT_NE(text_of(folder_ / "taken" / "metrics.json"), evaluated_with("32"));
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ inline Terms<T> terms(T z, T dy, T s, T scale, T epsilon) {
   const bool active = !Relu || z > 0;
   Terms<T> t{active ? dy : T(0), 0, 0};
   if (Gated) {
-    const T quotient = T(1) / (z + epsilon);
+    const T quotient = T(1) / ((active ? z : T(1)) + epsilon);  // z = −ε is no pole
     const T share = active ? s * quotient : T(0);
     t.live += share * scale;
     t.weight = share * z;
