@@ -15,7 +15,8 @@ struct Batch {
   at::Tensor ids;           ///< B (int64, CPU): global sample ids, which random draws depend on
   std::uint64_t epoch = 0;  ///< which random draws depend on too
 
-  /// Mean class weight over all that the loss is a mean of: the global batch, or the split; 0: only this batch is known.
+  /// Mean class weight over all that the loss is a mean of: the global batch, or the split; 0: only this
+  /// batch is known.
   double mean_weight = 0;
 
   std::int64_t counted = -1;  ///< the first ones count, the others pad the batch; −1: all count

@@ -38,8 +38,8 @@ class Objective {
   /// Whether batches must have masks.
   virtual bool needs_masks() const { return false; }
 
-  /// By which the classification losses of single labels are weighted; empty: all alike. Who runs an objective over several
-  /// batches that are one (of ranks, of a split) tells it their Batch::mean_weight.
+  /// By which the classification losses of single labels are weighted; empty: all alike. Who runs an
+  /// objective over several batches that are one (of ranks, of a split) tells it their Batch::mean_weight.
   virtual std::vector<double> class_weights() const { return {}; }
 
   // What training changes of an objective. One that is not training is as at a training's end.
