@@ -177,7 +177,11 @@ inline void gate_row(const Gate<T>& of, const T* a, std::int64_t channel, std::i
     for (std::int64_t i = 0; i < width; ++i) k[i] = a[i];
     return;
   }
-  for (std::int64_t i = 0; i < width; ++i) k[i] = a[i] > 0 ? a[i] / (a[i] + of.epsilon) : T(0);
+  const T epsilon = of.epsilon;
+  for (std::int64_t i = 0; i < width; ++i) {
+    const T positive = a[i] > 0 ? a[i] : T(0);  // no branch: vector code
+    k[i] = positive / (positive + epsilon);
+  }
   if (of.scale)
     for (std::int64_t i = 0; i < width; ++i) k[i] *= of.scale[channel + i];
 }
