@@ -41,11 +41,7 @@ class PackOnRanks : public ::testing::Test {
             (folder.path() / output).string()};
   }
   std::map<std::string, std::string> files(const std::string& output) const {
-    std::map<std::string, std::string> result;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path() / output))
-      if (entry.is_regular_file())
-        result[entry.path().lexically_relative(folder.path() / output).string()] = read_file(entry.path());
-    return result;
+    return isnet::testing::contents_of(folder / output);
   }
   TemporaryFolder folder;
 };

@@ -187,20 +187,7 @@ TEST(Sequence, GradientsOfWeightsAreThoseOfFiniteDifferences) {
     const auto functional = [&] {
       return (heatmaps(*network, images, {form, 0.05, "zb"}) * direction).sum();
     };
-    functional().backward();
-    for (const auto& entry : network->named_parameters()) {
-      if (entry.key().find("bias") != std::string::npos) continue;
-      const at::NoGradGuard no_grad;
-      at::Tensor parameter = entry.value();
-      const at::Tensor step = at::randn_like(parameter) * 1e-6;
-      parameter.add_(step);
-      const double up = functional().item<double>();
-      parameter.sub_(step * 2);
-      const double down = functional().item<double>();
-      parameter.add_(step);
-      const double expected = (up - down) / 2, actual = (parameter.grad() * step).sum().item<double>();
-      EXPECT_NEAR(actual, expected, 2e-4 * std::max(std::abs(expected), 1e-6)) << entry.key();
-    }
+    expect_gradients_of_finite_differences(*network, functional);
   }
 }
 

@@ -144,21 +144,7 @@ TEST(Relevance, GradientsOfWeightsAreThoseOfFiniteDifferences) {
   const Batch batch = random_batch(2, 24, 24, 2);
   const at::Tensor direction = at::randn({2, 2, 3, 24, 24}, at::kDouble);
   const auto functional = [&] { return (heatmaps_of(*network, batch, {}) * direction).sum(); };
-  functional().backward();
-  for (const auto& entry : network->named_parameters()) {
-    if (entry.key().find("bias") != std::string::npos) continue;  // constants of the denominators
-    at::Tensor parameter = entry.value();
-    // γ of a batch norm is live in numerator and denominator, like a weight.
-    const at::Tensor step = at::randn_like(parameter) * 1e-6;
-    at::NoGradGuard no_grad;
-    parameter.add_(step);
-    const double up = functional().item<double>();
-    parameter.sub_(step * 2);
-    const double down = functional().item<double>();
-    parameter.add_(step);
-    const double expected = (up - down) / 2, actual = (parameter.grad() * step).sum().item<double>();
-    EXPECT_NEAR(actual, expected, 2e-4 * std::max(std::abs(expected), 1e-6)) << entry.key();
-  }
+  expect_gradients_of_finite_differences(*network, functional);
 }
 
 // A batch norm that reads a residual sum is a layer of its own: both have their gate in the block form, and

@@ -106,4 +106,24 @@ inline Worst worst_gradient(const torch::nn::Module& module,
   return worst;
 }
 
+/// Compares the gradients of a functional of a network by its weights with finite differences. In eval mode:
+/// constants of denominators (biases, statistics) do not depend on what is moved; biases are left out.
+template <typename Functional>
+void expect_gradients_of_finite_differences(torch::nn::Module& network, const Functional& functional) {
+  functional().backward();
+  for (const auto& entry : network.named_parameters()) {
+    if (entry.key().find("bias") != std::string::npos) continue;
+    const at::NoGradGuard no_grad;
+    at::Tensor parameter = entry.value();
+    const at::Tensor step = at::randn_like(parameter) * 1e-6;
+    parameter.add_(step);
+    const double up = functional().template item<double>();
+    parameter.sub_(step * 2);
+    const double down = functional().template item<double>();
+    parameter.add_(step);
+    const double expected = (up - down) / 2, actual = (parameter.grad() * step).sum().item<double>();
+    EXPECT_NEAR(actual, expected, 2e-4 * std::max(std::abs(expected), 1e-6)) << entry.key();
+  }
+}
+
 }  // namespace isnet::testing

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <map>
 #include <string>
+
+#include "base/files.h"
 
 namespace isnet::testing {
 
@@ -27,5 +30,14 @@ class TemporaryFolder {
  private:
   std::filesystem::path path_;
 };
+
+/// Names, relative to the folder, and contents of all files in it.
+inline std::map<std::string, std::string> contents_of(const std::filesystem::path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    if (entry.is_regular_file())
+      files[entry.path().lexically_relative(folder).string()] = read_file(entry.path());
+  return files;
+}
 
 }  // namespace isnet::testing

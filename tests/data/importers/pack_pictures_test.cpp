@@ -1,4 +1,4 @@
-// From pictures of all kinds to data sets: what is written, what is said, and what an interruption leaves.
+// From pictures of all kinds to data sets: what is written and what is said.
 #include <gmock/gmock.h>
 
 #include <atomic>
@@ -6,20 +6,17 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "base/files.h"
 #include "data/data_set.h"
-#include "data/importers/layouts.h"
-#include "data/importers/pack.h"
-#include "support/pictures.h"
+#include "data/importers/pack_pictures.h"
 #include "support/refusal.h"
-#include "support/temporary_folder.h"
 
 namespace isnet {
 namespace {
 
 using isnet::testing::data_refusal;
-using isnet::testing::refusal;
+using isnet::testing::PackPictures;
 using isnet::testing::TemporaryFolder;
+using isnet::testing::refusal;
 using isnet::testing::write_block_mask;
 using isnet::testing::write_numbered_picture;
 using isnet::testing::write_picture;
@@ -27,41 +24,6 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
-
-class PackPictures : public ::testing::Test {
- protected:
-  PackPictures() {
-    input.images = folder / "images";
-    input.masks = folder / "masks";
-    options.output = folder / "out";
-    options.transform.channels = 3;
-    options.transform.height = options.transform.width = 16;
-    options.shard_size = 7;
-    options.seed = 5;
-  }
-  // `per_class` pictures with masks of each of three classes, no two alike.
-  void write_pictures(int per_class) {
-    for (int i = 0; i < 3 * per_class; ++i) {
-      const auto name = cat(std::array{"a", "b", "c"}[static_cast<std::size_t>(i % 3)], "/", i);
-      write_numbered_picture(folder / cat("images/", name, ".png"), i);
-      write_block_mask(folder / cat("masks/", name, ".png"));
-    }
-  }
-  PackReport packed() { return pack(*folders_importer(input), options); }
-  // Names and contents of all that a pack left.
-  std::map<std::string, std::string> output() const {
-    std::map<std::string, std::string> files;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(options.output))
-      if (entry.is_regular_file())
-        files[entry.path().lexically_relative(options.output).string()] = read_file(entry.path());
-    return files;
-  }
-  void damage(const std::string& name) { write_file_atomically(folder / name, "no image"); }
-
-  TemporaryFolder folder;
-  FoldersInput input;
-  PackOptions options;
-};
 
 TEST_F(PackPictures, ImagesMasksAndLabelsAreStored) {
   write_pictures(10);
@@ -286,67 +248,6 @@ TEST_F(PackPictures, MarksAreDrawnOnlyInTheBackgroundOfColourPictures) {
     }
     EXPECT_NE(b, c);
   }
-}
-
-TEST_F(PackPictures, FinishedShardsAreKeptAndTheRestIsMade) {
-  write_pictures(20);
-  packed();
-  const auto expected = output();
-  options.output = folder / "again";
-  struct Stopped {};
-  for (const std::int64_t stop_at : {1, 10, 25, 40, 57}) {
-    options.progress = [=](std::int64_t done, std::int64_t) {
-      if (done >= stop_at) throw Stopped();
-    };
-    EXPECT_THROW(packed(), Stopped);
-    EXPECT_FALSE(std::filesystem::exists(options.output / "dataset.json"));
-  }
-  options.progress = [](auto, auto) {};
-  const auto report = packed();
-  EXPECT_GE(report.shards_kept, 7);  // of 8 and 1
-  EXPECT_EQ(output(), expected);
-}
-
-TEST_F(PackPictures, ShardsThatChangedSinceAreMadeAgain) {
-  write_pictures(20);
-  options.progress = [](std::int64_t done, std::int64_t) {
-    if (done >= 50) throw std::runtime_error("stopped");
-  };
-  EXPECT_THROW(packed(), std::runtime_error);
-  options.progress = [](auto, auto) {};
-  // A shard that was damaged, one whose record was, and one whose picture is another now.
-  write_file_atomically(options.output / "train/shard-00000.h5", "damaged");
-  write_file_atomically(options.output / ".pack/train+shard-00001.h5.json", "{");
-  write_file_atomically(options.output / "train/shard-00002.h5.tmp-99999", "left by a killed process");
-  write_numbered_picture(folder / "images/c/5.png", 1234);
-  const auto report = packed();
-  EXPECT_GE(report.shards_kept, 3);
-  const auto after = output();
-  EXPECT_EQ(after.count("train/shard-00002.h5.tmp-99999"), 0u);
-  options.output = folder / "fresh";
-  packed();
-  EXPECT_EQ(output(), after);
-}
-
-TEST_F(PackPictures, UnfinishedWorkOfOtherOptionsIsNotMixed) {
-  write_pictures(20);
-  const auto stop = [](std::int64_t done, std::int64_t) {
-    if (done >= 30) throw std::runtime_error("stopped");
-  };
-  options.progress = stop;
-  EXPECT_THROW(packed(), std::runtime_error);
-  options.progress = [](auto, auto) {};
-  options.decides_content = "another text";
-  EXPECT_THAT(refusal(ErrorKind::usage, [&] { packed(); }),
-              HasSubstr("unfinished data set of other options"));
-  options.overwrite = true;
-  EXPECT_EQ(packed().shards_kept, 0);
-  DataSet(options.output).verify_checksums();
-  // --overwrite once more, stopped and called again with the same words: it goes on.
-  options.progress = stop;
-  EXPECT_THROW(packed(), std::runtime_error);
-  options.progress = [](auto, auto) {};
-  EXPECT_GE(packed().shards_kept, 3);
 }
 
 TEST_F(PackPictures, SplitNamesMustBeGoodFileNames) {

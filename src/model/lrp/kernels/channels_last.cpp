@@ -8,19 +8,30 @@ namespace avx2 {
 template <typename T>
 Table<T> make();
 }
-#endif
+
+int instruction_sets() {
+  static const int count = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 2 : 1;
+  return count;
+}
 
 template <typename T>
-const Table<T>& table() {
-#if defined(__x86_64__)
-  static const Table<T> chosen =
-      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? avx2::make<T>() : baseline::make<T>();
-#else
-  static const Table<T> chosen = baseline::make<T>();
-#endif
-  return chosen;
+const Table<T>& table(int instruction_set) {
+  static const Table<T> plain = baseline::make<T>(), vector = avx2::make<T>();
+  return instruction_set == 0 ? plain : vector;
 }
-template const Table<float>& table<float>();
-template const Table<double>& table<double>();
+#else
+int instruction_sets() {
+  return 1;
+}
+
+template <typename T>
+const Table<T>& table(int) {
+  static const Table<T> plain = baseline::make<T>();
+  return plain;
+}
+#endif
+
+template const Table<float>& table<float>(int);
+template const Table<double>& table<double>(int);
 
 }  // namespace isnet::kernels

@@ -60,8 +60,11 @@ struct Table {
                         std::int64_t begin, std::int64_t end);
 };
 
-/// float or double.
+/// How many instruction sets there are kernels for that this processor runs; the last is the fastest.
+int instruction_sets();
+
+/// T: float or double.
 template <typename T>
-const Table<T>& table();
+const Table<T>& table(int instruction_set = instruction_sets() - 1);
 
 }  // namespace isnet::kernels

@@ -108,7 +108,13 @@ Value Tape::batch_norm(Value x, const torch::nn::BatchNorm2d& module) {
   layer.bias = module->bias;
   layer.batch_statistics = batch;
   const int first = parts(x.node)[0];
-  if (!fuses(output({first}))) {
+  const auto& like = output({first});
+  const auto count = static_cast<double>(like.size(0) * like.size(2) * like.size(3));
+  if (batch && count < 2)
+    fail(ErrorKind::usage,
+         "batch norm in training mode needs more than one value for each channel: use a larger --batch-size "
+         "or larger images");
+  if (!fuses(like)) {
     auto [out, mean, inverse_deviation] = at::native_batch_norm(
         output(x), module->weight, module->bias, batch && !update ? at::Tensor() : module->running_mean,
         batch && !update ? at::Tensor() : module->running_var, batch, momentum, module->options.eps());
@@ -118,14 +124,8 @@ Value Tape::batch_norm(Value x, const torch::nn::BatchNorm2d& module) {
         batch ? inverse_deviation : (module->running_var + module->options.eps()).rsqrt();
     return record(std::make_unique<BatchNorm>(std::move(layer)), {x.node}, std::move(out));
   }
-  const auto& like = output({first});
   if (batch) {
     const fused::Moments found = moments(x.node);
-    const auto count = static_cast<double>(like.size(0) * like.size(2) * like.size(3));
-    if (count < 2)
-      fail(ErrorKind::usage,
-           "batch norm in training mode needs more than one value for each channel: use a "
-           "larger --batch-size or larger images");
     layer.mean = found.mean.to(like.scalar_type());
     layer.inverse_deviation = (found.variance + module->options.eps()).rsqrt().to(like.scalar_type());
     if (update) {
