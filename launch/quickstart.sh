@@ -115,9 +115,13 @@ evaluate_both() { both evaluate; }
 
 explain() {
   "$isnet" explain --checkpoint "$output/$1/checkpoints/last.ckpt" --data "$data" --split test-confounding \
-    --limit 8 --output "$output/$1/heatmaps.h5" --pictures "$output/pictures/$1"
+    --limit 8 --output "$output/$1/heatmaps.h5" --pictures "$output/pictures/$1" > "$output/$1/explanation.txt"
 }
-explain_both() { both explain; }
+explain_both() {
+  both explain || return
+  local network
+  for network in classifier isnet; do sed "s/^/quickstart: $network: /" "$output/$network/explanation.txt"; done
+}
 
 print_table() {
   python3 - "$output" "${tests[@]}" <<'EOF_PYTHON'
