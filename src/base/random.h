@@ -19,6 +19,7 @@ enum class Purpose : std::uint32_t {
   initialisation = 5,
   mark = 6,
   split = 7,
+  sampling = 8,
 };
 
 /// Four independent 32-bit words of Philox 4x32-10 for this key and counter.

@@ -60,10 +60,15 @@ class SplitReader {
   void multi_label(std::int64_t index, float* out) const;
   /// Its id as stored, else "split:index".
   std::string id(std::int64_t index) const;
+  /// Whether any shard stores weights.
+  bool has_weights() const { return !weights_.empty(); }
   /// Its weight as stored, else 1.
   double weight(std::int64_t index) const;
   /// Its group as stored, if any.
   std::optional<std::int64_t> group(std::int64_t index) const;
+
+  /// The file that holds it.
+  const std::filesystem::path& shard_of(std::int64_t index) const { return shards_[place_of(index).shard]; }
 
   /// Image as 3×H×W and mask as Cm×H×W (see ShardReader); `mask` may be null.
   template <typename Real>

@@ -68,7 +68,11 @@ Sampler::Sampler(const SamplerOptions& options) : options_(options) {
 BatchPlan Sampler::plan(std::uint64_t epoch, std::int64_t step) const {
   const auto& o = options_;
   if (step < 0 || step >= steps_) fail(ErrorKind::internal, "sampler: step ", step, " of ", steps_);
-  const Permutation order(o.size, o.seed, epoch);
+  const Permutation permutation(o.size, o.seed, epoch);
+  const auto sample_at = [&](std::int64_t position) {
+    if (o.order) return o.order->at(epoch, position);
+    return o.shuffle ? permutation(position) : position;
+  };
   BatchPlan plan;
   const std::int64_t start = step * o.world * o.batch_size;
   for (std::int64_t j = 0; j < o.batch_size; ++j) {
@@ -76,8 +80,7 @@ BatchPlan Sampler::plan(std::uint64_t epoch, std::int64_t step) const {
     const bool inside = position < o.size;
     if (!inside && o.last_batch == LastBatch::short_) break;
     // Padding may go round more than once where a global batch is larger than the split.
-    const std::int64_t wrapped = position % o.size;
-    plan.ids.push_back(o.shuffle ? order(wrapped) : wrapped);
+    plan.ids.push_back(sample_at(position % o.size));
     plan.counted.push_back(inside ? 1 : 0);
   }
   return plan;

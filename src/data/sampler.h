@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace isnet {
@@ -25,6 +26,15 @@ class Permutation {
   int half_bits_;
 };
 
+/// Which sample stands where in an epoch. Immutable: any thread may use it.
+class SampleOrder {
+ public:
+  virtual ~SampleOrder() = default;
+  /// The sample at this position of the epoch, 0 ≤ position: a function of epoch and position alone, in time
+  /// and memory that do not grow with the position.
+  virtual std::int64_t at(std::uint64_t epoch, std::int64_t position) const = 0;
+};
+
 /// What to do with samples that do not fill a global batch at the end of an epoch.
 enum class LastBatch {
   drop,    ///< leave them out in this epoch
@@ -36,19 +46,21 @@ enum class LastBatch {
 LastBatch last_batch_of(const char* name);
 
 struct SamplerOptions {
-  std::int64_t size = 0;        ///< samples of the split
+  std::int64_t size = 0;        ///< samples of the split, and positions of an epoch
   std::int64_t batch_size = 1;  ///< of each rank
-  bool shuffle = false;
+  bool shuffle = false;         ///< a Permutation by (seed, epoch), else the split's own order
   std::uint64_t seed = 0;
   std::int64_t world = 1;
   std::int64_t rank = 0;
   LastBatch last_batch = LastBatch::drop;
+  std::shared_ptr<const SampleOrder> order =
+      nullptr;  ///< instead of what `shuffle` says (data/sampling/sampling.h)
 };
 
 /// What one rank takes in one step. Empty for a rank without a share in a short last batch.
 struct BatchPlan {
   std::vector<std::int64_t> ids;
-  std::vector<std::uint8_t> counted;  ///< 0 for repeated samples of LastBatch::pad, else 1
+  std::vector<std::uint8_t> counted;  ///< 0 for what LastBatch::pad repeats, else 1
 };
 
 /// Cuts the order of an epoch into global batches of world × batch_size samples. Position p of a global batch
