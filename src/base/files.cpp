@@ -20,10 +20,13 @@ FileFault& current_fault() {
   return fault;
 }
 
-// Returns the injected errno, or 0.
-int injected(FileCall call, const std::filesystem::path& path) {
+}  // namespace
+
+int injected_fault(FileCall call, const std::filesystem::path& path) {
   return current_fault() ? current_fault()(call, path) : 0;
 }
+
+namespace {
 
 [[noreturn]] void fail_call(const std::filesystem::path& path, const char* what, int code) {
   const char* remedy = code == ENOSPC || code == EDQUOT ? " (free some space and start again)" : "";
@@ -33,7 +36,7 @@ int injected(FileCall call, const std::filesystem::path& path) {
 class Descriptor {
  public:
   Descriptor(const std::filesystem::path& path, int flags, FileCall call, const char* what) : path_(path) {
-    const int code = injected(call, path);
+    const int code = injected_fault(call, path);
     do {
       fd_ = code ? -1 : ::open(path.c_str(), flags | O_CLOEXEC, 0666);
     } while (fd_ < 0 && !code && errno == EINTR);
@@ -47,7 +50,7 @@ class Descriptor {
 
   void write(std::string_view bytes) {
     while (!bytes.empty()) {
-      const int code = injected(FileCall::write, path_);
+      const int code = injected_fault(FileCall::write, path_);
       const ssize_t n =
           code ? -1 : ::write(fd_, bytes.data(), std::min<size_t>(bytes.size(), size_t{1} << 30));
       if (n < 0) {
@@ -59,20 +62,20 @@ class Descriptor {
   }
   size_t read(char* out, size_t size) {
     for (;;) {
-      const int code = injected(FileCall::read, path_);
+      const int code = injected_fault(FileCall::read, path_);
       const ssize_t n = code ? -1 : ::read(fd_, out, size);
       if (n >= 0) return static_cast<size_t>(n);
       if (code || errno != EINTR) fail_call(path_, "read", code ? code : errno);
     }
   }
   void flush(FileCall call) {
-    const int code = injected(call, path_);
+    const int code = injected_fault(call, path_);
     // Some file systems do not know fsync on folders and say EINVAL: then there is nothing to flush.
     if (code || (::fsync(fd_) != 0 && !(call == FileCall::flush_folder && errno == EINVAL)))
       fail_call(path_, "flush", code ? code : errno);
   }
   void close() {
-    const int code = injected(FileCall::close, path_);
+    const int code = injected_fault(FileCall::close, path_);
     const int result = ::close(fd_);
     fd_ = -1;
     if (code || result != 0) fail_call(path_, "close", code ? code : errno);
@@ -84,7 +87,7 @@ class Descriptor {
 };
 
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
-  const int code = injected(FileCall::rename, to);
+  const int code = injected_fault(FileCall::rename, to);
   if (code || ::rename(from.c_str(), to.c_str()) != 0)
     fail_call(to, "rename into place", code ? code : errno);
   const auto folder = to.parent_path().empty() ? std::filesystem::path(".") : to.parent_path();

@@ -1,7 +1,7 @@
 // The one seam through which our files are read and written, so that a test can make any single call fail.
 //
-// HDF5 does its own file access (src/data/hdf5.h): shards are written to a temporary name by it and
-// put in place by commit_file().
+// HDF5 reads through it too (src/data/hdf5_driver.h), but does its own writing: shards are written to a
+// temporary name by it and put in place by commit_file().
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,9 @@
 
 namespace isnet {
 
-/// The system calls of a durable write, in the order in which write_file_atomically makes them.
-enum class FileCall { open, write, flush, close, rename, flush_folder, read };
+/// The system calls: those of a durable write, in the order in which write_file_atomically makes them, then
+/// those of reading (status: size and time of an open file).
+enum class FileCall { open, write, flush, close, rename, flush_folder, read, status };
 
 /// Called before each system call with the path it is for; returns 0, or the errno with which it shall fail.
 using FileFault = std::function<int(FileCall, const std::filesystem::path&)>;
@@ -27,6 +28,9 @@ class ScopedFileFault {
   ScopedFileFault(const ScopedFileFault&) = delete;
   ScopedFileFault& operator=(const ScopedFileFault&) = delete;
 };
+
+/// What the installed fault says of this call: an errno, or 0. For the seam's own system calls.
+int injected_fault(FileCall call, const std::filesystem::path& path);
 
 /// The whole file as bytes. Errors: runtime (file and cause).
 std::string read_file(const std::filesystem::path& path);

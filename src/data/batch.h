@@ -4,10 +4,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "data/pixel_buffer.h"
+
 namespace isnet {
 
-/// B samples of one rank. Owns its memory. Images and masks are in `images` and `masks`, or, where the loader
-/// was asked for double precision, in `images64` and `masks64`; the other two are empty.
+/// B samples of one rank. Owns its memory. Images and masks are in `images` and `masks`; where the loader was
+/// asked for double precision, in `images64` and `masks64`; where it was asked for values as stored, in
+/// `images8` and `masks8`. The others are empty.
 struct HostBatch {
   std::int64_t size = 0;  ///< B; may be 0 for a rank without a share in a short last batch
   std::int64_t height = 0;
@@ -15,10 +18,14 @@ struct HostBatch {
   std::int64_t mask_channels = 0;  ///< Cm: 0 (no masks), 1, or K
   bool masks_per_class = false;    ///< masks mean B×K×1×H×W, not B×1×H×W
 
-  std::vector<float> images;  ///< B×3×H×W
-  std::vector<float> masks;   ///< B×Cm×H×W in [0, 1]
-  std::vector<double> images64;
-  std::vector<double> masks64;
+  PixelBuffer<float> images;  ///< B×3×H×W
+  PixelBuffer<float> masks;   ///< B×Cm×H×W in [0, 1]
+  PixelBuffer<double> images64;
+  PixelBuffer<double> masks64;
+  PixelBuffer<std::uint8_t>
+      images8;  ///< B×Ch×H×W, value/255 is meant; Ch = 1: the same for all three channels
+  PixelBuffer<std::uint8_t> masks8;   ///< B×Cm×H×W, value/255
+  std::int64_t stored_channels = 0;   ///< Ch of images8, else 0
   std::vector<std::int64_t> labels;   ///< B; empty unless each sample has one class
   std::vector<float> multi_labels;    ///< B×K zeros and ones; empty unless multi-label
   std::int64_t label_classes = 0;     ///< K of multi_labels, else 0

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -38,9 +39,18 @@ void write_description(const std::filesystem::path& folder, const DataSetDescrip
 /// Reads and checks it. Errors: data (missing, no JSON, wrong format or version, field missing or senseless).
 DataSetDescription read_description(const std::filesystem::path& folder);
 
+/// What to do about a read that fails for a reason that may pass (FileFailure): a file that vanished, shrank
+/// or was replaced, a device or network that says no.
+struct ReadRetry {
+  double seconds = 0;               ///< to try again, after pauses of 0.05 s to 5 s; 0: not at all
+  std::function<bool()> cancelled;  ///< may end the pauses; null: never
+};
+
 /// The samples of one split, numbered from 0 across its shards. Any thread may read; at most
-/// `max_open_files` shards are open at once.
-/// Errors: data, as ShardReader's; also shards of a split that differ, and counts unlike dataset.json's.
+/// `max_open_files` shards are open at once (and one more for each thread). A shard that is opened again has
+/// to be the file that it was at first, by inode, size and time. Errors: data, as ShardReader's; also shards
+/// of a split that differ, and counts unlike dataset.json's; what a FileFailure says, with sample and remedy,
+/// once a ReadRetry's time is over.
 class SplitReader {
  public:
   SplitReader(std::string name, std::vector<std::filesystem::path> shards, std::vector<std::int64_t> counts,
@@ -72,7 +82,10 @@ class SplitReader {
 
   /// Image as 3×H×W and mask as Cm×H×W (see ShardReader); `mask` may be null.
   template <typename Real>
-  void read(std::int64_t index, Real* image, Real* mask) const;
+  void read(std::int64_t index, Real* image, Real* mask, const ReadRetry& retry = {}) const;
+  /// The same as stored, Ch×H×W and Cm×H×W bytes; the layout has to be uint8.
+  void read_stored(std::int64_t index, std::uint8_t* image, std::uint8_t* mask,
+                   const ReadRetry& retry = {}) const;
 
   static constexpr std::size_t max_open_files = 64;
 
@@ -84,11 +97,17 @@ class SplitReader {
   };
   Place place_of(std::int64_t index) const;
   std::shared_ptr<const ShardReader> shard(std::size_t number) const;
+  void forget(std::size_t number) const;
+  void read_with_retries(std::int64_t index, const ReadRetry& retry,
+                         const std::function<void(const ShardReader&, std::int64_t)>& read) const;
+  void wait_before_retry(const FileFailure& failure, std::int64_t index, const ReadRetry& retry,
+                         double& waited) const;
   void take_over(const ShardReader& shard, std::size_t number);
 
   std::string name_;
   std::vector<std::filesystem::path> shards_;
   std::optional<std::int64_t> class_count_;
+  std::vector<std::shared_ptr<const ShardPlan>> plans_;  // of each shard
   std::vector<std::int64_t> first_;  // global index of each shard's first sample, then the size
   std::int64_t size_ = 0;
   SampleLayout layout_;

@@ -2,7 +2,8 @@
 //
 // Debian's serial HDF5 is thread-safe by one global lock: objects of different threads may be used at the
 // same time, the calls run one after the other. One object must not be written by two threads at once.
-// Files are opened for reading without file locking, which Lustre and NFS often refuse.
+// Files are opened for reading without file locking, which Lustre and NFS often refuse, and read through an
+// InputFile: a read that fails there is a FileFailure.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +14,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/input_file.h"
+#include "data/row_map.h"
 
 namespace isnet::hdf5 {
 
@@ -95,6 +98,11 @@ class Dataset : public Object {
   /// Room that it takes in the file; 0 if nothing was ever written to it.
   std::int64_t stored_bytes() const;
 
+  /// Where its rows are in the file, if read_row() can read them: contiguous, or one chunk a row, nothing but
+  /// shuffle and deflate as filters, numbers as in memory. Errors: data (rows that lie outside the file, or
+  /// were never written).
+  RowMap locate_rows() const;
+
   /// Everything, converted to T.
   template <typename T>
   Array<T> read() const;
@@ -109,6 +117,9 @@ class Dataset : public Object {
   friend class Group;
   Dataset(std::shared_ptr<const detail::OpenFile> file, std::shared_ptr<const detail::Handle> handle,
           std::string path);
+  RowMap locate_contiguous(RowMap map) const;
+  RowMap locate_chunks(RowMap map) const;
+  void check_chunk(const RowMap& map, const RowMap::Chunk& chunk, std::uint64_t index) const;
 
   Shape shape_;
   ElementType type_ = ElementType::other;
@@ -159,6 +170,9 @@ class File : public Group {
  public:
   /// Errors: data (missing, not HDF5, cut short, …).
   static File open(const std::filesystem::path& path);
+  static File open(std::shared_ptr<const InputFile> input);
+  /// What it is read from; null for one that is being written.
+  std::shared_ptr<const InputFile> input() const;
   /// Replaces a file of this name. Bytes depend on what is written only, not on the time. Errors: runtime.
   static File create(const std::filesystem::path& path);
   /// Writes everything out; the file's objects are unusable afterwards. Errors: runtime (disk full). Without

@@ -1,5 +1,6 @@
 // Groups and files of data/hdf5.h.
 #include <algorithm>
+#include <cerrno>
 
 #include "data/hdf5.h"
 #include "data/hdf5_handles.h"
@@ -192,10 +193,22 @@ Handle access_properties() {
 File File::open(const std::filesystem::path& path) {
   const std::string where = path.string();
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) fail(ErrorKind::data, where, ": there is no such file");
   if (std::filesystem::is_directory(path, ignored))
     fail(ErrorKind::data, where, ": is a folder, not an HDF5 file");
+  try {
+    return open(std::make_shared<InputFile>(path));
+  } catch (const FileFailure& failure) {
+    if (failure.code() != ENOENT) throw;
+    fail(ErrorKind::data, where, ": there is no such file");
+  }
+}
+
+File File::open(std::shared_ptr<const InputFile> input) {
+  const auto& path = input->path();
+  const std::string where = path.string();
   const Handle access = access_properties();
+  detail::use_input_driver(access.id());
+  const detail::Opening opening(input);
   auto handle =
       std::make_shared<Handle>(checked(ErrorKind::data, where, "open as HDF5 (is the file complete?)",
                                        [&] { return H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()); }),
@@ -204,8 +217,13 @@ File File::open(const std::filesystem::path& path) {
   auto root = std::make_shared<Handle>(
       checked(ErrorKind::data, where, "open the root group", [&] { return H5Gopen2(id, "/", H5P_DEFAULT); }),
       H5Gclose);
-  return File(std::make_shared<OpenFile>(OpenFile{path, ErrorKind::data, std::move(handle)}), std::move(root),
-              "/");
+  return File(
+      std::make_shared<OpenFile>(OpenFile{path, ErrorKind::data, std::move(handle), std::move(input)}),
+      std::move(root), "/");
+}
+
+std::shared_ptr<const InputFile> File::input() const {
+  return file_->input;
 }
 
 File File::create(const std::filesystem::path& path) {
@@ -219,7 +237,7 @@ File File::create(const std::filesystem::path& path) {
   auto root = std::make_shared<Handle>(checked(ErrorKind::runtime, where, "open the root group",
                                                [&] { return H5Gopen2(id, "/", H5P_DEFAULT); }),
                                        H5Gclose);
-  return File(std::make_shared<OpenFile>(OpenFile{path, ErrorKind::runtime, std::move(handle)}),
+  return File(std::make_shared<OpenFile>(OpenFile{path, ErrorKind::runtime, std::move(handle), nullptr}),
               std::move(root), "/");
 }
 

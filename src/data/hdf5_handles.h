@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "data/hdf5.h"
+#include "data/hdf5_driver.h"
 
 namespace isnet::hdf5::detail {
 
@@ -38,6 +39,7 @@ struct OpenFile {
   std::filesystem::path path;
   ErrorKind kind;  ///< data when reading, runtime when writing
   std::shared_ptr<Handle> handle;
+  std::shared_ptr<const InputFile> input;  ///< what it is read from; null when writing
 };
 
 /// HDF5 prints its errors by itself, for each thread, until told not to.
@@ -46,13 +48,16 @@ void silence_this_thread();
 /// This thread's error stack, outermost first, each text once: "unable to open file; truncated file: …".
 std::string error_stack();
 
-/// Makes a call and fails with "WHERE: cannot WHAT: STACK" if its result is negative.
+/// Makes a call and fails with "WHERE: cannot WHAT: STACK" if its result is negative; with the file's
+/// FileFailure, if that was the reason.
 template <typename Call>
 auto checked(ErrorKind kind, const std::string& where, const char* what, Call&& call) {
   silence_this_thread();
+  take_failure();
   const auto result = call();
-  if (result < 0) fail(kind, where, ": cannot ", what, ": ", error_stack());
-  return result;
+  if (result >= 0) return result;
+  if (const auto failure = take_failure()) throw *failure;
+  fail(kind, where, ": cannot ", what, ": ", error_stack());
 }
 
 /// The type in memory that holds a T.

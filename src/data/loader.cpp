@@ -1,6 +1,7 @@
 #include "data/loader.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <map>
@@ -14,17 +15,22 @@
 namespace isnet {
 namespace {
 
-// Reads the plan's pixels in the precision of the two buffers.
-template <typename Real>
-void read_pixels(const SplitReader& split, HostBatch& batch, std::vector<Real>& images,
-                 std::vector<Real>& masks) {
-  const std::int64_t image = 3 * batch.height * batch.width;
+bool delivered_as_stored(const SampleLayout& layout, const LoaderOptions& options) {
+  return options.as_stored && layout.image_type == hdf5::ElementType::uint8 &&
+         (layout.mask_channels == 0 || layout.mask_type == hdf5::ElementType::uint8);
+}
+
+// Reads each sample of the plan to its place in the two buffers.
+template <typename Value, typename Read>
+void read_pixels(const HostBatch& batch, std::int64_t channels, PixelBuffer<Value>& images,
+                 PixelBuffer<Value>& masks, Read&& read) {
+  const std::int64_t image = channels * batch.height * batch.width;
   const std::int64_t mask = batch.mask_channels * batch.height * batch.width;
   images.resize(static_cast<std::size_t>(batch.size * image));
   masks.resize(static_cast<std::size_t>(batch.size * mask));
   for (std::int64_t i = 0; i < batch.size; ++i)
-    split.read(batch.ids[static_cast<std::size_t>(i)], images.data() + i * image,
-               mask ? masks.data() + i * mask : nullptr);
+    read(batch.ids[static_cast<std::size_t>(i)], images.data() + i * image,
+         mask ? masks.data() + i * mask : nullptr);
 }
 
 void read_labels(const SplitReader& split, HostBatch& batch) {
@@ -41,7 +47,7 @@ void read_labels(const SplitReader& split, HostBatch& batch) {
 }  // namespace
 
 HostBatch read_batch(const SplitReader& split, const BatchPlan& plan, std::uint64_t epoch, std::int64_t step,
-                     bool double_precision) {
+                     const LoaderOptions& options, const ReadRetry& retry) {
   const auto& layout = split.layout();
   HostBatch batch;
   batch.size = static_cast<std::int64_t>(plan.ids.size());
@@ -54,10 +60,20 @@ HostBatch read_batch(const SplitReader& split, const BatchPlan& plan, std::uint6
   batch.epoch = epoch;
   batch.step = step;
   read_labels(split, batch);
-  if (double_precision)
-    read_pixels(split, batch, batch.images64, batch.masks64);
-  else
-    read_pixels(split, batch, batch.images, batch.masks);
+  const auto read = [&](std::int64_t index, auto* image, auto* mask) {
+    split.read(index, image, mask, retry);
+  };
+  if (delivered_as_stored(layout, options)) {
+    batch.stored_channels = layout.channels;
+    read_pixels(batch, layout.channels, batch.images8, batch.masks8,
+                [&](std::int64_t index, std::uint8_t* image, std::uint8_t* mask) {
+                  split.read_stored(index, image, mask, retry);
+                });
+  } else if (options.double_precision) {
+    read_pixels(batch, 3, batch.images64, batch.masks64, read);
+  } else {
+    read_pixels(batch, 3, batch.images, batch.masks, read);
+  }
   return batch;
 }
 
@@ -65,7 +81,7 @@ HostBatch read_batch(const SplitReader& split, const BatchPlan& plan, std::uint6
 struct Loader::State {
   State(std::shared_ptr<const SplitReader> the_split, const Sampler& the_sampler,
         const LoaderOptions& the_options)
-      : split(std::move(the_split)), sampler(the_sampler), options(the_options) {}
+      : split(std::move(the_split)), sampler(the_sampler), options(the_options), ahead(batches_ahead()) {}
   ~State() {
     {
       std::lock_guard lock(mutex);
@@ -84,17 +100,19 @@ struct Loader::State {
 
   void work();
   Result read(std::uint64_t of_epoch, std::int64_t step) const;
-  bool has_work() const { return next_to_read < end && next_to_read < next_to_deliver + options.prefetch; }
+  std::int64_t batches_ahead() const;
+  bool has_work() const { return next_to_read < end && next_to_read < next_to_deliver + ahead; }
 
   const std::shared_ptr<const SplitReader> split;
   const Sampler sampler;
   const LoaderOptions options;
+  const std::int64_t ahead;
 
   std::mutex mutex;  // guards all below
   std::condition_variable may_read;
   std::condition_variable is_ready;
-  bool stopping = false;
-  std::uint64_t generation = 0;  // of start(): results of an earlier one are dropped
+  std::atomic<bool> stopping = false;  // read without the mutex by waiting reads
+  std::uint64_t generation = 0;        // of start(): results of an earlier one are dropped
   std::uint64_t epoch = 0;
   std::int64_t next_to_read = 0;
   std::int64_t next_to_deliver = 0;
@@ -103,10 +121,22 @@ struct Loader::State {
   std::vector<std::thread> workers;
 };
 
+std::int64_t Loader::State::batches_ahead() const {
+  if (options.workers < 1 || options.prefetch < 1)
+    fail(ErrorKind::internal, "loader: ", options.workers, " workers, ", options.prefetch, " batches ahead");
+  const auto& layout = split->layout();
+  const bool stored = delivered_as_stored(layout, options);
+  const std::int64_t values = ((stored ? layout.channels : 3) + layout.mask_channels) * layout.pixels();
+  const std::int64_t sample = values * (stored ? 1 : options.double_precision ? 8 : 4);
+  return std::clamp<std::int64_t>(options.prefetch_bytes / sample / sampler.options().batch_size, 1,
+                                  options.prefetch);
+}
+
 Loader::State::Result Loader::State::read(std::uint64_t of_epoch, std::int64_t step) const {
   Result result;
   try {
-    result.batch = read_batch(*split, sampler.plan(of_epoch, step), of_epoch, step, options.double_precision);
+    const ReadRetry retry{options.retry_seconds, [this] { return stopping.load(); }};
+    result.batch = read_batch(*split, sampler.plan(of_epoch, step), of_epoch, step, options, retry);
   } catch (...) {  // handed to next()
     result.error = std::current_exception();
   }
@@ -131,8 +161,6 @@ void Loader::State::work() {
 
 Loader::Loader(std::shared_ptr<const SplitReader> split, const Sampler& sampler, const LoaderOptions& options)
     : state_(std::make_unique<State>(std::move(split), sampler, options)) {
-  if (options.workers < 1 || options.prefetch < 1)
-    fail(ErrorKind::internal, "loader: ", options.workers, " workers, ", options.prefetch, " batches ahead");
   if (sampler.options().size != state_->split->size())
     fail(ErrorKind::internal, "loader: a sampler for ", sampler.options().size, " samples and a split of ",
          state_->split->size());
@@ -147,6 +175,10 @@ const Sampler& Loader::sampler() const {
 }
 const SplitReader& Loader::split() const {
   return *state_->split;
+}
+
+std::int64_t Loader::batches_ahead() const {
+  return state_->ahead;
 }
 
 std::int64_t Loader::steps_per_epoch() const {

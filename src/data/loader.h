@@ -12,9 +12,12 @@
 namespace isnet {
 
 struct LoaderOptions {
-  int workers = 1;                ///< reading threads, ≥ 1
-  int prefetch = 2;               ///< batches that may lie ready, ≥ 1
+  int workers = 1;                                      ///< reading threads, ≥ 1
+  int prefetch = 2;                                     ///< batches that may lie ready or be read, ≥ 1
+  std::int64_t prefetch_bytes = std::int64_t{1} << 30;  ///< room for them; one batch is read in any case
   bool double_precision = false;  ///< fill images64 and masks64 instead of images and masks
+  bool as_stored = false;         ///< fill images8 and masks8 instead, if the split has all of it as uint8
+  double retry_seconds = 0;       ///< ReadRetry's
   std::int64_t limit = -1;        ///< steps of an epoch to deliver at most; −1: all
 };
 
@@ -29,6 +32,8 @@ class Loader {
 
   const Sampler& sampler() const;
   const SplitReader& split() const;
+  /// Batches that are ready or being read at most: options.prefetch, or fewer where they are large.
+  std::int64_t batches_ahead() const;
   /// Steps of an epoch: the sampler's, or options.limit if that is less.
   std::int64_t steps_per_epoch() const;
 
@@ -43,8 +48,8 @@ class Loader {
   std::unique_ptr<State> state_;
 };
 
-/// Reads the samples of a plan; what the loader's workers do.
+/// Reads the samples of a plan; what the loader's workers do. Of the options: form of the pixels.
 HostBatch read_batch(const SplitReader& split, const BatchPlan& plan, std::uint64_t epoch, std::int64_t step,
-                     bool double_precision);
+                     const LoaderOptions& options, const ReadRetry& retry = {});
 
 }  // namespace isnet

@@ -64,19 +64,19 @@ std::string layout_text(const SampleLayout& layout) {
   return text;
 }
 
-ShardReader::ShardReader(const std::filesystem::path& path, std::optional<std::int64_t> class_count,
-                         ShardChecks checks)
+ShardReader::ShardReader(const std::filesystem::path& path, std::optional<std::int64_t> class_count)
     : path_(path) {
   const hdf5::File file = hdf5::File::open(path);
+  input_ = file.input();
   check_header(file);
   open_images(file);
   if (file.exists("masks")) open_masks(file);
-  if (checks == ShardChecks::pixels_only) return;
   if (file.exists("labels")) open_labels(file, class_count);
   open_extras(file);
   if (layout_.masks_per_class && class_count && layout_.mask_channels != *class_count)
     refuse(*masks_, cat("has ", layout_.mask_channels, " masks for each sample, but there are ", *class_count,
                         " classes: store one mask (N×1×H×W), or one for each class"));
+  plan_pixels();
   look_for_mask_scale();
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,21 +38,30 @@ struct SampleLayout {
 /// "images 1×40×40 uint8, masks 1×40×40 uint8, one class each".
 std::string layout_text(const SampleLayout& layout);
 
-enum class ShardChecks {
-  all,
-  pixels_only,  ///< the shard was checked before: open images and masks, and nothing else
+/// What is known of a shard that was open before: enough to open it again for its pixels alone. Any thread
+/// may use it.
+struct ShardPlan {
+  std::filesystem::path path;
+  FileIdentity identity;
+  SampleLayout layout;
+  std::int64_t size = 0;
+  RowMap images, masks;
+  mutable std::atomic<bool> mask_scale_known{false};  ///< some uint8 mask value above 1 was seen
 };
 
-/// An open shard. Reading functions may be called by several threads at once (HDF5 lets them in one by one).
-/// Real is float or double: values of the file are scaled in that precision.
-/// Errors: data, naming file, dataset, sample, what is wrong and the remedy.
+/// An open shard. Reading functions may be called by several threads at once; where rows lie in an unusual
+/// way (RowMap), HDF5 lets them in one by one. Real is float or double: values of the file are scaled in that
+/// precision.
+/// Errors: data, naming file, dataset, sample, what is wrong and the remedy; FileFailure, if the file cannot
+/// be read, or is another one than it was.
 class ShardReader {
  public:
   /// Checks all that does not need the pixels: format and version, element types and ranks, equal numbers of
   /// samples, mask shape equal to image shape, every label in 0 … class_count − 1 (if given), groups,
   /// weights; and that uint8 masks are not coded 0/1, from as many samples as that takes (usually the first).
-  explicit ShardReader(const std::filesystem::path& path, std::optional<std::int64_t> class_count = {},
-                       ShardChecks checks = ShardChecks::all);
+  explicit ShardReader(const std::filesystem::path& path, std::optional<std::int64_t> class_count = {});
+  /// Opens one that was open before, without labels and extras.
+  explicit ShardReader(std::shared_ptr<const ShardPlan> plan);
   ShardReader(const ShardReader&) = delete;
   ShardReader& operator=(const ShardReader&) = delete;
 
@@ -67,6 +77,10 @@ class ShardReader {
   const std::vector<std::int64_t>& groups() const { return groups_; }  ///< N, or empty
   const std::vector<double>& weights() const { return weights_; }      ///< N, or empty
 
+  std::shared_ptr<const ShardPlan> plan() const { return plan_; }
+  /// Fails if the file is not what it was when it was opened.
+  void check_unchanged() const { input_->check_unchanged(); }
+
   /// Sample `index` as 3×H×W (a grey image three times), in [0, 1] if the file holds integers. Refuses values
   /// that are not finite.
   template <typename Real>
@@ -74,8 +88,18 @@ class ShardReader {
   /// Its mask as Cm×H×W in [0, 1]; does nothing where there are none. Refuses values outside.
   template <typename Real>
   void read_mask(std::int64_t index, Real* out) const;
+  /// The same as stored, where images (masks) are uint8: Ch×H×W (Cm×H×W) bytes. Masks coded 0/1 are refused.
+  void read_stored_image(std::int64_t index, std::uint8_t* out) const;
+  void read_stored_mask(std::int64_t index, std::uint8_t* out) const;
 
  private:
+  // Images or masks: by read_row(), or by HDF5.
+  struct Pixels {
+    hdf5::ElementType type;
+    std::int64_t count;  // of a sample
+    const RowMap* map;
+    const hdf5::Dataset* dataset;
+  };
   void check_header(const hdf5::File& file) const;
   void open_images(const hdf5::File& file);
   void open_masks(const hdf5::File& file);
@@ -86,18 +110,25 @@ class ShardReader {
   void look_for_mask_scale() const;
   void settle_mask_scale(int largest_seen) const;
   int largest_mask_value(std::int64_t index) const;
+  void plan_pixels();
+  Pixels images() const;
+  Pixels masks() const;
+  void read_stored(const Pixels& pixels, std::int64_t index, void* out) const;
+  template <typename Real>
+  void read_converted(const Pixels& pixels, std::int64_t index, Real* out) const;
 
   std::filesystem::path path_;
   SampleLayout layout_;
   std::int64_t size_ = 0;
-  std::optional<hdf5::Dataset> images_;
+  std::shared_ptr<const InputFile> input_;
+  std::shared_ptr<const ShardPlan> plan_;
+  std::optional<hdf5::Dataset> images_;  // once open, only where HDF5 has to read them
   std::optional<hdf5::Dataset> masks_;
   std::vector<std::int64_t> labels_;
   std::vector<std::uint8_t> multi_labels_;
   std::vector<std::string> ids_;
   std::vector<std::int64_t> groups_;
   std::vector<double> weights_;
-  mutable std::atomic<bool> mask_scale_known_{false};  // some uint8 mask value above 1 was seen
 };
 
 }  // namespace isnet

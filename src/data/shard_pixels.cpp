@@ -1,9 +1,10 @@
 // Reading of a shard's images and masks: the one place where pixels come from the file.
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "data/kernels/pixels.h"
+#include "data/pixel_buffer.h"
 #include "data/shard.h"
 
 namespace isnet {
@@ -12,88 +13,167 @@ using hdf5::ElementType;
 
 namespace {
 
-// One row of a dataset as it is stored. Buffers are of the thread: a batch reads many rows of one size.
+// A sample's numbers as they are stored. Buffers are of the thread: a batch reads many samples of one size.
+std::byte* sample_buffer(std::int64_t bytes) {
+  thread_local PixelBuffer<std::byte> buffer;
+  if (buffer.size() < static_cast<std::size_t>(bytes)) buffer.resize(static_cast<std::size_t>(bytes));
+  return buffer.data();
+}
+
 template <typename Stored>
-const std::vector<Stored>& stored_row(const hdf5::Dataset& dataset, std::int64_t index) {
-  thread_local std::vector<Stored> buffer;
-  buffer.resize(static_cast<std::size_t>(dataset.row_elements()));
-  dataset.read_rows<Stored>(index, 1, buffer.data());
-  return buffer;
+void read_with_library(const hdf5::Dataset& dataset, std::int64_t index, void* out) {
+  dataset.read_rows<Stored>(index, 1, static_cast<Stored*>(out));
 }
 
-template <typename Stored, typename Real>
-void scaled_row(const hdf5::Dataset& dataset, std::int64_t index, Real* out) {
-  const auto& row = stored_row<Stored>(dataset, index);
-  if constexpr (std::is_integral_v<Stored>) {
-    constexpr Real largest = std::numeric_limits<Stored>::max();
-    std::transform(row.begin(), row.end(), out,
-                   [](Stored value) { return static_cast<Real>(value) / largest; });
-  } else {
-    std::transform(row.begin(), row.end(), out, [](Stored value) { return static_cast<Real>(value); });
-  }
-}
-
-// Integers divided by their largest value, numbers with a point as they are.
-template <typename Real>
-void read_row(const hdf5::Dataset& dataset, std::int64_t index, Real* out) {
+void read_with_library(const hdf5::Dataset& dataset, std::int64_t index, void* out) {
   switch (dataset.type()) {
     case ElementType::uint8:
-      return scaled_row<std::uint8_t>(dataset, index, out);
+      return read_with_library<std::uint8_t>(dataset, index, out);
     case ElementType::uint16:
-      return scaled_row<std::uint16_t>(dataset, index, out);
+      return read_with_library<std::uint16_t>(dataset, index, out);
     case ElementType::float32:
-      return scaled_row<float>(dataset, index, out);
+      return read_with_library<float>(dataset, index, out);
     case ElementType::float64:
-      return scaled_row<double>(dataset, index, out);
+      return read_with_library<double>(dataset, index, out);
     default:
       fail(ErrorKind::internal, dataset.where(), ": pixels of an unchecked type");
   }
 }
 
+// Integers divided by their largest value, numbers with a point as they are.
+template <typename Real>
+void convert(ElementType type, const void* stored, std::int64_t count, Real* out) {
+  const auto& loops = pixels::table<Real>();
+  switch (type) {
+    case ElementType::uint8:
+      return loops.from_uint8(static_cast<const std::uint8_t*>(stored), count, out);
+    case ElementType::uint16:
+      return loops.from_uint16(static_cast<const std::uint16_t*>(stored), count, out);
+    case ElementType::float32:
+      return loops.from_float(static_cast<const float*>(stored), count, out);
+    default:
+      return loops.from_double(static_cast<const double*>(stored), count, out);
+  }
+}
+
 }  // namespace
+
+/// Decides how images and masks are read, and lets go of what is not needed for that.
+void ShardReader::plan_pixels() {
+  auto plan = std::make_shared<ShardPlan>();
+  plan->path = path_;
+  plan->identity = input_->identity();
+  plan->layout = layout_;
+  plan->size = size_;
+  const auto locate = [](std::optional<hdf5::Dataset>& dataset) {
+    RowMap map = dataset->locate_rows();
+    if (map.direct())
+      dataset.reset();
+    else
+      log::debug(cat(map.where, ": read by HDF5, one thread at a time: ", map.obstacle));
+    return map;
+  };
+  plan->images = locate(images_);
+  if (masks_) plan->masks = locate(masks_);
+  plan_ = std::move(plan);
+}
+
+ShardReader::ShardReader(std::shared_ptr<const ShardPlan> plan)
+    : path_(plan->path),
+      layout_(plan->layout),
+      size_(plan->size),
+      input_(std::make_shared<InputFile>(plan->path, plan->identity)),
+      plan_(std::move(plan)) {
+  const bool masks = layout_.mask_channels > 0;
+  if (plan_->images.direct() && (!masks || plan_->masks.direct())) return;
+  const hdf5::File file = hdf5::File::open(input_);
+  if (!plan_->images.direct()) images_ = file.dataset("images");
+  if (masks && !plan_->masks.direct()) masks_ = file.dataset("masks");
+}
+
+ShardReader::Pixels ShardReader::images() const {
+  return {layout_.image_type, layout_.channels * layout_.pixels(), &plan_->images,
+          images_ ? &*images_ : nullptr};
+}
+
+ShardReader::Pixels ShardReader::masks() const {
+  return {layout_.mask_type, layout_.mask_channels * layout_.pixels(), &plan_->masks,
+          masks_ ? &*masks_ : nullptr};
+}
+
+void ShardReader::read_stored(const Pixels& pixels, std::int64_t index, void* out) const {
+  if (pixels.map->direct())
+    read_row(*input_, *pixels.map, index, out);
+  else
+    read_with_library(*pixels.dataset, index, out);
+}
+
+template <typename Real>
+void ShardReader::read_converted(const Pixels& pixels, std::int64_t index, Real* out) const {
+  if (pixels.type == (sizeof(Real) == 4 ? ElementType::float32 : ElementType::float64))
+    return read_stored(pixels, index, out);
+  std::byte* const stored = sample_buffer(pixels.count * hdf5::element_bytes(pixels.type));
+  read_stored(pixels, index, stored);
+  convert(pixels.type, stored, pixels.count, out);
+}
 
 template <typename Real>
 void ShardReader::read_image(std::int64_t index, Real* out) const {
-  read_row(*images_, index, out);
-  const std::int64_t pixels = layout_.pixels();
-  const std::int64_t stored = layout_.channels * pixels;
-  if (!hdf5::is_integer(layout_.image_type) &&
-      !std::all_of(out, out + stored, [](Real value) { return std::isfinite(value); }))
-    fail(ErrorKind::data, images_->where(), ": sample ", index,
+  const Pixels pixels = images();
+  read_converted(pixels, index, out);
+  if (!hdf5::is_integer(pixels.type) && !pixels::table<Real>().all_finite(out, pixels.count))
+    fail(ErrorKind::data, pixels.map->where, ": sample ", index,
          ": a pixel is not finite (NaN or infinity): correct the image, or leave it out");
   if (layout_.channels == 1) {
-    std::copy_n(out, pixels, out + pixels);
-    std::copy_n(out, pixels, out + 2 * pixels);
+    std::copy_n(out, pixels.count, out + pixels.count);
+    std::copy_n(out, pixels.count, out + 2 * pixels.count);
   }
 }
 
 template <typename Real>
 void ShardReader::read_mask(std::int64_t index, Real* out) const {
-  if (!masks_) return;
-  read_row(*masks_, index, out);
-  const std::int64_t count = masks_->row_elements();
-  if (masks_->type() == ElementType::uint8) {
-    if (mask_scale_known_) return;
-    const Real largest = *std::max_element(out, out + count);
-    settle_mask_scale(static_cast<int>(std::lround(largest * 255)));
-    return;
+  if (layout_.mask_channels == 0) return;
+  const Pixels pixels = masks();
+  if (pixels.type == ElementType::uint8) {
+    std::byte* const stored = sample_buffer(pixels.count);
+    read_stored_mask(index, reinterpret_cast<std::uint8_t*>(stored));
+    return convert(pixels.type, stored, pixels.count, out);
   }
-  const Real* wrong = std::find_if(out, out + count, [](Real value) { return !(value >= 0 && value <= 1); });
-  if (wrong != out + count)
-    fail(ErrorKind::data, masks_->where(), ": sample ", index, ": mask value ", *wrong,
-         " is outside 0 … 1: divide the masks by their largest value, or store them as uint8 with 255 for the"
-         " region of interest");
+  read_converted(pixels, index, out);
+  if (pixels::table<Real>().all_in_unit_interval(out, pixels.count)) return;
+  const Real* wrong =
+      std::find_if(out, out + pixels.count, [](Real value) { return !(value >= 0 && value <= 1); });
+  fail(ErrorKind::data, pixels.map->where, ": sample ", index, ": mask value ", *wrong,
+       " is outside 0 … 1: divide the masks by their largest value, or store them as uint8 with 255 for the"
+       " region of interest");
+}
+
+void ShardReader::read_stored_image(std::int64_t index, std::uint8_t* out) const {
+  if (layout_.image_type != ElementType::uint8)
+    fail(ErrorKind::internal, path_.string(), ": images are not stored as uint8");
+  read_stored(images(), index, out);
+}
+
+void ShardReader::read_stored_mask(std::int64_t index, std::uint8_t* out) const {
+  if (layout_.mask_channels == 0) return;
+  const Pixels pixels = masks();
+  if (pixels.type != ElementType::uint8)
+    fail(ErrorKind::internal, path_.string(), ": masks are not stored as uint8");
+  read_stored(pixels, index, out);
+  if (!plan_->mask_scale_known) settle_mask_scale(pixels::table<float>().largest(out, pixels.count));
 }
 
 int ShardReader::largest_mask_value(std::int64_t index) const {
-  const auto& row = stored_row<std::uint8_t>(*masks_, index);
-  return *std::max_element(row.begin(), row.end());
+  const Pixels pixels = masks();
+  std::vector<std::uint8_t> mask(static_cast<std::size_t>(pixels.count));
+  read_stored(pixels, index, mask.data());
+  return pixels::table<float>().largest(mask.data(), pixels.count);
 }
 
 void ShardReader::look_for_mask_scale() const {
-  if (!masks_ || masks_->type() != ElementType::uint8) mask_scale_known_ = true;
+  if (layout_.mask_channels == 0 || layout_.mask_type != ElementType::uint8) plan_->mask_scale_known = true;
   constexpr std::int64_t looked_at = 64;  // more empty masks than that are left to read_mask()
-  for (std::int64_t i = 0; i < std::min(size_, looked_at) && !mask_scale_known_; ++i)
+  for (std::int64_t i = 0; i < std::min(size_, looked_at) && !plan_->mask_scale_known; ++i)
     settle_mask_scale(largest_mask_value(i));
 }
 
@@ -102,10 +182,10 @@ void ShardReader::settle_mask_scale(int largest_seen) const {
   if (largest_seen == 0) return;
   for (std::int64_t i = 0; i < size_ && largest_seen <= 1; ++i) largest_seen = largest_mask_value(i);
   if (largest_seen <= 1)
-    fail(ErrorKind::data, masks_->where(),
+    fail(ErrorKind::data, plan_->masks.where,
          ": no uint8 mask value is above 1, but 255 means the region of interest:"
          " multiply the masks by 255 and write the shard again");
-  mask_scale_known_ = true;
+  plan_->mask_scale_known = true;
 }
 
 template void ShardReader::read_image<float>(std::int64_t, float*) const;

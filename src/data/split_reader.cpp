@@ -1,9 +1,13 @@
 // SplitReader of data/data_set.h.
 #include <algorithm>
+#include <chrono>
 #include <list>
 #include <mutex>
+#include <set>
+#include <thread>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "data/data_set.h"
 
 namespace isnet {
@@ -12,6 +16,7 @@ namespace isnet {
 struct SplitReader::Cache {
   std::mutex mutex;
   std::list<std::pair<std::size_t, std::shared_ptr<const ShardReader>>> open;
+  std::set<std::size_t> failing;  // shards of which a warning was given, until they are read again
 };
 
 SplitReader::SplitReader(std::string name, std::vector<std::filesystem::path> shards,
@@ -40,6 +45,7 @@ void SplitReader::take_over(const ShardReader& shard, std::size_t number) {
          shards_.front().string(), ": ", layout_text(layout_), ": all shards of a split must be alike");
   const auto before = static_cast<std::size_t>(size_),
              after = before + static_cast<std::size_t>(shard.size());
+  plans_.push_back(shard.plan());
   first_.push_back(size_);
   size_ += shard.size();
   labels_.insert(labels_.end(), shard.labels().begin(), shard.labels().end());
@@ -87,29 +93,103 @@ std::optional<std::int64_t> SplitReader::group(std::int64_t index) const {
 }
 
 std::shared_ptr<const ShardReader> SplitReader::shard(std::size_t number) const {
-  std::lock_guard lock(cache_->mutex);
   auto& open = cache_->open;
-  const auto found =
-      std::find_if(open.begin(), open.end(), [&](const auto& entry) { return entry.first == number; });
-  if (found != open.end()) {
+  const auto find = [&]() -> std::shared_ptr<const ShardReader> {
+    const auto found =
+        std::find_if(open.begin(), open.end(), [&](const auto& entry) { return entry.first == number; });
+    if (found == open.end()) return nullptr;
     open.splice(open.begin(), open, found);
     return found->second;
+  };
+  {
+    const std::lock_guard lock(cache_->mutex);
+    if (auto reader = find()) return reader;
   }
-  open.emplace_front(number,
-                     std::make_shared<ShardReader>(shards_[number], class_count_, ShardChecks::pixels_only));
+  // Opened without the lock: another thread may do the same, and one of the two is closed again.
+  auto opened = std::make_shared<const ShardReader>(plans_[number]);
+  const std::lock_guard lock(cache_->mutex);
+  if (auto reader = find()) return reader;
+  open.emplace_front(number, opened);
   if (open.size() > max_open_files) open.pop_back();  // closed when the last thread has done with it
-  return open.front().second;
+  return opened;
+}
+
+void SplitReader::forget(std::size_t number) const {
+  const std::lock_guard lock(cache_->mutex);
+  cache_->open.remove_if([&](const auto& entry) { return entry.first == number; });
+}
+
+void SplitReader::read_with_retries(std::int64_t index, const ReadRetry& retry,
+                                    const std::function<void(const ShardReader&, std::int64_t)>& read) const {
+  const Place place = place_of(index);
+  for (double waited = 0;;) {
+    try {
+      const auto reader = shard(place.shard);
+      try {
+        read(*reader, place.index);
+      } catch (const FileFailure&) {
+        throw;
+      } catch (const Error&) {
+        reader->check_unchanged();  // wrong values may be those of another file
+        throw;
+      }
+      reader->check_unchanged();
+      if (waited == 0) return;
+      const std::lock_guard lock(cache_->mutex);
+      if (cache_->failing.erase(place.shard) > 0)
+        log::info(cat(shards_[place.shard].string(), ": read again"));
+      return;
+    } catch (const FileFailure& failure) {
+      forget(place.shard);
+      wait_before_retry(failure, index, retry, waited);
+    }
+  }
+}
+
+void SplitReader::wait_before_retry(const FileFailure& failure, std::int64_t index, const ReadRetry& retry,
+                                    double& waited) const {
+  using Clock = std::chrono::steady_clock;
+  constexpr double first_pause = 0.05, longest_pause = 5;
+  const bool cancelled = retry.cancelled && retry.cancelled();
+  if (waited >= retry.seconds || cancelled)
+    fail(failure.kind(), failure.what(), " (sample ", index, " of the split '", name_, "'",
+         retry.seconds > 0 ? cat(", tried again for ", retry.seconds, " s") : std::string(),
+         failure.code()
+             ? "): make the file readable and start again, with --resume last in a training"
+             : "): a training goes on with the files that it began with only: put the file back, and"
+               " start again with --resume last");
+  {
+    const std::lock_guard lock(cache_->mutex);
+    if (cache_->failing.insert(place_of(index).shard).second)
+      log::warning(cat(failure.what(), " (sample ", index, " of the split '", name_,
+                       "'); it is tried again for up to ", retry.seconds, " s"));
+  }
+  const double pause =
+      std::min({std::max(first_pause, waited), longest_pause, std::max(retry.seconds - waited, 0.001)});
+  const auto begin = Clock::now();
+  const auto passed = [&] { return std::chrono::duration<double>(Clock::now() - begin).count(); };
+  while (passed() < pause && !(retry.cancelled && retry.cancelled()))
+    std::this_thread::sleep_for(std::chrono::duration<double>(std::min(pause - passed(), first_pause)));
+  waited += pause;
 }
 
 template <typename Real>
-void SplitReader::read(std::int64_t index, Real* image, Real* mask) const {
-  const Place place = place_of(index);
-  const auto reader = shard(place.shard);
-  reader->read_image(place.index, image);
-  if (mask) reader->read_mask(place.index, mask);
+void SplitReader::read(std::int64_t index, Real* image, Real* mask, const ReadRetry& retry) const {
+  read_with_retries(index, retry, [&](const ShardReader& shard, std::int64_t row) {
+    shard.read_image(row, image);
+    if (mask) shard.read_mask(row, mask);
+  });
 }
 
-template void SplitReader::read<float>(std::int64_t, float*, float*) const;
-template void SplitReader::read<double>(std::int64_t, double*, double*) const;
+void SplitReader::read_stored(std::int64_t index, std::uint8_t* image, std::uint8_t* mask,
+                              const ReadRetry& retry) const {
+  read_with_retries(index, retry, [&](const ShardReader& shard, std::int64_t row) {
+    shard.read_stored_image(row, image);
+    if (mask) shard.read_stored_mask(row, mask);
+  });
+}
+
+template void SplitReader::read<float>(std::int64_t, float*, float*, const ReadRetry&) const;
+template void SplitReader::read<double>(std::int64_t, double*, double*, const ReadRetry&) const;
 
 }  // namespace isnet

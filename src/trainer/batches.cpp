@@ -18,7 +18,7 @@ Batch to_batch(HostBatch&& moved, at::Device device, at::ScalarType dtype) {
     return at::from_blob(values.data(), shape, [host](void*) {}, at::dtype(type));
   };
   const bool exact = !host->images64.empty();
-  const auto reals = [&](std::vector<float>& single, std::vector<double>& both,
+  const auto reals = [&](PixelBuffer<float>& single, PixelBuffer<double>& both,
                          const std::vector<std::int64_t>& shape) {
     const at::Tensor tensor = exact ? over(both, shape, at::kDouble) : over(single, shape, at::kFloat);
     return tensor.to(device, dtype, /*non_blocking=*/true);

@@ -11,12 +11,13 @@
 namespace isnet {
 namespace {
 
-using isnet::testing::data_refusal;
+using isnet::testing::refusal;
 using isnet::testing::small_layout;
 using isnet::testing::small_mask;
 using isnet::testing::small_pixel;
 using isnet::testing::TemporaryFolder;
 using isnet::testing::write_small_data_set;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class LoaderTest : public ::testing::Test {
@@ -170,7 +171,8 @@ TEST_F(LoaderTest, AnErrorOfAWorkerArrivesInNextWithItsMessage) {
   Loader loader(split, sampler(), {.workers = 3});
   for (const auto& shard : split->shards()) std::filesystem::remove(shard);
   loader.start(0);
-  EXPECT_THAT(data_refusal([&] { loader.next(); }), HasSubstr(".h5: there is no such file"));
+  EXPECT_THAT(refusal(ErrorKind::runtime, [&] { loader.next(); }),
+              AllOf(HasSubstr(".h5: cannot open: No such file"), HasSubstr("of the split 'train'")));
   EXPECT_FALSE(loader.next());
 }
 
