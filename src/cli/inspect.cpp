@@ -5,11 +5,23 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "data/augmentation/augmentation.h"
 #include "data/summary.h"
 #include "evaluation/sample_sheet.h"
 
 namespace isnet::cli {
 namespace {
+
+std::vector<OptionSpec> augmented_sheet_options() {
+  std::vector<OptionSpec> specs{
+      text_option("augmented", "", "FILE",
+                  "Write a PNG of training samples as they are, and as they look in the first epochs"),
+      integer_option("augmented-samples", "8", "Samples on it, a row each", 1, 500),
+      integer_option("augmented-epochs", "7", "Epochs on it, a column each", 1, 50),
+      integer_option("seed", "0", "That of isnet train", 0)};
+  for (auto& more : Augmentation::options()) specs.push_back(std::move(more));
+  return specs;
+}
 
 std::vector<OptionGroup> inspect_options() {
   return {
@@ -21,7 +33,8 @@ std::vector<OptionGroup> inspect_options() {
         text_option("sheet", "", "FILE", "Write a PNG of samples with the outlines of their masks"),
         integer_option("sheet-samples", "48", "Samples on the sheet, evenly spread over the splits", 1, 2000),
         flag_option("verify", "Compare all checksums and read every sample")},
-       {}}};
+       {}},
+      {"Augmentation", augmented_sheet_options(), {}}};
 }
 
 std::string classes_text(const SplitReader& split, std::int64_t index,
@@ -49,6 +62,18 @@ void print_shards(const SplitSummary& summary) {
   for (const auto& shard : summary.shards) std::cout << "  shard " << shard.string() << '\n';
 }
 
+// A sample as it is stored, without lines of text.
+SheetSample stored_sample(const SplitReader& split, std::int64_t index) {
+  const auto& layout = split.layout();
+  SheetSample sample;
+  sample.height = static_cast<int>(layout.height);
+  sample.width = static_cast<int>(layout.width);
+  sample.image.resize(static_cast<std::size_t>(3 * layout.pixels()));
+  sample.masks.resize(static_cast<std::size_t>(layout.mask_channels * layout.pixels()));
+  split.read(index, sample.image.data(), sample.masks.empty() ? nullptr : sample.masks.data());
+  return sample;
+}
+
 // Samples of all the splits asked for, the same number of each where there are as many.
 void write_sheet(const std::filesystem::path& file, const DataSet& data,
                  const std::vector<std::string>& splits, std::int64_t wanted) {
@@ -56,18 +81,12 @@ void write_sheet(const std::filesystem::path& file, const DataSet& data,
   std::vector<SheetSample> samples;
   for (std::size_t s = 0; s < splits.size(); ++s) {
     const auto split = data.split(splits[s]);
-    const auto& layout = split->layout();
     const auto left = static_cast<std::int64_t>(splits.size() - s);
     const auto share = (wanted - static_cast<std::int64_t>(samples.size()) + left - 1) / left;
     const auto count = std::min(share, split->size());
     for (std::int64_t n = 0; n < count; ++n) {
       const auto index = n * split->size() / count;
-      SheetSample sample;
-      sample.height = static_cast<int>(layout.height);
-      sample.width = static_cast<int>(layout.width);
-      sample.image.resize(static_cast<std::size_t>(3 * layout.pixels()));
-      sample.masks.resize(static_cast<std::size_t>(layout.mask_channels * layout.pixels()));
-      split->read(index, sample.image.data(), sample.masks.empty() ? nullptr : sample.masks.data());
+      SheetSample sample = stored_sample(*split, index);
       sample.lines = {split->id(index), cat(splits[s], classes_text(*split, index, names))};
       samples.push_back(std::move(sample));
     }
@@ -75,6 +94,34 @@ void write_sheet(const std::filesystem::path& file, const DataSet& data,
   if (samples.empty()) fail(ErrorKind::data, data.path().string(), ": has no samples for a sheet");
   write_png(file, sample_sheet(samples));
   log::info(cat("sheet of ", samples.size(), " samples written to ", file.string()));
+}
+
+// A row a sample: as it is, and as it looks in each epoch.
+void write_augmented_sheet(const std::filesystem::path& file, const SplitReader& split,
+                           const OptionValues& options, const std::vector<std::string>& names) {
+  const auto augmentation = Augmentation::from(options, static_cast<std::uint64_t>(options.integer("seed")));
+  if (!augmentation)
+    fail(ErrorKind::usage,
+         "--augmented: nothing would change: choose --augment papers, or operations of your own");
+  const auto epochs = options.integer("augmented-epochs");
+  const auto count = std::min(options.integer("augmented-samples"), split.size());
+  std::vector<SheetSample> samples;
+  for (std::int64_t n = 0; n < count; ++n) {
+    const auto index = n * split.size() / count;
+    const SheetSample stored = stored_sample(split, index);
+    samples.push_back(stored);
+    samples.back().lines = {split.id(index), cat(split.name(), classes_text(split, index, names))};
+    for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
+      SheetSample sample = stored;
+      augmentation->apply(sample.image.data(), sample.masks.empty() ? nullptr : sample.masks.data(),
+                          split.layout(), static_cast<std::uint64_t>(epoch), index);
+      sample.lines = {cat("epoch ", epoch), ""};
+      samples.push_back(std::move(sample));
+    }
+  }
+  if (samples.empty()) fail(ErrorKind::data, "split ", split.name(), " has no samples for a sheet");
+  write_png(file, sample_sheet(samples, {.columns = static_cast<int>(epochs) + 1}));
+  log::info(cat("sheet of ", count, " samples in ", epochs, " epochs written to ", file.string()));
 }
 
 int run_inspect(Invocation& invocation) {
@@ -98,6 +145,11 @@ int run_inspect(Invocation& invocation) {
   print_leaks(summaries);
   if (options.has("sheet"))
     write_sheet(options.text("sheet"), data, splits, options.integer("sheet-samples"));
+  if (options.has("augmented")) {
+    const bool trains = !options.has("split") && data.has_split("train");
+    write_augmented_sheet(options.text("augmented"), *data.split(trains ? "train" : splits.front()), options,
+                          names);
+  }
   if (verify)
     std::cout << (data.is_single_shard() ? "verified: every sample can be read\n"
                                          : "verified: every checksum is right, every sample can be read\n");

@@ -11,12 +11,13 @@
 #include <vector>
 
 #include "base/error.h"
+#include "data/augmentation/augmentation.h"
 
 namespace isnet {
 namespace {
 
 bool delivered_as_stored(const SampleLayout& layout, const LoaderOptions& options) {
-  return options.as_stored && layout.image_type == hdf5::ElementType::uint8 &&
+  return options.as_stored && !options.augmentation && layout.image_type == hdf5::ElementType::uint8 &&
          (layout.mask_channels == 0 || layout.mask_type == hdf5::ElementType::uint8);
 }
 
@@ -62,6 +63,7 @@ HostBatch read_batch(const SplitReader& split, const BatchPlan& plan, std::uint6
   read_labels(split, batch);
   const auto read = [&](std::int64_t index, auto* image, auto* mask) {
     split.read(index, image, mask, retry);
+    if (options.augmentation) options.augmentation->apply(image, mask, layout, epoch, index);
   };
   if (delivered_as_stored(layout, options)) {
     batch.stored_channels = layout.channels;

@@ -11,14 +11,17 @@
 
 namespace isnet {
 
+class Augmentation;
+
 struct LoaderOptions {
   int workers = 1;                                      ///< reading threads, ≥ 1
   int prefetch = 2;                                     ///< batches that may lie ready or be read, ≥ 1
   std::int64_t prefetch_bytes = std::int64_t{1} << 30;  ///< room for them; one batch is read in any case
   bool double_precision = false;  ///< fill images64 and masks64 instead of images and masks
   bool as_stored = false;         ///< fill images8 and masks8 instead, if the split has all of it as uint8
-  double retry_seconds = 0;       ///< ReadRetry's
-  std::int64_t limit = -1;        ///< steps of an epoch to deliver at most; −1: all
+  std::shared_ptr<const Augmentation> augmentation{};  ///< of every sample; as_stored does not count then
+  double retry_seconds = 0;                            ///< ReadRetry's
+  std::int64_t limit = -1;                             ///< steps of an epoch to deliver at most; −1: all
 };
 
 /// Delivers one rank's batches in order. What it delivers depends on split, sampler, epoch and step only, not
