@@ -1,21 +1,28 @@
-"""Python's side of `isnet bench step`: the same network in torch.nn, as Python's PyTorch trains it.
+"""Python's side of `isnet bench step` and `ddp`: the same network in torch.nn, as Python's PyTorch trains it.
 
 Started by the benchmark as `python -c <this text> OPTIONS`, OPTIONS being a JSON object. Writes a greeting when it is
 ready, then one JSON line for each request line on stdin: "step" (one step, timed) or "convolutions" (one step, and
-the share of its time in convolutions).
+the share of its time in convolutions). With "ranks" this process is rank 0 and starts the others.
 """
 import contextlib
+import datetime
 import json
 import math
 import os
 import platform
 import resource
+import subprocess
 import sys
+import tempfile
 import time
+import warnings
+
+RANK = int(os.environ.get("PLAIN_STEP_RANK", "0"))
 
 
 def say(**answer):
-    print(json.dumps(answer), flush=True)
+    if RANK == 0:
+        print(json.dumps(answer), flush=True)
 
 
 try:
@@ -298,7 +305,17 @@ class Plain:
         self.optimizer = make_optimizer(options, self.network.parameters())
         self.training = {"plain": True, "forward": False}[options["variant"]]
         self.network.train(self.training)
-        self.runs = f"{'plain' if self.training else 'forward'} {options['memory-format']}"
+        self.runs = "python-plain" if self.training else "python-forward"
+        if options["memory-format"] == "channels_last":
+            self.runs += "-channels_last"
+        self.ranks = None
+        if "ranks" in options:
+            self.ranks = Ranks(options["ranks"])
+            settings = {} if options.get("broadcast-buffers", True) else {"broadcast_buffers": False}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # of another name for it in later releases
+                self.network = nn.parallel.DistributedDataParallel(self.network, **settings)
+            self.runs = "python-ddp-own-buffers" if settings else "python-ddp"
 
     def normalize(self, images):
         return images if self.identity else (images - self.mean) / self.std
@@ -336,6 +353,46 @@ class Plain:
         return inside * 1e-6 / seconds
 
 
+class Ranks:
+    """Processes like this one, joined by Gloo on the loopback interface."""
+
+    def __init__(self, count):
+        self.count = count
+        self.others = []
+        place = os.environ.get("PLAIN_STEP_MEET")
+        if RANK == 0:
+            self.folder = tempfile.TemporaryDirectory()
+            place = os.path.join(self.folder.name, "meet")
+            for rank in range(1, count):
+                environment = dict(os.environ, PLAIN_STEP_RANK=str(rank), PLAIN_STEP_MEET=place)
+                self.others.append(subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=environment,
+                                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+        os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+        torch.distributed.init_process_group("gloo", init_method="file://" + place, rank=RANK, world_size=count,
+                                             timeout=datetime.timedelta(hours=2))
+
+    def requests(self):
+        """Lines of rank 0's stdin, on every rank."""
+        while True:
+            line = [sys.stdin.readline() if RANK == 0 else None]
+            torch.distributed.broadcast_object_list(line)
+            if not line[0]:
+                return
+            torch.distributed.barrier()
+            yield line[0]
+
+    def over_all(self, value, operation):
+        tensor = torch.tensor([value], dtype=torch.float64)
+        torch.distributed.all_reduce(tensor, operation)
+        return tensor.item()
+
+    def slowest(self, value):
+        return self.over_all(value, torch.distributed.ReduceOp.MAX)
+
+    def total(self, value):
+        return self.over_all(value, torch.distributed.ReduceOp.SUM)
+
+
 def peak_bytes():
     with open("/proc/self/status") as status:
         for line in status:
@@ -356,11 +413,15 @@ def main():
         say(unavailable=str(unknown))
         return
     say(torch=torch.__version__, python=platform.python_version(), runs=plain.runs, logits=plain.logits)
+    ranks = plain.ranks
     cpu, wall = cpu_seconds(), time.perf_counter()
-    for line in sys.stdin:
-        idle = {"idle_cpu": cpu_seconds() - cpu, "idle_wall": time.perf_counter() - wall}
+    for line in ranks.requests() if ranks else sys.stdin:
+        idle_cpu, idle_wall = cpu_seconds() - cpu, time.perf_counter() - wall
         if line == "step\n":
-            say(seconds=plain.step(), peak_bytes=peak_bytes(), **idle)
+            seconds, peak = plain.step(), peak_bytes()
+            if ranks:
+                seconds, peak, idle_cpu = ranks.slowest(seconds), int(ranks.slowest(peak)), ranks.total(idle_cpu)
+            say(seconds=seconds, peak_bytes=peak, idle_cpu=idle_cpu, idle_wall=idle_wall)
         elif line == "convolutions\n":
             say(share=plain.convolution_share())
         else:

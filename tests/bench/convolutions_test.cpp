@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-#include "cli/bench/step.h"
+#include "cli/bench/convolutions.h"
 
 namespace isnet::bench {
 namespace {

@@ -5,7 +5,7 @@
 #include <functional>
 #include <string_view>
 
-#include "cli/bench/step.h"
+#include "cli/bench/convolutions.h"
 
 namespace isnet::bench {
 namespace {

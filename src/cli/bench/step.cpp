@@ -1,20 +1,17 @@
 // isnet bench step: a plain step, ISNet's steps and explanations against Python's plain step and forward
 // pass.
-#include "cli/bench/step.h"
+#include "cli/bench/subjects.h"
+#include "cli/bench/variant.h"
 
-#include <ATen/Parallel.h>
 #include <torch/version.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
 #include <set>
 #include <sstream>
 #include <thread>
 
 #include "base/error.h"
 #include "base/log.h"
-#include "bench/plain_step.h"
 #include "cli/bench/benchmark.h"
 #include "cli/bench/rounds.h"
 #include "cli/model_setup.h"
@@ -59,8 +56,8 @@ std::vector<cli::OptionGroup> step_options() {
       text_option("python", "", "FILE",
                   "Python with torch (default: that of the torch in use, else python3); none: leave it out"),
       choice_option("variant", "",
-                    "run this one alone, a step for each line 'step' on stdin: what the benchmark starts",
-                    {"plain", "isnet", "forward", "explain"})};
+                    "run this one alone, a step for each line 'step' on stdin: what a benchmark starts",
+                    {"plain", "isnet", "forward", "explain", "ddp", "independent", "fit", "bare"})};
   for (auto& option : device_option_specs())
     if (option.name == "precision") own.push_back(std::move(option));
   std::vector<cli::OptionGroup> groups{{"Steps", std::move(own), {}}};
@@ -69,26 +66,15 @@ std::vector<cli::OptionGroup> step_options() {
   return groups;
 }
 
-// Python's side, or why there is none.
-struct Python {
-  std::string executable, unavailable, version, torch;
-};
-
 class StepBenchmark {
  public:
-  explicit StepBenchmark(const OptionValues& options) : options_(options) {
+  explicit StepBenchmark(const OptionValues& options) : options_(options), processes_("step", options) {
     for (const auto& name : own_of_variants)
       if (options.given(name))
         fail(ErrorKind::usage, "--", name,
              ": the benchmark sets it for each variant; use --classes and --parts");
-    rounds_.rounds = options.integer("steps");
-    rounds_.warmup = options.integer("warmup");
+    rounds_ = processes_.rounds();
     rounds_.profiled = std::min<std::int64_t>(3, rounds_.rounds);
-    environment_ = {cat("OMP_NUM_THREADS=", options.integer("threads"))};
-    python_.executable = options.has("python")
-                             ? options.text("python")
-                             : python_of_torch(reinterpret_cast<const void*>(&at::get_num_threads));
-    if (python_.executable == "none") python_.unavailable = "--python none";
   }
 
   Report run() {
@@ -156,105 +142,32 @@ class StepBenchmark {
 
   void start_ours(std::vector<Subject>& subjects, const std::string& name, const std::string& title,
                   const std::string& variant, std::int64_t classes, const std::string& selection = "all") {
-    std::vector<std::string> command{"/proc/self/exe", "bench", "step"};
-    for (const auto& spec : options_.specs())
-      if (options_.given(spec.name)) command.push_back(cat("--", spec.name, "=", options_.text(spec.name)));
-    for (const auto& word :
-         {cat("--variant=", variant), cat("--num-classes=", classes), cat("--heatmaps=", selection)})
-      command.push_back(word);
-    Subject subject{name, title, std::make_unique<Child>(title, command, environment_)};
-    const Json greeting = subject.child->answer();
-    if (!subjects.empty() && python_.unavailable.empty()) compare(greeting.at("logits"));
-    subjects.push_back(std::move(subject));
+    processes_.start_ours(
+        subjects, name, title,
+        {cat("--variant=", variant), cat("--num-classes=", classes), cat("--heatmaps=", selection)});
   }
 
   void start_python(std::vector<Subject>& subjects, const std::string& variant, std::int64_t classes,
                     const std::string& memory_format = "contiguous") {
-    if (!python_.unavailable.empty()) return;
     const bool reference = memory_format == "contiguous";
-    Json request;
-    for (const auto& spec : options_.specs()) request[spec.name] = options_.text(spec.name);
-    request["variant"] = variant;
-    request["memory-format"] = memory_format;
-    request["num-classes"] = cat(classes);
-    if (!options_.has("dropout")) request["dropout"] = "0";
-    const Normalization normalization = parse_normalization(options_.text("normalize"));
-    request["mean"] = normalization.mean;
-    request["std"] = normalization.std;
     const std::string title = cat("Python, ", variant == "plain" ? "plain step" : "forward pass");
-    Subject subject{cat("python-", variant, reference ? "" : "-" + memory_format),
-                    reference ? title : title + ", channels last", nullptr};
-    try {
-      subject.child = std::make_unique<Child>(
-          title, std::vector<std::string>{python_.executable, "-c", plain_step_script, request.dump()},
-          environment_);
-      const Json greeting = subject.child->answer();
-      if (greeting.contains("unavailable")) {
-        python_.unavailable = greeting["unavailable"].get<std::string>();
-      } else {
-        python_.version = greeting.at("python").get<std::string>();
-        python_.torch = greeting.at("torch").get<std::string>();
-        python_logits_ = greeting.at("logits").get<std::vector<double>>();
-        if (greeting.at("runs") != variant + " " + memory_format)
-          fail(ErrorKind::internal, "bench/plain_step.py runs '", greeting.at("runs").get<std::string>(),
-               "' as ", title);
-        subjects.push_back(std::move(subject));
-      }
-    } catch (const Error& error) {
-      if (error.kind() == ErrorKind::internal || !python_.version.empty()) throw;  // it is there, but wrong
-      python_.unavailable = error.what();
-    }
-    if (!python_.unavailable.empty())
-      log::warning(cat("Python is left out: ", python_.executable, ": ", python_.unavailable));
-  }
-
-  // Whether Python runs the same network: the same logits under the same weights.
-  void compare(const std::vector<double>& ours) const {
-    double largest = 0, difference = ours.size() == python_logits_.size() ? 0 : HUGE_VAL;
-    for (std::size_t i = 0; i < std::min(ours.size(), python_logits_.size()); ++i) {
-      largest = std::max(largest, std::abs(ours[i]));
-      difference = std::max(difference, std::abs(ours[i] - python_logits_[i]));
-    }
-    if (!(difference <= 1e-3 * largest))
-      fail(ErrorKind::internal, "bench/plain_step.py computes other logits than the network '",
-           options_.text("network"), "' under the same weights: it is another network, and no reference");
+    processes_.start_python(
+        subjects, cat("python-", variant, reference ? "" : "-" + memory_format),
+        reference ? title : title + ", channels last",
+        {{"variant", variant}, {"memory-format", memory_format}, {"num-classes", cat(classes)}});
   }
 
   void describe() {
     const std::string side = options_.text("image-size");
-    std::string environment;
-    for (const auto& variable : thread_variables(environment_)) environment += " " + variable;
-    report_.benchmark = "step";
-    report_.header = {
-        cat(options_.text("network"), ", ", options_.text("batch-size"), " images of ", side, "×", side,
-            ", precision ", options_.text("precision"), ", ", options_.text("threads"), " of ",
-            std::thread::hardware_concurrency(), " cores; torch ", TORCH_VERSION),
-        python_.unavailable.empty()
-            ? cat("Python ", python_.version, " with torch ", python_.torch)
-            : cat("no Python rows and ratios: ", python_.executable, ": ", python_.unavailable),
-        cat("each variant in a process of its own, with", environment),
-        cat(rounds_.rounds, " rounds after ", rounds_.warmup,
-            " of warm-up; in a round each variant of a table makes one step, from top to bottom"),
-    };
-    report_.facts = {{"torch", TORCH_VERSION},
-                     {"cores", std::thread::hardware_concurrency()},
-                     {"environment", thread_variables(environment_)},
-                     {"rounds", rounds_.rounds},
-                     {"warmup", rounds_.warmup}};
-    if (python_.unavailable.empty())
-      report_.facts["python"] = {
-          {"executable", python_.executable}, {"version", python_.version}, {"torch", python_.torch}};
-    else
-      report_.facts["python"] = {{"executable", python_.executable}, {"unavailable", python_.unavailable}};
-    for (const auto& spec : options_.specs())
-      if (options_.has(spec.name)) report_.facts["options"][spec.name] = options_.text(spec.name);
+    processes_.describe(
+        report_, {cat(options_.text("network"), ", ", options_.text("batch-size"), " images of ", side, "×",
+                      side, ", precision ", options_.text("precision"), ", ", options_.text("threads"),
+                      " of ", std::thread::hardware_concurrency(), " cores; torch ", TORCH_VERSION)});
   }
 
   const OptionValues& options_;
+  Subjects processes_;
   RoundOptions rounds_;
-  std::vector<std::string> environment_;
-  Python python_;
-  std::vector<double> python_logits_;
   Report report_;
 };
 

@@ -12,7 +12,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "cli/bench/step.h"
+#include "cli/bench/convolutions.h"
+#include "cli/bench/variant.h"
 #include "cli/model_setup.h"
 #include "model/lrp/selection.h"
 #include "model/lrp/walk.h"
@@ -30,6 +31,8 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+}  // namespace
+
 double cpu_seconds() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
@@ -37,7 +40,6 @@ double cpu_seconds() {
          1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
-// The largest resident set of this process so far.
 std::int64_t peak_bytes() {
   std::ifstream status("/proc/self/status");
   for (std::string word; status >> word;)
@@ -49,7 +51,8 @@ std::int64_t peak_bytes() {
   return 0;
 }
 
-Batch make_batch(const OptionValues& options, at::ScalarType dtype) {
+Batch make_batch(const OptionValues& options) {
+  const at::ScalarType dtype = precision_of(options);
   const std::int64_t size = options.integer("batch-size"), side = options.integer("image-size");
   Batch batch;
   batch.images = at::rand({size, 3, side, side}, at::dtype(dtype));
@@ -60,59 +63,39 @@ Batch make_batch(const OptionValues& options, at::ScalarType dtype) {
   return batch;
 }
 
-class Variant {
- public:
-  virtual ~Variant() = default;
-  virtual void prepare() {}  // not timed
-  virtual void step() = 0;
-};
+TrainingStep::TrainingStep(const OptionValues& options, std::shared_ptr<Network> network, Batch batch,
+                           const Communicator& communicator)
+    : network_(std::move(network)),
+      batch_(std::move(batch)),
+      objective_(objectives().at(options.text("objective")).make(options)),
+      parallel_(network_, communicator),
+      learning_rate_(options.real("lr")) {
+  NamedParameters parameters;
+  for (const auto& entry : network_->named_parameters()) parameters.emplace_back(entry.key(), entry.value());
+  optimizer_ = make_optimizer(parameters, options);
+  for (const auto& parameter : network_->parameters()) initial_.push_back(parameter.detach().clone());
+  network_->train();
+}
 
-// What the trainer does with a batch, but for data, metrics and callbacks.
-class TrainingStep : public Variant {
- public:
-  TrainingStep(const OptionValues& options, std::shared_ptr<Network> network, Batch batch)
-      : network_(std::move(network)),
-        batch_(std::move(batch)),
-        objective_(objectives().at(options.text("objective")).make(options)),
-        parallel_(network_, Communicator()),
-        learning_rate_(options.real("lr")) {
-    NamedParameters parameters;
-    for (const auto& entry : network_->named_parameters())
-      parameters.emplace_back(entry.key(), entry.value());
-    optimizer_ = make_optimizer(parameters, options);
-    for (const auto& parameter : network_->parameters()) initial_.push_back(parameter.detach().clone());
-    network_->train();
-  }
+void TrainingStep::prepare() {
+  const at::NoGradGuard no_grad;
+  const auto parameters = network_->parameters();
+  for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].copy_(initial_[i]);
+}
 
-  // The same weights in each step: gradients through the relevance of random weights can be so large that
-  // these would not stay finite.
-  void prepare() override {
-    const at::NoGradGuard no_grad;
-    const auto parameters = network_->parameters();
-    for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].copy_(initial_[i]);
-  }
+void TrainingStep::step() {
+  parallel_.prepare_forward();
+  const Losses losses = objective_->compute(*network_, batch_);
+  ++batch_.epoch;
+  if (!losses.total.isfinite().item<bool>())
+    fail(ErrorKind::runtime, "the loss is not finite: try another --seed");
+  parallel_.backward(losses.total);
+  optimizer_->set_learning_rate(learning_rate_);
+  optimizer_->step();
+  optimizer_->zero_grad();
+}
 
-  void step() override {
-    parallel_.prepare_forward();
-    const Losses losses = objective_->compute(*network_, batch_);
-    ++batch_.epoch;
-    if (!losses.total.isfinite().item<bool>())
-      fail(ErrorKind::runtime, "the loss is not finite: try another --seed");
-    parallel_.backward(losses.total);
-    optimizer_->set_learning_rate(learning_rate_);
-    optimizer_->step();
-    optimizer_->zero_grad();
-  }
-
- private:
-  std::shared_ptr<Network> network_;
-  Batch batch_;
-  std::unique_ptr<Objective> objective_;
-  DistributedDataParallel parallel_;
-  std::unique_ptr<Optimizer> optimizer_;
-  std::vector<at::Tensor> initial_;
-  double learning_rate_;
-};
+namespace {
 
 class Forward : public Variant {
  public:
@@ -153,9 +136,13 @@ class Explain : public Variant {
   std::unique_ptr<HeatmapSelection> selection_;
 };
 
+}  // namespace
+
 std::shared_ptr<Network> network_of(const OptionValues& options) {
   return cli::make_network(options, options.integer("num-classes"), at::kCPU, precision_of(options));
 }
+
+namespace {
 
 // offset + scale · numbers from -1 to 1, by a formula that bench/plain_step.py has too; in pieces, so that
 // the peak of memory is not this.
@@ -172,8 +159,8 @@ void fill_with_noise(const at::Tensor& tensor, double seed, double scale, double
   if (!whole.is_same(tensor)) tensor.copy_(whole);
 }
 
-// Logits of one image under weights that are a function of the parameters' sorted names: Python's network has
-// to have the same.
+}  // namespace
+
 std::vector<double> fingerprint(const OptionValues& options, const Batch& batch) {
   const at::NoGradGuard no_grad;
   const auto network = network_of(options);
@@ -193,6 +180,8 @@ std::vector<double> fingerprint(const OptionValues& options, const Batch& batch)
   return {logits.data_ptr<double>(), logits.data_ptr<double>() + logits.numel()};
 }
 
+namespace {
+
 std::unique_ptr<Variant> make_variant(const OptionValues& options, const Batch& batch) {
   const std::string& name = options.text("variant");
   if (name == "forward") return std::make_unique<Forward>(network_of(options), batch);
@@ -200,17 +189,40 @@ std::unique_ptr<Variant> make_variant(const OptionValues& options, const Batch& 
   return std::make_unique<TrainingStep>(options, network_of(options), batch);
 }
 
+}  // namespace
+
 void say(const Json& answer) {
   std::cout << answer.dump() << std::endl;
 }
 
-void serve(OptionValues& options) {
+void settle_variant(OptionValues& options) {
   at::set_num_threads(static_cast<int>(options.integer("threads")));
   if (!options.has("num-classes")) options.set("num-classes", "3");
   options.set("objective", options.text("variant") == "isnet" ? "isnet" : "classifier");
   cli::settle_defaults(options);
   at::manual_seed(static_cast<std::uint64_t>(options.integer("seed")));
-  const Batch batch = make_batch(options, precision_of(options));
+}
+
+int answering(const std::function<void()>& serve) {
+  try {
+    serve();
+    return 0;
+  } catch (const Error& error) {
+    say({{"error", error.what()}, {"status", exit_status(error.kind())}});
+    return exit_status(error.kind());
+  } catch (const std::exception& error) {
+    const std::string text = error.what();
+    const int status = exit_status(ErrorKind::runtime);
+    say({{"error", text.substr(0, text.find('\n'))}, {"status", status}});
+    return status;
+  }
+}
+
+namespace {
+
+void serve(OptionValues& options) {
+  settle_variant(options);
+  const Batch batch = make_batch(options);
   const std::vector<double> logits = fingerprint(options, batch);
   const auto variant = make_variant(options, batch);
   say({{"torch", TORCH_VERSION}, {"logits", logits}});
@@ -241,18 +253,7 @@ void serve(OptionValues& options) {
 }  // namespace
 
 int serve_variant(OptionValues& options) {
-  try {
-    serve(options);
-    return 0;
-  } catch (const Error& error) {
-    say({{"error", error.what()}, {"status", exit_status(error.kind())}});
-    return exit_status(error.kind());
-  } catch (const std::exception& error) {
-    const std::string text = error.what();
-    const int status = exit_status(ErrorKind::runtime);
-    say({{"error", text.substr(0, text.find('\n'))}, {"status", status}});
-    return status;
-  }
+  return answering([&] { serve(options); });
 }
 
 }  // namespace isnet::bench

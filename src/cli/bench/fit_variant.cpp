@@ -1,0 +1,169 @@
+// Steps of the trainer, with everything that it does around them, and the same steps bare.
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/bench/variant.h"
+#include "cli/model_setup.h"
+#include "data/data_set.h"
+#include "data/split_writer.h"
+#include "trainer/callback.h"
+#include "trainer/callbacks/progress.h"
+#include "trainer/trainer.h"
+
+namespace isnet::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// So many steps answer a request, and "seconds" is one of them.
+constexpr std::int64_t steps_of_a_request = 100;
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "isnet-bench-XXXXXX").string();
+    if (!::mkdtemp(name.data())) fail(ErrorKind::runtime, name, ": cannot make a temporary folder");
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// Waits for requests, and answers them when their steps are done.
+class Meter : public Callback {
+ public:
+  void on_train_batch_start(Trainer& trainer) override {
+    if (trainer.position().global_step % steps_of_a_request != 0) return;
+    if (trainer.position().global_step > 0) answer();
+    ask(trainer);
+  }
+
+ private:
+  void answer() {
+    const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
+    say({{"seconds", seconds / static_cast<double>(steps_of_a_request)},
+         {"peak_bytes", peak_bytes()},
+         {"idle_cpu", idle_cpu_},
+         {"idle_wall", idle_wall_}});
+  }
+  void ask(Trainer& trainer) {
+    const double cpu = cpu_seconds();
+    const auto asked = Clock::now();
+    std::string request;
+    if (!std::getline(std::cin, request)) trainer.stop();
+    idle_cpu_ = cpu_seconds() - cpu;
+    begin_ = Clock::now();
+    idle_wall_ = std::chrono::duration<double>(begin_ - asked).count();
+  }
+
+  double idle_cpu_ = 0, idle_wall_ = 0;
+  Clock::time_point begin_;
+};
+
+std::shared_ptr<const SplitReader> write_data(const OptionValues& options,
+                                              const std::filesystem::path& folder) {
+  SampleLayout layout;
+  layout.channels = 3;
+  layout.height = layout.width = options.integer("image-size");
+  layout.mask_channels = 1;
+  layout.labels = LabelKind::single;
+  // Enough that no epoch ends in between.
+  const std::int64_t requests = options.integer("warmup") + options.integer("steps") + 1;
+  const std::int64_t samples = requests * steps_of_a_request * options.integer("batch-size");
+  SplitWriter writer(folder, "train", layout, samples, samples);
+  std::vector<std::uint8_t> image(static_cast<std::size_t>(3 * layout.pixels()));
+  std::vector<std::uint8_t> mask(static_cast<std::size_t>(layout.pixels()), 255);
+  for (std::int64_t i = 0; i < samples; ++i) {
+    for (std::size_t p = 0; p < image.size(); ++p)
+      image[p] = static_cast<std::uint8_t>((i * 31 + p * 7) % 256);
+    writer.add(image.data(), mask.data(), i % options.integer("num-classes"), cat(i));
+  }
+  DataSetDescription description;
+  description.class_names.resize(static_cast<std::size_t>(options.integer("num-classes")));
+  for (std::size_t k = 0; k < description.class_names.size(); ++k)
+    description.class_names[k] = cat("class", k);
+  description.channels = 3;
+  description.height = description.width = layout.height;
+  description.splits["train"] = writer.finish();
+  write_description(folder, description);
+  return DataSet(folder).split("train");
+}
+
+// What `isnet train` would have with these options and its own defaults.
+OptionValues training_options(const OptionValues& options) {
+  std::vector<OptionSpec> specs = trainer_option_specs();
+  for (const auto& group : {optimizer_options(), schedule_options(), callback_options()})
+    for (const auto& spec : group) specs.push_back(spec);
+  OptionValues values(std::move(specs));
+  for (const auto& spec : values.specs())
+    if (options.known(spec.name) && options.has(spec.name)) values.set(spec.name, options.text(spec.name));
+  values.set("max-epochs", "1");
+  return values;
+}
+
+void fit(OptionValues& options) {
+  settle_variant(options);
+  const TemporaryFolder folder;
+  const OptionValues training = training_options(options);
+  TrainingJob job;
+  job.network = network_of(options);
+  job.objective = objectives().at(options.text("objective")).make(options);
+  NamedParameters parameters;
+  for (const auto& entry : job.network->named_parameters())
+    parameters.emplace_back(entry.key(), entry.value());
+  job.optimizer = make_optimizer(parameters, options);
+  job.learning_rate = std::make_shared<LearningRate>(training);
+  job.train = write_data(options, folder.path());
+  RunFolder run(folder.path() / "run");
+  run.create(false);
+  std::vector<std::shared_ptr<Callback>> callbacks{std::make_shared<Meter>(),
+                                                   std::make_shared<ProgressBar>(false, true)};
+  for (auto& callback : make_callbacks({training, run})) callbacks.push_back(std::move(callback));
+  TrainerOptions trainer = trainer_options(training);
+  trainer.device = at::kCPU;
+  say({{"ready", true}});
+  Trainer(trainer, Communicator(), callbacks).fit(job);
+}
+
+void bare(OptionValues& options) {
+  settle_variant(options);
+  TrainingStep step(options, network_of(options), make_batch(options));
+  say({{"ready", true}});
+  double cpu = cpu_seconds();
+  auto end = Clock::now();
+  for (std::string request; std::getline(std::cin, request);) {
+    const double idle_cpu = cpu_seconds() - cpu;
+    const auto begin = Clock::now();
+    const double idle_wall = std::chrono::duration<double>(begin - end).count();
+    for (std::int64_t i = 0; i < steps_of_a_request; ++i) step.step();
+    end = Clock::now();
+    say({{"seconds",
+          std::chrono::duration<double>(end - begin).count() / static_cast<double>(steps_of_a_request)},
+         {"peak_bytes", peak_bytes()},
+         {"idle_cpu", idle_cpu},
+         {"idle_wall", idle_wall}});
+    cpu = cpu_seconds();
+  }
+}
+
+}  // namespace
+
+int serve_fit(OptionValues& options) {
+  log::configure({log::Level::warning, ""});
+  return answering([&] { options.text("variant") == "fit" ? fit(options) : bare(options); });
+}
+
+}  // namespace isnet::bench
