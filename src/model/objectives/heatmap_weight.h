@@ -3,9 +3,8 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
-#include <vector>
 
+#include "base/epoch_table.h"
 #include "base/options.h"
 
 namespace isnet {
@@ -18,13 +17,13 @@ class HeatmapWeight {
   /// Errors: usage (naming the entry).
   explicit HeatmapWeight(const std::string& text);
 
-  double at(std::int64_t epoch) const;
+  double at(std::int64_t epoch) const { return table_.at(epoch); }
   /// The last entry's: that of an objective that is not training.
-  double last() const { return entries_.back().second; }
-  bool constant() const { return entries_.size() == 1; }
+  double last() const { return table_.entries().back().second; }
+  bool constant() const { return table_.entries().size() == 1; }
 
  private:
-  std::vector<std::pair<std::int64_t, double>> entries_;
+  EpochTable table_;
 };
 
 }  // namespace isnet
