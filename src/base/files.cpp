@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/input_file.h"
 
 namespace isnet {
 namespace {
@@ -163,6 +164,21 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
 void commit_file(const std::filesystem::path& temporary, const std::filesystem::path& path) {
   Descriptor(temporary, O_RDONLY, FileCall::open, "open").flush(FileCall::flush);
   rename_durably(temporary, path);
+}
+
+void copy_bytes(const std::filesystem::path& from, const std::filesystem::path& to) {
+  const InputFile source(from);
+  Descriptor copy(to, O_WRONLY | O_CREAT | O_TRUNC, FileCall::open, "create");
+  std::string buffer(std::size_t{4} << 20, '\0');
+  for (std::int64_t at = 0; at < source.identity().size;) {
+    const auto piece =
+        static_cast<std::size_t>(std::min<std::int64_t>(source.identity().size - at, std::ssize(buffer)));
+    source.read_at(at, piece, buffer.data());
+    copy.write(std::string_view(buffer).substr(0, piece));
+    at += static_cast<std::int64_t>(piece);
+  }
+  source.check_unchanged();
+  copy.close();
 }
 
 void create_folders(const std::filesystem::path& path) {

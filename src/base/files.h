@@ -45,6 +45,10 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
 /// runtime.
 void commit_file(const std::filesystem::path& temporary, const std::filesystem::path& path);
 
+/// Copies bytes to a new file, which is not durable yet (commit_file() makes it so). Errors: runtime;
+/// FileFailure for what is read.
+void copy_bytes(const std::filesystem::path& from, const std::filesystem::path& to);
+
 /// A name beside `path` for its unfinished content, different for each process.
 std::filesystem::path temporary_name(const std::filesystem::path& path);
 

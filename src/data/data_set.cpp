@@ -11,6 +11,21 @@ namespace {
 
 const char* all_samples = "all";  // the split of a shard alone
 
+// A shard that dataset.json lists. Data sets of strangers must not lead out of their folder: no links either.
+std::filesystem::path shard_file(const std::filesystem::path& folder, const ShardEntry& entry) {
+  const auto file = folder / entry.file;
+  std::error_code code;
+  if (!std::filesystem::is_regular_file(file, code))
+    fail(ErrorKind::data, file.string(), ": dataset.json lists this shard, but there is no such file",
+         code || !std::filesystem::exists(file, code) ? "" : " (it is something else)",
+         ": copy the data set again, or pack it again");
+  const auto inside = std::filesystem::canonical(folder, code), real = std::filesystem::canonical(file, code);
+  if (code || std::mismatch(inside.begin(), inside.end(), real.begin(), real.end()).first != inside.end())
+    fail(ErrorKind::data, file.string(), ": a link to ", real.string(),
+         ", outside the data set's folder: copy the shard into the folder");
+  return file;
+}
+
 // What stands in for dataset.json where one shard is the data set.
 DataSetDescription description_of_shard(const std::filesystem::path& path,
                                         std::optional<std::int64_t> class_count) {
@@ -24,7 +39,12 @@ DataSetDescription description_of_shard(const std::filesystem::path& path,
   description.splits[all_samples] = {{path.filename().string(), shard.size(), ""}};
   if (!class_count && layout.labels == LabelKind::multi) class_count = layout.label_classes;
   if (!class_count && layout.labels == LabelKind::single) {
-    class_count = *std::max_element(shard.labels().begin(), shard.labels().end()) + 1;
+    const auto largest = std::max_element(shard.labels().begin(), shard.labels().end());
+    constexpr std::int64_t most_classes = 1'000'000;  // a name is made for each
+    if (*largest >= most_classes)
+      fail(ErrorKind::data, path.string(), ": /labels: sample ", largest - shard.labels().begin(), ": label ",
+           *largest, " would mean as many classes: correct the label");
+    class_count = *largest + 1;
     log::info(cat(path.string(), ": taken as ", *class_count, " classes: the largest label is ",
                   *class_count - 1, " (--num-classes says otherwise)"));
   }
@@ -77,18 +97,16 @@ const std::vector<ShardEntry>& DataSet::entries(const std::string& split) const 
        "'; it has: ", known.empty() ? "none" : known);
 }
 
-std::shared_ptr<const SplitReader> DataSet::split(const std::string& name) const {
+std::vector<std::filesystem::path> DataSet::shard_files(const std::string& split) const {
   std::vector<std::filesystem::path> files;
+  for (const auto& entry : entries(split)) files.push_back(single_shard_ ? path_ : shard_file(path_, entry));
+  return files;
+}
+
+std::shared_ptr<const SplitReader> DataSet::split(const std::string& name) const {
+  std::vector<std::filesystem::path> files = shard_files(name);
   std::vector<std::int64_t> counts;
-  for (const auto& entry : entries(name)) {
-    files.push_back(single_shard_ ? path_ : path_ / entry.file);
-    counts.push_back(entry.samples);
-    std::error_code ignored;
-    if (!std::filesystem::exists(files.back(), ignored))
-      fail(ErrorKind::data, files.back().string(),
-           ": dataset.json lists this shard, but there is no such file: "
-           "copy the data set again, or pack it again");
-  }
+  for (const auto& entry : entries(name)) counts.push_back(entry.samples);
   if (files.empty()) fail(ErrorKind::data, path_.string(), ": split '", name, "' holds no samples");
   const auto known_classes = class_count() > 0 ? std::optional(class_count()) : std::nullopt;
   auto reader = std::make_shared<const SplitReader>(name, std::move(files), std::move(counts), known_classes);
@@ -100,10 +118,7 @@ void DataSet::verify_checksums() const {
   if (single_shard_) return;  // nothing to compare with
   for (const auto& [name, shards] : description_.splits) {
     for (const auto& entry : shards) {
-      const auto file = path_ / entry.file;
-      std::error_code ignored;
-      if (!std::filesystem::exists(file, ignored))
-        fail(ErrorKind::data, file.string(), ": dataset.json lists this shard, but there is no such file");
+      const auto file = shard_file(path_, entry);
       if (const auto sum = sha256_of_file(file); sum != entry.sha256)
         fail(ErrorKind::data, file.string(), ": checksum ", sum, " instead of ", entry.sha256,
              ": the file was changed or damaged; copy the data set again, or pack it again");

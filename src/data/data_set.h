@@ -139,6 +139,9 @@ class DataSet {
   /// Opens every shard of the split once and checks it. Errors: data (no such split: names the known ones).
   std::shared_ptr<const SplitReader> split(const std::string& name) const;
 
+  /// The split's shard files, which are inside the data set's folder. Errors: data, as split().
+  std::vector<std::filesystem::path> shard_files(const std::string& split) const;
+
   /// Compares every shard file with its checksum. Errors: data, for the first that differs.
   void verify_checksums() const;
 

@@ -20,7 +20,7 @@ struct LoaderOptions {
   bool double_precision = false;  ///< fill images64 and masks64 instead of images and masks
   bool as_stored = false;         ///< fill images8 and masks8 instead, if the split has all of it as uint8
   std::shared_ptr<const Augmentation> augmentation{};  ///< of every sample; as_stored does not count then
-  double retry_seconds = 0;                            ///< ReadRetry's
+  double retry_seconds = 60;                           ///< ReadRetry's
   std::int64_t limit = -1;                             ///< steps of an epoch to deliver at most; −1: all
 };
 

@@ -1,5 +1,7 @@
 #include "data/pixel_buffer.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>
@@ -8,6 +10,7 @@ namespace isnet {
 namespace {
 
 constexpr std::size_t alignment = 64;
+constexpr std::size_t huge_page = std::size_t{2} << 20;
 constexpr std::size_t kept_blocks = 32;
 constexpr std::size_t kept_bytes = std::size_t{2} << 30;
 
@@ -44,10 +47,13 @@ void* take_block(std::size_t bytes) {
       return header + 1;
     }
   }
-  const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  void* const memory = rounded < bytes ? nullptr : std::aligned_alloc(alignment, sizeof(Header) + rounded);
+  // Large blocks are whole huge pages: ordinary ones have more addresses than the processor keeps at hand.
+  const std::size_t unit = bytes < huge_page ? alignment : huge_page;
+  const std::size_t total = (sizeof(Header) + bytes + unit - 1) / unit * unit;
+  void* const memory = total < bytes ? nullptr : std::aligned_alloc(unit, total);
   if (!memory) throw std::bad_alloc();
-  return new (memory) Header{rounded} + 1;
+  if (unit == huge_page) ::madvise(memory, total, MADV_HUGEPAGE);  // where the system has them
+  return new (memory) Header{total - sizeof(Header)} + 1;
 }
 
 void give_block_back(void* block) noexcept {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <set>
 #include <thread>
 
 #include "support/data.h"
@@ -168,12 +169,61 @@ TEST_F(LoaderTest, DoublePrecisionIsExact) {
 
 TEST_F(LoaderTest, AnErrorOfAWorkerArrivesInNextWithItsMessage) {
   // The shard goes away after it was checked.
-  Loader loader(split, sampler(), {.workers = 3});
+  Loader loader(split, sampler(), {.workers = 3, .retry_seconds = 0});
   for (const auto& shard : split->shards()) std::filesystem::remove(shard);
   loader.start(0);
   EXPECT_THAT(refusal(ErrorKind::runtime, [&] { loader.next(); }),
               AllOf(HasSubstr(".h5: cannot open: No such file"), HasSubstr("of the split 'train'")));
   EXPECT_FALSE(loader.next());
+}
+
+TEST_F(LoaderTest, BytesAsStoredMeanTheFloats) {
+  Loader floats(split, sampler()), stored(split, sampler(), {.workers = 2, .as_stored = true});
+  floats.start(2);
+  stored.start(2);
+  const auto expected = rest(floats), batches = rest(stored);
+  ASSERT_EQ(batches.size(), expected.size());
+  for (std::size_t step = 0; step < batches.size(); ++step) {
+    const auto& batch = batches[step];
+    EXPECT_TRUE(batch.images.empty() && batch.masks.empty());
+    EXPECT_EQ(batch.ids, expected[step].ids);
+    ASSERT_EQ(batch.stored_channels, 1);
+    const auto pixels = static_cast<std::size_t>(batch.height * batch.width);
+    ASSERT_EQ(batch.images8.size(), static_cast<std::size_t>(batch.size) * pixels);
+    for (std::size_t i = 0; i < expected[step].images.size(); ++i)
+      ASSERT_EQ(batch.images8[i / (3 * pixels) * pixels + i % pixels] / 255.0f, expected[step].images[i]);
+    ASSERT_EQ(batch.masks8.size(), expected[step].masks.size());
+    for (std::size_t i = 0; i < batch.masks8.size(); ++i)
+      ASSERT_EQ(batch.masks8[i] / 255.0f, expected[step].masks[i]);
+  }
+}
+
+TEST_F(LoaderTest, BatchesAheadAreBoundedInBytes) {
+  const std::int64_t batch = 4 * (3 + 1) * small_layout().pixels() * 4;  // samples, channels, pixels, float
+  const auto ahead = [&](std::int64_t bytes, bool doubles = false, bool stored = false) {
+    return Loader(split, sampler(),
+                  {.prefetch = 5, .prefetch_bytes = bytes, .double_precision = doubles, .as_stored = stored})
+        .batches_ahead();
+  };
+  EXPECT_EQ(ahead(100 * batch), 5);
+  EXPECT_EQ(ahead(3 * batch), 3);
+  EXPECT_EQ(ahead(3 * batch, true), 1);
+  EXPECT_EQ(ahead(batch / 2), 1);
+  EXPECT_EQ(ahead(batch, false, true), 5);
+  // However many workers there are, no more batches are read than that.
+  Loader loader(split, sampler(), {.workers = 4, .prefetch = 4, .prefetch_bytes = batch});
+  loader.start(0);
+  EXPECT_EQ(rest(loader).size(), static_cast<std::size_t>(loader.steps_per_epoch()));
+}
+
+TEST_F(LoaderTest, MemoryOfABatchIsTakenForLaterOnes) {
+  Loader loader(split, sampler(), {.workers = 1, .prefetch = 1});
+  std::set<const float*> places;
+  for (std::uint64_t epoch = 0; epoch < 30; ++epoch) {
+    loader.start(epoch);
+    while (const auto each = loader.next()) places.insert(each->images.data());
+  }
+  EXPECT_LT(places.size(), 20u);  // of 210 batches
 }
 
 }  // namespace

@@ -1,0 +1,29 @@
+#include "data/loading_options.h"
+
+namespace isnet {
+
+std::vector<OptionSpec> loading_option_specs() {
+  return {
+      integer_option("num-workers", "1", "threads that read data", 1, 1024),
+      integer_option("prefetch", "2", "batches that are read ahead", 1, 4096),
+      integer_option("prefetch-mb", "1024", "memory for them, in MB; one batch is read in any case", 1,
+                     1 << 24),
+      real_option("read-retry-seconds", "60",
+                  "for how long a read that fails is tried again (a file that vanished or shrank, EIO)", 0,
+                  1e6),
+      integer_option("shuffle-block", "0",
+                     "shuffle blocks of so many consecutive samples, and samples only within 16 blocks: for "
+                     "disks and file systems that are slow at random reads; 0: shuffle all samples",
+                     0)};
+}
+
+LoaderOptions loader_options(const OptionValues& values) {
+  LoaderOptions options;
+  options.workers = static_cast<int>(values.integer("num-workers"));
+  options.prefetch = static_cast<int>(values.integer("prefetch"));
+  options.prefetch_bytes = values.integer("prefetch-mb") * 1'000'000;
+  options.retry_seconds = values.real("read-retry-seconds");
+  return options;
+}
+
+}  // namespace isnet

@@ -1,0 +1,16 @@
+// Options of reading a split for training.
+#pragma once
+
+#include <vector>
+
+#include "base/options.h"
+#include "data/loader.h"
+
+namespace isnet {
+
+/// --num-workers, --prefetch, --prefetch-mb, --read-retry-seconds, --shuffle-block.
+std::vector<OptionSpec> loading_option_specs();
+/// Of those, what a Loader takes.
+LoaderOptions loader_options(const OptionValues& values);
+
+}  // namespace isnet
