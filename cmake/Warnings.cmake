@@ -5,6 +5,10 @@ target_compile_options(isnet_warnings INTERFACE
 # False alarms of g++ 12 on std::string's operator+ (GCC bug 105329).
 target_compile_options(isnet_warnings INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overflow -Wno-array-bounds>)
+# … and on std::regex in code with sanitizers (GCC bug 105562).
+if(ISNET_SANITIZE)
+  target_compile_options(isnet_warnings INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+endif()
 if(ISNET_WARNINGS_AS_ERRORS)
   target_compile_options(isnet_warnings INTERFACE -Werror)
 endif()

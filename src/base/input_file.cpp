@@ -33,7 +33,7 @@ FileFailure::FileFailure(const std::filesystem::path& path, const std::string& w
 InputFile::InputFile(const std::filesystem::path& path) : path_(path) {
   const int injected = injected_fault(FileCall::open, path);
   do {
-    descriptor_ = injected ? -1 : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    descriptor_ = injected ? -1 : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   } while (descriptor_ < 0 && !injected && errno == EINTR);
   if (descriptor_ < 0) fail_call(path, "open", injected ? injected : errno);
   try {
@@ -56,6 +56,7 @@ FileIdentity InputFile::status() const {
   struct stat found{};
   const int injected = injected_fault(FileCall::status, path_);
   if (injected || ::fstat(descriptor_, &found) != 0) fail_call(path_, "look at", injected ? injected : errno);
+  if (!S_ISREG(found.st_mode)) throw FileFailure(path_, "is not a regular file", 0);
   return {found.st_ino, found.st_size,
           std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec};
 }

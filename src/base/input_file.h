@@ -30,7 +30,7 @@ class FileFailure : public Error {
   int code_;
 };
 
-/// An open file. Reading does not move a position: any thread may read. Errors: FileFailure.
+/// An open regular file. Reading does not move a position: any thread may read. Errors: FileFailure.
 class InputFile {
  public:
   explicit InputFile(const std::filesystem::path& path);

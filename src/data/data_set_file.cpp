@@ -1,5 +1,6 @@
 // dataset.json: reading and writing.
 #include <cctype>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -25,6 +26,13 @@ const char* task_name(LabelKind task) {
   return "none";
 }
 
+// A whole number from 0 on that an int64 holds.
+std::optional<std::int64_t> natural(const Json& value) {
+  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max())
+    return std::nullopt;
+  return value.get<std::int64_t>();
+}
+
 // A field of dataset.json as this type; complains with its place in the file.
 class Fields {
  public:
@@ -41,10 +49,9 @@ class Fields {
     return at(name).get<std::string>();
   }
   std::int64_t count(const char* name) const {
-    const auto& value = at(name);
-    if (!value.is_number_integer() || value < 0)
-      fail(ErrorKind::data, where_, ": field '", name, "' is not a whole number from 0 on");
-    return value.get<std::int64_t>();
+    const auto value = natural(at(name));
+    if (!value) fail(ErrorKind::data, where_, ": field '", name, "' is not a whole number from 0 on");
+    return *value;
   }
   const Json& array(const char* name) const {
     if (!at(name).is_array()) fail(ErrorKind::data, where_, ": field '", name, "' is not a list");
@@ -66,13 +73,15 @@ ShardEntry shard_entry(const std::string& where, const Json& json) {
   const Fields fields(where, json);
   ShardEntry entry{fields.text("file"), fields.count("samples"), fields.text("sha256")};
   const std::filesystem::path file(entry.file);
-  bool inside = !file.empty() && file.is_relative();
+  bool inside = !file.empty() && file.is_relative() && entry.file.find('\0') == std::string::npos;
   for (const auto& part : file) inside = inside && part != "..";
-  if (!inside) fail(ErrorKind::data, where, ": file '", entry.file, "' is not inside the data set's folder");
+  if (!inside)
+    fail(ErrorKind::data, where, ": file '", entry.file.c_str(), "' is not inside the data set's folder");
   bool is_hash = entry.sha256.size() == 64;
   for (const char c : entry.sha256) is_hash = is_hash && std::isxdigit(static_cast<unsigned char>(c));
   if (!is_hash)
-    fail(ErrorKind::data, where, ": sha256 '", entry.sha256, "' is not a checksum of 64 hexadecimal digits");
+    fail(ErrorKind::data, where, ": sha256 '", entry.sha256.c_str(),
+         "' is not a checksum of 64 hexadecimal digits");
   return entry;
 }
 
@@ -84,12 +93,15 @@ void read_classes(const Fields& fields, const std::string& where, DataSetDescrip
       fail(ErrorKind::data, where, ": class name '", name.get<std::string>(), "' comes twice");
     description.class_names.push_back(name.get<std::string>());
   }
+  if (description.task != LabelKind::none && description.class_names.empty())
+    fail(ErrorKind::data, where, ": class_names is empty, but the task is '", task_name(description.task),
+         "'");
 }
 
 void read_shape(const Fields& fields, const std::string& where, DataSetDescription& description) {
   const auto& shape = fields.array("image_shape");
   bool valid = shape.size() == 3;
-  for (const auto& extent : shape) valid = valid && extent.is_number_integer() && extent > 0;
+  for (const auto& extent : shape) valid = valid && natural(extent).value_or(0) > 0;
   if (!valid) fail(ErrorKind::data, where, ": image_shape is not [channels, height, width]");
   description.channels = shape[0].get<std::int64_t>();
   description.height = shape[1].get<std::int64_t>();
@@ -104,14 +116,38 @@ void read_splits(const Fields& fields, const std::string& where, DataSetDescript
     const Fields split_fields(place, split);
     auto& entries = description.splits[name];
     std::int64_t samples = 0;
+    std::set<std::filesystem::path> files;
     for (const auto& shard : split_fields.array("shards")) {
       entries.push_back(shard_entry(cat(place, ", shard ", entries.size()), shard));
-      samples += entries.back().samples;
+      const auto& entry = entries.back();
+      if (!files.insert(std::filesystem::path(entry.file).lexically_normal()).second)
+        fail(ErrorKind::data, place, ": shard ", entry.file, " comes twice");
+      if (__builtin_add_overflow(samples, entry.samples, &samples))
+        fail(ErrorKind::data, place, ": more samples than can be counted");
     }
     if (samples != split_fields.count("samples"))
       fail(ErrorKind::data, place, ": says ", split_fields.count("samples"),
            " samples, but its shards add up to ", samples);
   }
+}
+
+// JSON in which no name of an object comes twice: readers differ in which they take.
+Json parsed(const std::string& text, const std::string& where) {
+  constexpr int deepest = 64;
+  std::vector<std::set<std::string>> names;  // of the objects that are open
+  const auto look = [&](int depth, Json::parse_event_t event, Json& value) {
+    if (depth > deepest) fail(ErrorKind::data, where, ": nested more than ", deepest, " deep");
+    if (event == Json::parse_event_t::object_start) names.emplace_back();
+    if (event == Json::parse_event_t::object_end) names.pop_back();
+    if (event == Json::parse_event_t::key && !names.back().insert(value.get<std::string>()).second)
+      fail(ErrorKind::data, where, ": field '", value.get<std::string>(),
+           "' comes twice: delete one of the two");
+    return true;
+  };
+  Json json = Json::parse(text, look, false);
+  if (json.is_discarded())
+    fail(ErrorKind::data, where, ": is not valid JSON (cut short or edited?): pack the data again");
+  return json;
 }
 
 Json shard_list(const std::vector<ShardEntry>& entries) {
@@ -149,12 +185,10 @@ DataSetDescription read_description(const std::filesystem::path& folder) {
   std::error_code ignored;
   if (!std::filesystem::exists(folder, ignored))
     fail(ErrorKind::data, folder.string(), ": there is no such folder or file");
-  if (!std::filesystem::exists(path, ignored))
+  if (!std::filesystem::is_regular_file(path, ignored))
     fail(ErrorKind::data, where, ": there is no such file: ", folder.string(),
          " is not a data set; make one with isnet pack");
-  const Json json = Json::parse(read_file(path), nullptr, false);
-  if (json.is_discarded())
-    fail(ErrorKind::data, where, ": is not valid JSON (cut short or edited?): pack the data again");
+  const Json json = parsed(read_file(path), where);
   const Fields fields(where, json);
   if (const auto format = fields.text("format"); format != data_set_format)
     fail(ErrorKind::data, where, ": format is '", format, "' instead of '", data_set_format, "'");

@@ -165,6 +165,9 @@ class Group : public Object {
 template <>
 Dataset Group::write(const std::string& path, const std::vector<std::string>& values, const Shape& shape);
 
+/// Opens a file that File::open() is to read. Errors: data (missing, or no regular file).
+std::shared_ptr<const InputFile> open_input(const std::filesystem::path& path);
+
 /// A file, which is its root group.
 class File : public Group {
  public:

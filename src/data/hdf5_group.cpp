@@ -190,17 +190,21 @@ Handle access_properties() {
 
 }  // namespace
 
-File File::open(const std::filesystem::path& path) {
+std::shared_ptr<const InputFile> open_input(const std::filesystem::path& path) {
   const std::string where = path.string();
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored))
     fail(ErrorKind::data, where, ": is a folder, not an HDF5 file");
   try {
-    return open(std::make_shared<InputFile>(path));
+    return std::make_shared<InputFile>(path);
   } catch (const FileFailure& failure) {
     if (failure.code() != ENOENT) throw;
     fail(ErrorKind::data, where, ": there is no such file");
   }
+}
+
+File File::open(const std::filesystem::path& path) {
+  return open(open_input(path));
 }
 
 File File::open(std::shared_ptr<const InputFile> input) {

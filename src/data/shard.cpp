@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "data/structure/check.h"
 
 namespace isnet {
 
@@ -66,8 +67,9 @@ std::string layout_text(const SampleLayout& layout) {
 
 ShardReader::ShardReader(const std::filesystem::path& path, std::optional<std::int64_t> class_count)
     : path_(path) {
-  const hdf5::File file = hdf5::File::open(path);
-  input_ = file.input();
+  input_ = hdf5::open_input(path);
+  hdf5::check_structure(*input_, {"images", "masks", "labels", "ids", "groups", "weights"});
+  const hdf5::File file = hdf5::File::open(input_);
   check_header(file);
   open_images(file);
   if (file.exists("masks")) open_masks(file);
@@ -86,7 +88,7 @@ void ShardReader::check_header(const hdf5::File& file) const {
   if (const auto format = file.attribute<std::string>("format"); format != shard_format)
     refuse(file, cat("attribute 'format' is '", format, "' instead of '", shard_format, "'", remedy));
   if (!file.has_attribute("version")) refuse(file, cat("attribute 'version' is missing", remedy));
-  if (const auto version = file.attribute<std::int64_t>("version"); version != shard_version)
+  if (const auto version = file.attribute<double>("version"); version != double{shard_version})
     refuse(file, cat("shard version ", version, "; this program reads version ", shard_version,
                      ": pack the data again, or use the program that wrote it"));
 }

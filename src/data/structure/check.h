@@ -1,0 +1,19 @@
+// A look at the structures of an HDF5 file before HDF5 itself opens it: HDF5 1.10 trusts what it reads and
+// can be crashed, or made to write outside its memory, by a file that was damaged or made for that purpose.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/input_file.h"
+
+namespace isnet::hdf5 {
+
+/// Follows all that HDF5 reads on the way to these datasets of the root group (those that exist) and to the
+/// root group's attributes: every address and length must lie inside the file, nothing may overlap, types and
+/// layouts must be such as docs/formats.md ("What a shard may be made of") lists. No more memory is taken
+/// than the file has bytes. Refused too: links and data that lead out of the file, datasets of which a chunk
+/// was never written. Errors: data, naming file, object and remedy.
+void check_structure(const InputFile& file, const std::vector<std::string>& datasets);
+
+}  // namespace isnet::hdf5

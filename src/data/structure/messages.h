@@ -1,0 +1,61 @@
+// Part of check_structure(): the messages in object headers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/structure/bytes.h"
+
+namespace isnet::hdf5::detail {
+
+struct Dataspace {
+  std::vector<std::uint64_t> extents;
+  std::uint64_t elements = 1;
+};
+
+struct Datatype {
+  std::uint64_t size = 0;
+  bool variable_text = false;  ///< elements point into global heaps
+};
+
+/// How a dataset lies in the file.
+struct Layout {
+  enum class Kind { compact, contiguous, chunked };
+  /// Of chunks: a version 1 B-tree, one chunk, all chunks one after the other, or an index with checksums.
+  enum class Index { tree, single, implicit, checksummed };
+  Kind kind = Kind::contiguous;
+  std::uint64_t address = undefined_address;
+  std::uint64_t bytes = 0;           ///< contiguous, compact; of a single filtered chunk
+  std::vector<std::uint64_t> chunk;  ///< extents of a chunk, then the size of an element
+  Index index = Index::tree;
+  std::string_view signature;  ///< that an index with checksums begins with
+  bool filtered_single = false;
+  std::string_view data;  ///< compact: the values
+};
+
+struct Attribute {
+  std::string name;
+  Datatype type;
+  Dataspace space;
+  std::string_view data;
+};
+
+struct Link {
+  std::string name;
+  bool hard = false;
+  std::uint64_t address = undefined_address;  ///< of the object header
+};
+
+Dataspace read_dataspace(Cursor cursor);
+Datatype read_datatype(Cursor& cursor);
+Layout read_layout(Cursor cursor);
+/// Returns whether chunks are filtered. `element`: bytes of an element.
+bool read_filters(Cursor cursor, std::uint64_t element);
+/// `type`: 4 or 5, the message's.
+void check_fill_value(Cursor cursor, int type, const Datatype& element);
+Attribute read_attribute(Cursor cursor);
+Link read_link(Cursor cursor);
+
+}  // namespace isnet::hdf5::detail
