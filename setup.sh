@@ -15,7 +15,7 @@ readonly build_packages=(
   python3 python3-venv ca-certificates dataset-fashion-mnist)
 readonly test_packages=(
   git procps shellcheck iproute2 util-linux nftables slurm-wlm munge python3-pydicom cimg-examples)
-readonly test_wheels=(numpy h5py safetensors)
+readonly test_wheels=(numpy h5py safetensors tensorboard)
 
 usage() {
   cat <<EOF_USAGE

@@ -3,20 +3,15 @@
 
 #include <cstdlib>
 #include <iostream>
-#include <limits>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/model_setup.h"
+#include "cli/sample_panels.h"
 #include "data/hdf5.h"
-#include "data/loader.h"
 #include "evaluation/background_share.h"
-#include "evaluation/panel.h"
-#include "model/lrp/selection.h"
-#include "model/lrp/walk.h"
-#include "trainer/batches.h"
 #include "trainer/distributed/bootstrap.h"
 #include "trainer/options.h"
 
@@ -41,12 +36,6 @@ std::vector<OptionGroup> explain_options() {
   for (auto& group : model_option_groups()) groups.push_back(std::move(group));
   return groups;
 }
-
-struct Explained {
-  at::Tensor logits, heatmaps, classes;  // B×K, B×M×3×H×W, B×M or undefined
-  at::Tensor masks;                      // B×1×H×W, or B×M×1×H×W; undefined: none
-  at::Tensor starts;                     // B×M×K: what each map starts from
-};
 
 // The datasets of --output, filled batch by batch into a temporary file that gets its name at the end.
 class HeatmapFile {
@@ -123,21 +112,15 @@ class HeatmapFile {
   bool committed_ = false;
 };
 
-std::vector<float> floats(const at::Tensor& tensor) {
-  const at::Tensor host = tensor.to(at::kCPU, at::kFloat).contiguous();
-  return {host.data_ptr<float>(), host.data_ptr<float>() + host.numel()};
-}
-
 class Explainer {
  public:
   Explainer(OptionValues& options)
       : options_(options),
         device_(device_of(options, 0)),
         model_(load_trained_model(options, device_)),
-        dtype_(model_.dtype),
         split_(model_.data->split(options.text("split"))),
-        selection_(heatmap_selections().at(options.text("heatmaps")).make(options)) {
-    lrp_ = lrp_options(options);
+        panels_(model_.network, split_, model_.data->description().class_names, {device_, model_.dtype},
+                options, options.text("heatmaps")) {
     const std::int64_t limit = options.integer("limit");
     samples_ = limit > 0 ? std::min(limit, split_->size()) : split_->size();
   }
@@ -146,13 +129,14 @@ class Explainer {
     const at::NoGradGuard no_grad;
     std::unique_ptr<HeatmapFile> file;
     if (options_.has("output"))
-      file = std::make_unique<HeatmapFile>(options_.text("output"), samples_, dtype_);
+      file = std::make_unique<HeatmapFile>(options_.text("output"), samples_, model_.dtype);
     if (options_.has("pictures")) create_folders(options_.text("pictures"));
     double background = 0;
     std::int64_t maps = 0;
     for (std::int64_t first = 0; first < samples_; first += options_.integer("batch-size")) {
       const Batch batch = read(first, std::min(options_.integer("batch-size"), samples_ - first));
-      const Explained explained = explain(batch);
+      const Explained explained = panels_.explain(
+          batch, options_.flag("train-statistics") ? BatchStatistics::batch : BatchStatistics::running);
       if (file) file->append(explained);
       for (std::int64_t i = 0; i < batch.size(); ++i) {
         if (batch.masks.defined()) add_background(explained, i, background, maps);
@@ -171,119 +155,29 @@ class Explainer {
 
  private:
   Batch read(std::int64_t first, std::int64_t count) const {
-    BatchPlan plan;
-    for (std::int64_t i = 0; i < count; ++i) plan.ids.push_back(first + i);
-    plan.counted.assign(plan.ids.size(), 1);
-    return to_batch(read_batch(*split_, plan, 0, 0, dtype_ == at::kDouble), device_, dtype_);
-  }
-
-  Explained explain(const Batch& batch) const {
-    TapeContext context;
-    context.recording = true;
-    context.network = model_.network.get();
-    context.bfloat16 = model_.network->bfloat16;
-    context.fused = fuses(batch.images);
-    context.statistics =
-        options_.flag("train-statistics") ? BatchStatistics::batch : BatchStatistics::running;
-    Tape tape(std::move(context));
-    const Value out = model_.network->forward(tape, batch.images);
-    const Selected selected = selection_->select(logits_of(tape, out, lrp_), batch,
-                                                 static_cast<std::uint64_t>(options_.integer("seed")));
-    return {tape.output(out), relevance(tape, out, selected, lrp_).pixels, selected.classes,
-            batch.masks.defined() ? selected_masks(batch.masks, selected) : at::Tensor(),
-            selected.start.coefficients.detach()};
-  }
-
-  static at::Tensor mask_of(const Explained& explained, std::int64_t i, std::int64_t map) {
-    const at::Tensor mask = explained.masks[i];  // 1×H×W or M×1×H×W
-    return mask.dim() == 3 ? mask : mask[map];
+    std::vector<std::int64_t> samples;
+    for (std::int64_t i = 0; i < count; ++i) samples.push_back(first + i);
+    return panels_.read(samples);
   }
 
   static void add_background(const Explained& explained, std::int64_t i, double& sum, std::int64_t& maps) {
     for (std::int64_t map = 0; map < explained.heatmaps.size(1); ++map, ++maps)
-      sum += background_share(floats(explained.heatmaps[i][map]), floats(mask_of(explained, i, map)));
+      sum += background_share(floats(explained.heatmaps[i][map]), floats(explained.mask_of(i, map)));
   }
 
   void draw(const Batch& batch, const Explained& explained, std::int64_t i) const {
     const std::int64_t index = batch.ids[i].item<std::int64_t>();
-    const at::Tensor logits = explained.logits[i].to(at::kCPU, at::kDouble).contiguous();
-    const bool single = split_->layout().labels != LabelKind::multi;
-    const at::Tensor probabilities = (single ? logits.softmax(0) : logits.sigmoid()).contiguous();
-    const auto image = floats(batch.images[i]);
-    std::vector<float> mask, heatmaps;
-    PanelInput input;
-    input.title = split_->id(index);
-    input.height = static_cast<int>(batch.images.size(2));
-    input.width = static_cast<int>(batch.images.size(3));
-    for (const std::int64_t map : shown_maps(explained, logits, i, single ? label_of(index) : -1)) {
-      const std::int64_t k =
-          explained.classes.defined() ? explained.classes[i][map].item<std::int64_t>() : map;
-      input.maps.push_back(k < 0 ? joint_caption(explained.starts[i][map], logits)
-                                 : caption_of(k, batch, i, logits, probabilities));
-      const auto values = floats(explained.heatmaps[i][map]);
-      heatmaps.insert(heatmaps.end(), values.begin(), values.end());
-      if (explained.masks.defined() && (mask.empty() || explained.masks.dim() == 5)) {
-        const auto more = floats(mask_of(explained, i, map));
-        mask.insert(mask.end(), more.begin(), more.end());
-      }
-    }
-    input.image = image;
-    input.mask = mask;
-    input.heatmaps = heatmaps;
     // The number keeps apart ids that only differ in characters that file names cannot have.
     const std::string name = safe_file_name(
-        cat(std::string(index < 100000 ? 5 - cat(index).size() : 0, '0'), index, "-", input.title));
-    write_png(std::filesystem::path(options_.text("pictures")) / name, panel(input));
-  }
-
-  MapCaption caption_of(std::int64_t k, const Batch& batch, std::int64_t i, const at::Tensor& logits,
-                        const at::Tensor& probabilities) const {
-    const bool single = split_->layout().labels != LabelKind::multi;
-    MapCaption caption;
-    caption.class_name = model_.data->description().class_names.at(static_cast<std::size_t>(k));
-    caption.logit = logits[k].item<double>();
-    caption.probability = probabilities[k].item<double>();
-    caption.is_label =
-        single ? label_of(batch.ids[i].item<std::int64_t>()) == k : batch.labels[i][k].item<double>() > 0.5;
-    caption.is_predicted = single ? logits.argmax().item<std::int64_t>() == k : caption.logit > 0;
-    return caption;
-  }
-
-  // Of a map that starts at several logits together.
-  MapCaption joint_caption(const at::Tensor& start, const at::Tensor& logits) const {
-    const at::Tensor starts = start.to(at::kCPU, at::kDouble);
-    MapCaption caption;
-    caption.logit = (starts * logits).sum().item<double>();
-    caption.probability = std::numeric_limits<double>::quiet_NaN();
-    for (std::int64_t k = 0; k < starts.size(0); ++k)
-      if (starts[k].item<double>() != 0)
-        caption.class_name += (caption.class_name.empty() ? "" : " + ") +
-                              model_.data->description().class_names.at(static_cast<std::size_t>(k));
-    if (caption.class_name.empty()) caption.class_name = "no label";
-    return caption;
-  }
-
-  std::int64_t label_of(std::int64_t index) const {
-    return split_->layout().labels == LabelKind::single ? split_->label(index) : -1;
-  }
-
-  static std::vector<std::int64_t> shown_maps(const Explained& explained, const at::Tensor& logits,
-                                              std::int64_t, std::int64_t label) {
-    if (explained.classes.defined()) {
-      std::vector<std::int64_t> every(static_cast<std::size_t>(explained.heatmaps.size(1)));
-      for (std::size_t i = 0; i < every.size(); ++i) every[i] = static_cast<std::int64_t>(i);
-      return every;
-    }
-    return maps_to_show({logits.data_ptr<double>(), static_cast<std::size_t>(logits.size(0))}, label, 10);
+        cat(std::string(index < 100000 ? 5 - cat(index).size() : 0, '0'), index, "-", split_->id(index)));
+    write_png(std::filesystem::path(options_.text("pictures")) / name, panels_.draw(batch, explained, i));
   }
 
   OptionValues& options_;
   at::Device device_;
   TrainedModel model_;
-  at::ScalarType dtype_;
   std::shared_ptr<const SplitReader> split_;
-  std::unique_ptr<HeatmapSelection> selection_;
-  LrpOptions lrp_;
+  SamplePanels panels_;
   std::int64_t samples_ = 0;
 };
 

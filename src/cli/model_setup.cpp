@@ -141,10 +141,17 @@ std::string portable_options(const OptionValues& options) {
                                               "distributed-timeout",
                                               "num-workers",
                                               "prefetch",
+                                              "prefetch-mb",
+                                              "read-retry-seconds",
+                                              "stage",
                                               "max-time",
                                               "log-every-n-steps",
                                               "logger",
                                               "tensorboard-histograms",
+                                              "tensorboard-images",
+                                              "model-summary",
+                                              "profile",
+                                              "profile-steps",
                                               "detect-anomaly",
                                               "find-lr",
                                               "find-lr-min",
@@ -180,7 +187,7 @@ std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t 
   at::manual_seed(static_cast<std::uint64_t>(options.integer("seed")));
   auto network = networks().at(options.text("network")).make(options, num_classes);
   network->normalization = parse_normalization(options.text("normalize"));
-  network->bfloat16 = options.text("precision") == "bf16-mixed";
+  network->multiplication = multiplication_of(options);
   network->place(device, dtype);
   network->eval();
   return network;

@@ -10,14 +10,19 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/heatmap_images.h"
 #include "cli/model_setup.h"
 #include "cli/range_test.h"
+#include "data/augmentation/augmentation.h"
+#include "data/sampling/sampling.h"
+#include "data/staging.h"
 #include "data/summary.h"
 #include "model/losses/classification_loss.h"
 #include "model/weights.h"
 #include "trainer/callbacks/model_checkpoint.h"
 #include "trainer/callbacks/progress.h"
 #include "trainer/distributed/bootstrap.h"
+#include "trainer/model_summary.h"
 #include "trainer/run_folder.h"
 #include "trainer/trainer.h"
 
@@ -29,6 +34,8 @@ std::vector<OptionGroup> train_options() {
   groups.push_back(
       {"Data and output",
        {text_option("data", "", "DIR", "data set, or one shard (required)"),
+        text_option("stage", "", "DIR",
+                    "folder of each host to which the shards are copied first, and where they are kept"),
         text_option("output", "", "DIR", "folder of the run (required)"),
         text_option("resume", "", "last|FILE",
                     "go on from the newest valid checkpoint of --output, or from this one"),
@@ -38,10 +45,15 @@ std::vector<OptionGroup> train_options() {
   for (auto& group : model_option_groups()) groups.push_back(std::move(group));
   groups.push_back({"Optimiser", optimizer_options(), {}});
   groups.push_back({"Learning rate", schedule_options(), {}});
+  groups.push_back({"Augmentation", Augmentation::options(), {}});
   groups.push_back({"Training", trainer_option_specs(), {}});
   groups.push_back({"Learning-rate range test", range_test_options(), {}});
   groups.push_back({"Callbacks and loggers", callback_options(), {}});
+  groups.back().options.push_back(integer_option(
+      "model-summary", "1", "levels of modules that are listed at the start; 0: none", 0, 100));
+  for (auto& option : heatmap_image_options()) groups.back().options.push_back(std::move(option));
   groups.push_back({"Distribution", distributed_options(), {}});
+  for (auto& option : ddp_option_specs()) groups.back().options.push_back(std::move(option));
   return groups;
 }
 
@@ -60,8 +72,11 @@ std::vector<std::string> bound_options() {
                                  "accumulate-grad-batches",
                                  "seed",
                                  "shuffle",
+                                 "shuffle-block",
+                                 "sampling",
                                  "last-batch",
                                  "precision",
+                                 "sync-batchnorm",
                                  "limit-train-batches"};
   for (const auto& option : networks().options()) names.push_back(option.name);
   return names;
@@ -125,9 +140,19 @@ class Training {
     std::optional<std::int64_t> classes;
     if (options_.has("num-classes")) classes = options_.integer("num-classes");
     data_ = std::make_unique<DataSet>(options_.text("data"), classes);
+    if (options_.has("stage")) stage(classes);
     train_ = data_->split("train");
     if (!data_->is_single_shard() && data_->has_split("val")) validation_ = data_->split("val");
     if (!options_.has("num-classes")) options_.set("num-classes", cat(data_->class_count()));
+  }
+
+  void stage(std::optional<std::int64_t> classes) {
+    std::vector<std::string> splits{"train"};
+    if (!data_->is_single_shard() && data_->has_split("val")) splits.emplace_back("val");
+    const auto place = stage_data(*data_, splits, options_.text("stage"),
+                                  {communicator_.local_rank(), communicator_.local_size()});
+    communicator_.barrier();
+    data_ = std::make_unique<DataSet>(place, classes);
   }
 
   std::string data_text() const {
@@ -156,6 +181,7 @@ class Training {
   }
 
   void make_job() {
+    order_ = samplings().at(options_.text("sampling")).make(*train_, training_options().seed);
     const auto network =
         make_network(options_, options_.integer("num-classes"), device_, precision_of(options_));
     if (options_.has("weights")) {
@@ -223,6 +249,8 @@ class Training {
   TrainerOptions training_options() const {
     TrainerOptions trainer = trainer_options(options_);
     trainer.device = device_;
+    trainer.order = order_;
+    trainer.ddp = ddp_options(options_);
     return trainer;
   }
 
@@ -236,6 +264,8 @@ class Training {
     };
     if (!trial()) {
       for (auto& callback : make_callbacks({options_, folder_})) callbacks.push_back(std::move(callback));
+      if (options_.integer("tensorboard-images") > 0)
+        callbacks.push_back(std::make_shared<HeatmapImages>(options_, data_->description().class_names));
       callbacks.push_back(checkpoints);
     }
     Trainer trainer(training_options(), communicator_, callbacks);
@@ -258,6 +288,8 @@ class Training {
                   " classes, ", train_->size(), " training samples; objective ", options_.text("objective"),
                   "; ", communicator_.world_size(), " rank(s), backend ", communicator_.backend(), ", ",
                   at::get_num_threads(), " thread(s) each"));
+    if (const std::int64_t depth = options_.integer("model-summary"); depth > 0)
+      log::info(cat("the network:\n", model_summary(network, static_cast<int>(depth))));
   }
 
   void export_best(const std::filesystem::path& best) const {
@@ -276,6 +308,7 @@ class Training {
   Communicator communicator_;
   std::unique_ptr<DataSet> data_;
   std::shared_ptr<const SplitReader> train_, validation_;
+  std::shared_ptr<const SampleOrder> order_;  // of train_
   std::unique_ptr<TrainingJob> job_;
 };
 

@@ -90,15 +90,20 @@ Picture Picture::enlarged(int factor) const {
   return result;
 }
 
-void write_png(const std::filesystem::path& path, const Picture& picture) {
+std::string png_bytes(const Picture& picture) {
   without_threads();
   auto pixels = picture.pixels();
   cv::Mat rgb(picture.height(), picture.width(), CV_8UC3, pixels.data()), bgr;
   cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
   std::vector<unsigned char> encoded;
   if (!cv::imencode(".png", bgr, encoded))
-    fail(ErrorKind::runtime, path.string(), ": cannot encode the picture");
-  write_file_atomically(path, {reinterpret_cast<const char*>(encoded.data()), encoded.size()});
+    fail(ErrorKind::runtime, "cannot encode a picture of ", picture.width(), "×", picture.height(),
+         " pixels as PNG");
+  return {encoded.begin(), encoded.end()};
+}
+
+void write_png(const std::filesystem::path& path, const Picture& picture) {
+  write_file_atomically(path, png_bytes(picture));
 }
 
 Picture read_png(const std::filesystem::path& path) {

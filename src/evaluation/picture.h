@@ -47,6 +47,8 @@ class Picture {
 /// Pixels between two lines of text that Picture::write writes.
 inline constexpr int line_height = 18;
 
+/// The bytes of a PNG file. Errors: runtime.
+std::string png_bytes(const Picture& picture);
 /// Writes atomically. Errors: runtime.
 void write_png(const std::filesystem::path& path, const Picture& picture);
 /// Errors: runtime (reading), data (no picture).

@@ -26,7 +26,7 @@ void Network::place(at::Device device, at::ScalarType dtype) {
 at::Tensor Network::logits(const at::Tensor& images) {
   TapeContext context;
   context.network = this;
-  context.bfloat16 = bfloat16;
+  context.multiplication = multiplication;
   context.statistics = is_training() ? BatchStatistics::batch_update : BatchStatistics::running;
   Tape tape(std::move(context));
   return tape.output(forward(tape, images));

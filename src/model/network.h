@@ -33,8 +33,9 @@ class Network : public torch::nn::Module {
   /// Part of the model: saved with the weights and known to the first layer's rule.
   Normalization normalization;
 
-  /// Convolutions multiply in bfloat16, forward and in the walk (--precision bf16-mixed).
-  bool bfloat16 = false;
+  /// Convolutions multiply in this type, forward and in the walk (--precision bf16-mixed, 16-mixed);
+  /// Undefined: in that of the images.
+  at::ScalarType multiplication = at::ScalarType::Undefined;
 };
 
 /// Makes a network with K logits from the options that its strategy declares, initialised from torch's

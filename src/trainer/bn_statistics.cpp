@@ -51,7 +51,8 @@ void finish(std::vector<Estimate>& estimates, double batches, const Communicator
 }  // namespace
 
 void recompute_bn_statistics(Network& network, Loader& loader, std::int64_t batches, std::uint64_t epoch,
-                             const EvaluationPlace& place, const Communicator& communicator) {
+                             const EvaluationPlace& place, const Communicator& communicator,
+                             const std::shared_ptr<const AcrossRanks>& across) {
   if (batches == 0) return;
   const at::NoGradGuard no_grad;
   auto estimates = begin(network);
@@ -61,11 +62,12 @@ void recompute_bn_statistics(Network& network, Loader& loader, std::int64_t batc
   for (std::int64_t step = 0; step < batches; ++step) {
     auto host = loader.next();
     if (!host) break;
-    if (host->size == 0) continue;
+    if (host->size == 0 && !across) continue;
     const Batch batch = to_batch(std::move(*host), place.device, place.dtype);
     TapeContext context;
     context.statistics = BatchStatistics::batch_update;
-    context.bfloat16 = network.bfloat16;
+    context.across = across;
+    context.multiplication = network.multiplication;
     Tape tape(std::move(context));
     network.forward(tape, batch.images);
     for (auto& estimate : estimates) {

@@ -1,8 +1,10 @@
 // Callbacks: what happens around training steps. They see the trainer, and know nothing of each other.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/options.h"
@@ -22,6 +24,14 @@ struct StepRecord {
   double learning_rate = 0;        ///< of the step
   double gradient_norm = 0;        ///< of the reduced gradient before clipping; NaN where it was not needed
   bool optimizer_stepped = false;  ///< false while gradients are only added up, and where a step was left out
+  bool overflowed = false;  ///< the step was left out for a smaller gradient scale (--precision 16-mixed)
+};
+
+/// For loggers that show images.
+struct LoggedImage {
+  std::string name;
+  int width = 0, height = 0;
+  std::string png;  ///< the file's bytes
 };
 
 /// Hooks in Lightning's order. All ranks call all of them; files are the main rank's business.
@@ -35,15 +45,17 @@ class Callback {
   virtual void on_train_start(Trainer&) {}
   virtual void on_train_epoch_start(Trainer&) {}
   virtual void on_train_batch_start(Trainer&) {}
+  /// `loss`: as backward() gets it, scaled and divided.
+  virtual void on_before_backward(Trainer&, const at::Tensor& loss) { static_cast<void>(loss); }
   virtual void on_after_backward(Trainer&) {}
   virtual void on_before_optimizer_step(Trainer&) {}
   virtual void on_train_batch_end(Trainer&, const StepRecord&) {}
-  /// Before and after everything that looks at the network as it will be used: BN statistics, validation.
-  /// What the first puts into the network, the second takes out.
+  /// Before and after everything that looks at the network as it will be used: BN statistics, validation,
+  /// also that of the sanity check. What the first puts into the network, the last takes out.
   virtual void on_validation_model_eval(Trainer&) {}
-  virtual void on_validation_model_train(Trainer&) {}
   virtual void on_validation_start(Trainer&) {}
   virtual void on_validation_end(Trainer&, const Metrics&) {}
+  virtual void on_validation_model_train(Trainer&) {}
   /// After a validation, as soon as the run may be saved: within an epoch at once, at its end when the
   /// position is that of the next one. Comes before on_train_epoch_end.
   virtual void on_validated(Trainer&, const Metrics&) {}
@@ -51,6 +63,10 @@ class Callback {
   virtual void on_train_epoch_end(Trainer&, const Metrics& metrics) { static_cast<void>(metrics); }
   virtual void on_train_end(Trainer&) {}
   virtual void on_fit_end(Trainer&) {}
+  /// The training ends with this error, on this rank at least: nothing collective here.
+  virtual void on_exception(Trainer&, const std::exception& error) { static_cast<void>(error); }
+  /// Trainer::log_image was called; on the rank that called it.
+  virtual void on_image(Trainer&, const LoggedImage& image) { static_cast<void>(image); }
   /// State of a callback's own goes into checkpoint.state["callbacks"][name].
   virtual void on_save_checkpoint(const Trainer&, Checkpoint&) {}
   virtual void on_load_checkpoint(const Trainer&, const Checkpoint&) {}

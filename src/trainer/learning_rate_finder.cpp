@@ -32,7 +32,8 @@ bool LearningRateFinder::add(double rate, double loss) {
 
 void LearningRateFinder::on_train_batch_end(Trainer& trainer, const StepRecord& record) {
   const std::int64_t batch = trainer.position().batch;
-  if (batch % trainer.options().accumulate_grad_batches != 0 && batch != trainer.batches_per_epoch()) return;
+  if (batch % trainer.accumulated_batches() != 0 && batch != trainer.batches_per_epoch()) return;
+  if (record.overflowed) return;
   const double loss = metric(record.sums.reduced(trainer.communicator()), "loss");
   if (!record.optimizer_stepped || !add(record.learning_rate, loss)) trainer.stop();
 }

@@ -7,6 +7,9 @@
 #include <limits>
 
 #include "base/error.h"
+#include "data/augmentation/augmentation.h"
+#include "data/loading_options.h"
+#include "data/sampling/sampling.h"
 #include "trainer/monitor.h"
 
 namespace isnet {
@@ -34,9 +37,9 @@ std::int64_t BatchLimit::of(std::int64_t batches) const {
 
 std::vector<OptionSpec> device_option_specs() {
   return {choice_option("precision", "32",
-                        "bits of the floating-point numbers; bf16-mixed: convolutions multiply in bfloat16, "
-                        "everything else in 32 bits",
-                        {"32", "64", "bf16-mixed"}),
+                        "bits of the floating-point numbers; bf16-mixed, 16-mixed: convolutions multiply in "
+                        "bfloat16 or float16, everything else in 32 bits",
+                        {"32", "64", "bf16-mixed", "16-mixed"}),
           choice_option("device", "auto", "where the network runs", {"auto", "cpu", "cuda"})};
 }
 
@@ -49,7 +52,7 @@ std::vector<OptionSpec> trainer_option_specs() {
       real_option("max-time", "0", "seconds after which to save and stop with status 75; 0: no limit", 0,
                   1e12),
       integer_option("batch-size", "32", "samples of each rank in a step", 1),
-      integer_option("accumulate-grad-batches", "1", "batches whose gradients are added up for one step", 1),
+      accumulation_option(),
       batch_limit_option("limit-train-batches",
                          "how many training batches an epoch has: a number, or a share as 0.5"),
       batch_limit_option("limit-val-batches", "the same for validation; 0: no validation"),
@@ -73,17 +76,20 @@ std::vector<OptionSpec> trainer_option_specs() {
                      0),
       switch_option("detect-anomaly", false, "look for the operation that makes a gradient NaN (slow)"),
       switch_option("deterministic", false, "refuse operations whose results may differ from run to run"),
+      switch_option(
+          "sync-batchnorm", false,
+          "batch norms and losses see the global batch, not each rank's: as one rank with all of it"),
       integer_option("recompute-bn-statistics", "",
                      "batches of each rank for re-estimating BN statistics before validation (default: 64 "
                      "for objectives with heatmaps, else 0)",
                      0),
-      integer_option("seed", "0", "of initialisation, order, dropout and heatmap selection", 0),
+      integer_option("seed", "0", "of initialisation, order, augmentation, dropout and heatmap selection", 0),
       switch_option("shuffle", true, "a new order in each epoch"),
+      sampling_option(),
       choice_option("last-batch", "drop", "samples that do not fill a global batch",
-                    {"drop", "pad", "short"}),
-      integer_option("num-workers", "1", "threads that read data", 1, 1024),
-      integer_option("prefetch", "2", "batches that are read ahead", 1, 4096)};
-  for (auto& more : {monitor_options(), device_option_specs(), gradient_clipping_options()})
+                    {"drop", "pad", "short"})};
+  for (auto& more : {monitor_options(), device_option_specs(), gradient_clipping_options(),
+                     gradient_scaler_options(), Augmentation::options(), loading_option_specs()})
     specs.insert(specs.end(), more.begin(), more.end());
   return specs;
 }
@@ -98,8 +104,9 @@ TrainerOptions trainer_options(const OptionValues& values) {
   o.max_steps = values.integer("max-steps");
   o.max_time = values.real("max-time");
   o.batch_size = values.integer("batch-size");
-  o.accumulate_grad_batches = values.integer("accumulate-grad-batches");
+  o.accumulate_grad_batches = Accumulation(values.text("accumulate-grad-batches"));
   o.clipping = gradient_clipping(values);
+  o.scaler = gradient_scaler(values);
   o.limit_train_batches = batch_limit(values, "limit-train-batches");
   o.limit_val_batches = batch_limit(values, "limit-val-batches");
   o.val_check_interval = batch_limit(values, "val-check-interval");
@@ -111,11 +118,19 @@ TrainerOptions trainer_options(const OptionValues& values) {
   o.save_top_k = values.integer("save-top-k");
   if (values.has("recompute-bn-statistics"))
     o.recompute_bn_statistics = values.integer("recompute-bn-statistics");
+  o.sync_batchnorm = values.flag("sync-batchnorm");
   o.seed = static_cast<std::uint64_t>(values.integer("seed"));
   o.shuffle = values.flag("shuffle");
+  if (const std::string& sampling = values.text("sampling"); !o.shuffle && sampling != "uniform")
+    fail(ErrorKind::usage, "--sampling: '", sampling,
+         "' is not allowed with --shuffle 0: it draws at random; allowed: uniform");
+  o.augmentation = Augmentation::from(values, o.seed);
   o.last_batch = last_batch_of(values.text("last-batch").c_str());
-  o.workers = static_cast<int>(values.integer("num-workers"));
-  o.prefetch = static_cast<int>(values.integer("prefetch"));
+  o.loading = loader_options(values);
+  o.shuffle_block = values.integer("shuffle-block");
+  if (o.shuffle_block > 0 && (!o.shuffle || values.text("sampling") != "uniform"))
+    fail(ErrorKind::usage, "--shuffle-block: '", o.shuffle_block,
+         "' goes with --shuffle 1 and --sampling uniform only: allowed otherwise: 0");
   o.dtype = precision_of(values);
   o.monitor = values.text("monitor");
   o.larger_is_better = larger_is_better(values);
@@ -137,6 +152,13 @@ TrainerOptions trainer_options(const OptionValues& values) {
 
 at::ScalarType precision_of(const OptionValues& values) {
   return values.text("precision") == "64" ? at::kDouble : at::kFloat;
+}
+
+at::ScalarType multiplication_of(const OptionValues& values) {
+  const std::string& precision = values.text("precision");
+  return precision == "bf16-mixed" ? at::kBFloat16
+         : precision == "16-mixed" ? at::kHalf
+                                   : at::ScalarType::Undefined;
 }
 
 at::Device device_of(const OptionValues& values, int local_rank) {

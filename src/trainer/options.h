@@ -4,14 +4,21 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/options.h"
+#include "data/loader.h"
 #include "data/sampler.h"
+#include "trainer/accumulation.h"
+#include "trainer/distributed/distributed_data_parallel.h"
+#include "trainer/gradient_scaler.h"
 #include "trainer/optimizers/gradient_clipping.h"
 
 namespace isnet {
+
+class Augmentation;
 
 /// How many batches of an epoch are used: a share (0 … 1) of them, or a number.
 struct BatchLimit {
@@ -30,8 +37,9 @@ struct TrainerOptions {
   std::int64_t max_steps = -1;                 ///< optimiser steps; −1: no limit
   double max_time = 0;                         ///< seconds; 0: no limit
   std::int64_t batch_size = 32;                ///< per rank
-  std::int64_t accumulate_grad_batches = 1;
+  Accumulation accumulate_grad_batches;
   GradientClipping clipping;
+  GradientScalerOptions scaler;
   BatchLimit limit_train_batches, limit_val_batches;
   BatchLimit val_check_interval;  ///< batches of an epoch between validations within it
   std::int64_t check_val_every_n_epoch = 1;
@@ -45,11 +53,16 @@ struct TrainerOptions {
   std::int64_t skip_bad_steps = 0;  ///< in a row, of a loss or gradient that is not finite
   bool detect_anomaly = false;
   bool deterministic = false;
+  bool sync_batchnorm = false;               ///< batch statistics of all ranks' batches
   std::int64_t recompute_bn_statistics = 0;  ///< batches for re-estimating BN statistics before validation
   std::uint64_t seed = 0;
   bool shuffle = true;
+  std::shared_ptr<const SampleOrder> order;          ///< of training samples (--sampling); null: by `shuffle`
+  std::shared_ptr<const Augmentation> augmentation;  ///< of training samples; null: none
   LastBatch last_batch = LastBatch::drop;
-  int workers = 1, prefetch = 2;
+  std::int64_t shuffle_block = 0;  ///< of training samples: 0, or samples of a BlockOrder's blocks
+  LoaderOptions loading;           ///< but for what split and precision decide
+  DistributedDataParallelOptions ddp;
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::kCPU;
 };
@@ -62,6 +75,8 @@ TrainerOptions trainer_options(const OptionValues& values);
 /// --precision and --device, for commands that only run a network.
 std::vector<OptionSpec> device_option_specs();
 at::ScalarType precision_of(const OptionValues& values);
+/// The type that convolutions multiply in with --precision bf16-mixed and 16-mixed; Undefined: their own.
+at::ScalarType multiplication_of(const OptionValues& values);
 /// "auto": CUDA where there is any, one device for each local rank. Errors: usage (cuda asked for, none
 /// there).
 at::Device device_of(const OptionValues& values, int local_rank);

@@ -18,11 +18,11 @@ void RunFolder::create(bool overwrite) const {
       fail(ErrorKind::usage, "--output: ", path_.string(),
            " holds a run already; continue it with --resume last, replace it with --overwrite, or name "
            "another folder");
-    std::vector<std::filesystem::path> files{options(), metrics(),     path_ / "metrics.jsonl",
-                                             log(),     checkpoints(), weights()};
+    std::vector<std::filesystem::path> files{options(),     metrics(), path_ / "metrics.jsonl", log(),
+                                             checkpoints(), weights(), path_ / "profile.json"};
     for (const auto& entry : std::filesystem::directory_iterator(path_))
-      if (entry.path().filename().string().rfind("events.out.tfevents.", 0) == 0)
-        files.push_back(entry.path());
+      for (const char* start : {"events.out.tfevents.", "profile-rank"})
+        if (entry.path().filename().string().rfind(start, 0) == 0) files.push_back(entry.path());
     for (const auto& file : files) {
       std::error_code code;
       std::filesystem::remove_all(file, code);

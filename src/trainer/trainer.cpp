@@ -7,20 +7,26 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/profile.h"
 #include "trainer/batches.h"
 #include "trainer/bn_statistics.h"
 #include "trainer/debugging_aids.h"
 #include "trainer/evaluation_loop.h"
-#include "trainer/monitor.h"
+#include "trainer/local_backward.h"
 #include "trainer/signals.h"
 
 namespace isnet {
 namespace {
 
-constexpr std::int64_t no_limit = std::numeric_limits<std::int64_t>::max();
-
 // Order of the batches that BN statistics are estimated from: that of no training epoch.
 constexpr std::uint64_t statistics_epoch = 0xffffffffu;
+
+// Of a batch without samples, whose shapes are those of one with some.
+at::Tensor no_labels(const SampleLayout& layout, const at::Tensor& images) {
+  if (layout.labels == LabelKind::single) return at::empty({0}, images.options().dtype(at::kLong));
+  return layout.labels == LabelKind::multi ? at::empty({0, layout.label_classes}, images.options())
+                                           : at::Tensor();
+}
 
 // All gradients zero, through every parameter: for a rank without a share in a short last batch.
 at::Tensor zero_loss(const std::vector<at::Tensor>& parameters) {
@@ -39,102 +45,8 @@ Trainer::Trainer(TrainerOptions options, Communicator communicator,
     : options_(std::move(options)),
       communicator_(std::move(communicator)),
       callbacks_(std::move(callbacks)),
-      guard_(options_.skip_bad_steps) {}
-
-std::unique_ptr<Loader> Trainer::make_loader(const std::shared_ptr<const SplitReader>& split,
-                                             const BatchLimit& limit, bool training) const {
-  SamplerOptions sampling;
-  sampling.size = split->size();
-  sampling.batch_size = options_.batch_size;
-  sampling.seed = options_.seed;
-  sampling.world = communicator_.world_size();
-  sampling.rank = communicator_.rank();
-  sampling.shuffle = training && options_.shuffle;
-  sampling.last_batch = training ? options_.last_batch : LastBatch::short_;
-  const Sampler sampler(sampling);
-  LoaderOptions loading;
-  loading.workers = options_.workers;
-  loading.prefetch = options_.prefetch;
-  loading.double_precision = options_.dtype == at::kDouble;
-  loading.limit = limit.of(sampler.steps_per_epoch());
-  return std::make_unique<Loader>(split, sampler, loading);
-}
-
-std::int64_t Trainer::batches_per_epoch() const {
-  return train_loader_->steps_per_epoch();
-}
-
-std::int64_t Trainer::steps_per_epoch() const {
-  return (batches_per_epoch() + options_.accumulate_grad_batches - 1) / options_.accumulate_grad_batches;
-}
-
-double Trainer::current_learning_rate() const {
-  Progress progress;
-  progress.step = position_.global_step;
-  progress.epoch = position_.epoch;
-  progress.steps_per_epoch = steps_per_epoch();
-  if (total_steps_ < no_limit) {
-    progress.total_steps = total_steps_;
-    progress.total_epochs = (total_steps_ + progress.steps_per_epoch - 1) / progress.steps_per_epoch;
-  }
-  return job_->learning_rate->at(progress);
-}
-
-void Trainer::check(const TrainingJob& job, const Checkpoint* resume) const {
-  if (resume) refuse_other_circumstances(*resume, job);
-  const std::int64_t batches = make_loader(job.train, options_.limit_train_batches, true)->steps_per_epoch();
-  if (batches == 0)
-    fail(ErrorKind::usage, "--limit-train-batches leaves no batch of the split ", job.train->name());
-  if (const auto interval = options_.val_check_interval.of(batches);
-      interval == 0 || interval < static_cast<std::int64_t>(options_.val_check_interval.value))
-    fail(ErrorKind::usage, "--val-check-interval: an epoch has ", batches,
-         " batches; allowed: as many at most, or a share of them that is at least one batch");
-  if (options_.max_epochs < 0 && options_.max_steps < 0) job.learning_rate->at({});  // some need a known end
-  // One black image through network and walk: what they cannot do is said now, not in the first epoch.
-  const at::NoGradGuard no_grad;
-  const bool training = job.network->is_training();
-  job.network->eval();
-  const auto& layout = job.train->layout();
-  Batch batch;
-  const auto real = at::dtype(options_.dtype).device(options_.device);
-  batch.images = at::zeros({1, 3, layout.height, layout.width}, real);
-  if (layout.mask_channels > 0) {
-    batch.masks = at::ones({1, layout.mask_channels, layout.height, layout.width}, real);
-    if (layout.masks_per_class) batch.masks = batch.masks.unsqueeze(2);
-  }
-  batch.labels = layout.labels == LabelKind::multi
-                     ? at::zeros({1, layout.label_classes}, real)
-                     : at::zeros({1}, at::dtype(at::kLong).device(options_.device));
-  batch.ids = at::zeros({1}, at::kLong);
-  const Losses losses = job.objective->compute(*job.network, batch);
-  job.network->train(training);
-  std::vector<std::string> metrics{"loss"};
-  for (const auto& part : losses.parts) metrics.push_back(part.first);
-  if (layout.labels != LabelKind::none) metrics.emplace_back("accuracy");
-  check_monitor(options_.monitor, metrics, job.validation && options_.limit_val_batches.value > 0);
-}
-
-void Trainer::prepare(const Checkpoint* resume) {
-  train_loader_ = make_loader(job_->train, options_.limit_train_batches, true);
-  if (job_->validation && options_.limit_val_batches.value > 0)
-    validation_loader_ = make_loader(job_->validation, options_.limit_val_batches, false);
-  if (options_.recompute_bn_statistics > 0) {
-    const BatchLimit limit{static_cast<double>(options_.recompute_bn_statistics), false};
-    statistics_loader_ = make_loader(job_->train, limit, true);
-  }
-  total_steps_ = std::min(options_.max_epochs < 0 ? no_limit : steps_per_epoch() * options_.max_epochs,
-                          options_.max_steps < 0 ? no_limit : options_.max_steps);
-  parallel_ = std::make_unique<DistributedDataParallel>(job_->network, communicator_);
-  parameters_ = job_->network->parameters();
-  buffers_ = job_->network->buffers();
-  if (resume) restore(*resume);
-  job_->objective->start_epoch(position_.epoch);
-  if (communicator_.is_main() && validation_loader_ && options_.max_epochs > 0 &&
-      !job_->objective->comparable(options_.max_epochs - 1))
-    log::warning(
-        "--max-epochs ends before --tune-cut or --heatmap-weight has given the loss its last form: no "
-        "epoch is ranked by it, and the last one counts as the best");
-}
+      guard_(options_.skip_bad_steps),
+      scaler_(options_.scaler) {}
 
 bool Trainer::complete() const {
   if (options_.max_epochs >= 0 && position_.epoch >= options_.max_epochs) return true;
@@ -150,8 +62,20 @@ FitOutcome Trainer::fit(const TrainingJob& job, const Checkpoint* resume) {
   const DebuggingAids aids(options_);
   job_->network->train();
   prepare(resume);
-  call(&Callback::on_fit_start);
-  if (!resume) sanity_check();
+  FitOutcome outcome;
+  try {
+    call(&Callback::on_fit_start);
+    if (!resume) sanity_check();
+    outcome = run();
+  } catch (const std::exception& error) {
+    call(&Callback::on_exception, error);
+    throw;
+  }
+  train_loader_.reset();
+  return outcome;
+}
+
+FitOutcome Trainer::run() {
   call(&Callback::on_train_start);
   FitOutcome outcome = FitOutcome::finished;
   while (!complete()) {
@@ -167,7 +91,6 @@ FitOutcome Trainer::fit(const TrainingJob& job, const Checkpoint* resume) {
     call(&Callback::on_train_end);
   }
   call(&Callback::on_fit_end);
-  train_loader_.reset();
   return outcome;
 }
 
@@ -176,7 +99,12 @@ void Trainer::sanity_check() {
   call(&Callback::on_sanity_check_start);
   const BatchLimit limit{static_cast<double>(options_.num_sanity_val_steps), false};
   const auto loader = make_loader(job_->validation, limit, false);
-  evaluate(*job_->network, *job_->objective, *loader, {options_.device, options_.dtype}, communicator_);
+  call(&Callback::on_validation_model_eval);
+  call(&Callback::on_validation_start);
+  const Metrics metrics =
+      evaluate(*job_->network, *job_->objective, *loader, {options_.device, options_.dtype}, communicator_);
+  call(&Callback::on_validation_end, metrics);
+  call(&Callback::on_validation_model_train);
   call(&Callback::on_sanity_check_end);
 }
 
@@ -186,12 +114,9 @@ bool Trainer::run_epoch() {
   call(&Callback::on_train_epoch_start);
   train_loader_->start(static_cast<std::uint64_t>(position_.epoch), position_.batch);
   while (!complete()) {
-    // Checkpoints are taken where no gradients are pending.
-    if (position_.batch % options_.accumulate_grad_batches == 0 && interrupted()) return false;
-    auto host = train_loader_->next();
-    if (!host) break;
-    call(&Callback::on_train_batch_start);
-    train_batch(std::move(*host));
+    const BatchOutcome outcome = run_batch();
+    if (outcome == BatchOutcome::interrupted) return false;
+    if (outcome == BatchOutcome::end_of_epoch) break;
     if (guard_.exhausted()) {
       call(&Callback::on_interrupted);  // parameters and buffers are those of the last good step
       fail(ErrorKind::runtime, guard_.last_cause(), ", after ", guard_.in_a_row() - 1,
@@ -224,6 +149,22 @@ bool Trainer::run_epoch() {
   return true;
 }
 
+Trainer::BatchOutcome Trainer::run_batch() {
+  profile::Step measured;
+  // Checkpoints are taken where no gradients are pending.
+  if (position_.batch % accumulated_batches() == 0 && interrupted()) return BatchOutcome::interrupted;
+  std::optional<HostBatch> host;
+  {
+    const profile::Scope scope(profile::Phase::data_wait);
+    host = train_loader_->next();
+  }
+  if (!host) return BatchOutcome::end_of_epoch;
+  call(&Callback::on_train_batch_start);
+  train_batch(std::move(*host));
+  measured.finish();
+  return BatchOutcome::done;
+}
+
 void Trainer::finish_objective() {
   const auto gathered = job_->objective->gathered();
   if (!gathered.empty()) job_->objective->finish_epoch(by_rank(gathered));
@@ -243,7 +184,7 @@ void Trainer::count_nonfinite(double values, double samples) {
 // Within an epoch, between optimiser steps: at the end of the window in which an interval ends.
 bool Trainer::validation_is_due() const {
   const std::int64_t interval = options_.val_check_interval.of(batches_per_epoch());
-  const std::int64_t window = options_.accumulate_grad_batches;
+  const std::int64_t window = accumulated_batches();
   if (!validation_loader_ || position_.batch >= batches_per_epoch() || position_.batch % window != 0)
     return false;
   return (position_.epoch + 1) % options_.check_val_every_n_epoch == 0 &&
@@ -252,30 +193,38 @@ bool Trainer::validation_is_due() const {
 
 void Trainer::train_batch(HostBatch&& host) {
   const std::int64_t size = host.size, counted = counted_samples(host);
-  const bool last_of_window = (position_.batch + 1) % options_.accumulate_grad_batches == 0 ||
-                              position_.batch + 1 == batches_per_epoch();
-  if (position_.batch % options_.accumulate_grad_batches == 0) guard_.begin_step(buffers_);
+  const std::int64_t window_start = position_.batch - position_.batch % accumulated_batches();
+  const std::int64_t window = std::min(accumulated_batches(), batches_per_epoch() - window_start);
+  const bool last_of_window = position_.batch + 1 == window_start + window;
+  if (position_.batch == window_start) guard_.begin_step(buffers_);
   std::optional<DistributedDataParallel::NoSync> accumulate_only;
   if (!last_of_window) accumulate_only.emplace(*parallel_);
-  parallel_->prepare_forward();
+  {
+    const profile::Scope scope(profile::Phase::communication);
+    parallel_->prepare_forward();
+  }
 
   StepRecord record;
   record.learning_rate = current_learning_rate();
   const double mean_weight = mean_class_weight(host);
   at::Tensor labels;
   Losses losses;
-  if (size == 0) {
+  if (size == 0 && !across_) {
     losses.total = zero_loss(parameters_);
   } else {
+    profile::Scope scope(profile::Phase::transfer);
     Batch batch = to_batch(std::move(host), options_.device, options_.dtype);
+    scope.next(profile::Phase::other);
     batch.mean_weight = mean_weight;
+    batch.across = across_;
+    if (size == 0) batch.labels = no_labels(job_->train->layout(), batch.images);
     losses = job_->objective->compute(*job_->network, batch);
     labels = batch.labels;
   }
   at::Tensor loss = losses.total;
   // One exchange for each step: is the loss finite everywhere, how large is the global batch, and how much
   // relevance is not finite?
-  std::vector<double> facts{loss.isfinite().item<bool>() ? 0.0 : 1.0, static_cast<double>(size),
+  std::vector<double> facts{size == 0 || loss.isfinite().item<bool>() ? 0.0 : 1.0, static_cast<double>(size),
                             static_cast<double>(losses.nonfinite_values),
                             static_cast<double>(losses.nonfinite_samples)};
   communicator_.all_reduce_sum(facts);
@@ -291,17 +240,27 @@ void Trainer::train_batch(HostBatch&& host) {
     if (counted > 0) epoch_sums_.add(losses, labels, counted);
     // The mean over the global batch, also where ranks have unequal shares.
     const double share = static_cast<double>(size) * communicator_.world_size() / facts[1];
-    const std::int64_t window_start = position_.batch - position_.batch % options_.accumulate_grad_batches;
-    const std::int64_t window =
-        std::min(options_.accumulate_grad_batches, batches_per_epoch() - window_start);
     const double factor = (size == 0 ? 1.0 : share) / static_cast<double>(window);
     if (factor != 1.0) loss = loss * factor;
-    parallel_->backward(loss);
-    call(&Callback::on_after_backward);
+    backward(scaler_.scale(loss));
   }
   ++position_.batch;
   if (last_of_window) optimizer_step(record);
   call(&Callback::on_train_batch_end, record);
+}
+
+void Trainer::backward(const at::Tensor& loss) {
+  call(&Callback::on_before_backward, loss);
+  {
+    profile::Scope scope(profile::Phase::backward);
+    const LocalBackward local(loss);
+    parallel_->backward(loss);
+    if (local.watched()) {
+      scope.next(profile::Phase::communication, local.gradients_there());
+      scope.next(profile::Phase::backward, local.reduced());
+    }
+  }
+  call(&Callback::on_after_backward);
 }
 
 // Of the global batch; collective where there are class weights.
@@ -317,24 +276,37 @@ double Trainer::mean_class_weight(const HostBatch& host) const {
   return sums[0] / sums[1];
 }
 
-void Trainer::optimizer_step(StepRecord& record) {
-  record.gradient_norm = std::numeric_limits<double>::quiet_NaN();
-  if (!guard_.bad() && (options_.clipping.limit > 0 || guard_.tolerant())) {
+// Whether the gradients are what an optimiser may learn from, clipped where that is asked for.
+bool Trainer::learns_from_gradients(StepRecord& record) {
+  if (guard_.bad()) return guard_.end_step();
+  const std::string where = cat(" in epoch ", position_.epoch, ", batch ", position_.batch - 1);
+  if (scaler_.unscale(parameters_)) {
+    record.overflowed = scaler_.may_fall();
+    if (record.overflowed) return false;  // no bad step: the scale was too large
+    guard_.found(cat("the gradient is not finite", where, ", where nothing is scaled up any more"));
+  } else if (options_.clipping.limit > 0 || guard_.tolerant()) {
     record.gradient_norm = clip_gradients(parameters_, options_.clipping);
     if (guard_.tolerant() && !std::isfinite(record.gradient_norm))
-      guard_.found(
-          cat("the gradient is not finite in epoch ", position_.epoch, ", batch ", position_.batch - 1));
+      guard_.found(cat("the gradient is not finite", where));
   }
-  if (!guard_.end_step()) {
-    job_->optimizer->zero_grad();
-    return;
+  return guard_.end_step();
+}
+
+void Trainer::optimizer_step(StepRecord& record) {
+  const profile::Scope scope(profile::Phase::optimizer);
+  record.gradient_norm = std::numeric_limits<double>::quiet_NaN();
+  const bool learns = learns_from_gradients(record);
+  if (learns) {
+    call(&Callback::on_before_optimizer_step);
+    job_->optimizer->set_learning_rate(record.learning_rate);
+    job_->optimizer->step();
+    ++position_.global_step;
+    record.optimizer_stepped = true;
   }
-  call(&Callback::on_before_optimizer_step);
-  job_->optimizer->set_learning_rate(record.learning_rate);
-  job_->optimizer->step();
   job_->optimizer->zero_grad();
-  ++position_.global_step;
-  record.optimizer_stepped = true;
+  if (!scaler_.enabled()) return;
+  if (learns || record.overflowed) scaler_.update();
+  log("gradient_scale", scaler_.current());
 }
 
 void Trainer::validate() {
@@ -343,14 +315,14 @@ void Trainer::validate() {
   call(&Callback::on_validation_model_eval);
   if (statistics_loader_)
     recompute_bn_statistics(*job_->network, *statistics_loader_, options_.recompute_bn_statistics,
-                            statistics_epoch, place, communicator_);
+                            statistics_epoch, place, communicator_, across_);
   if (validation_loader_) {
     call(&Callback::on_validation_start);
     validation_metrics_ =
         evaluate(*job_->network, *job_->objective, *validation_loader_, place, communicator_);
   }
-  call(&Callback::on_validation_model_train);
   if (validation_loader_) call(&Callback::on_validation_end, validation_metrics_);
+  call(&Callback::on_validation_model_train);
 }
 
 bool Trainer::interrupted() {

@@ -11,8 +11,10 @@
 #include "data/loader.h"
 #include "model/objectives/objective.h"
 #include "trainer/callback.h"
+#include "trainer/distributed/across_ranks.h"
 #include "trainer/distributed/distributed_data_parallel.h"
 #include "trainer/finite_guard.h"
+#include "trainer/gradient_scaler.h"
 #include "trainer/optimizers/optimizer.h"
 #include "trainer/options.h"
 #include "trainer/schedules/schedule.h"
@@ -64,13 +66,17 @@ class Trainer {
   const LoopPosition& position() const { return position_; }
   const TrainingJob& job() const { return *job_; }
   std::int64_t batches_per_epoch() const;
-  std::int64_t steps_per_epoch() const;  ///< optimiser steps
+  std::int64_t steps_before(std::int64_t epoch) const;  ///< optimiser steps of the epochs before this one
+  /// Batches of an optimiser step in this epoch.
+  std::int64_t accumulated_batches() const { return options_.accumulate_grad_batches.at(position_.epoch); }
   /// Of the whole run; the largest number where nothing limits it.
   std::int64_t total_steps() const { return total_steps_; }
   double current_learning_rate() const;
   /// A figure of a callback's for the loggers, until it is replaced ("throughput").
   void log(const std::string& name, double value) { logged_[name] = value; }
   const std::map<std::string, double>& logged() const { return logged_; }
+  /// Shows an image to the loggers, now.
+  void log_image(const LoggedImage& image) { call(&Callback::on_image, image); }
   /// Of the last validation; empty before the first.
   const Metrics& validation_metrics() const { return validation_metrics_; }
   /// Ends training after this step, as if it were complete; not before --min-epochs and --min-steps are done.
@@ -78,21 +84,26 @@ class Trainer {
 
  private:
   template <typename Hook, typename... Arguments>
-  void call(Hook hook, Arguments&&... arguments) {
-    for (const auto& callback : callbacks_) ((*callback).*hook)(*this, std::forward<Arguments>(arguments)...);
+  void call(Hook hook, const Arguments&... arguments) {
+    for (const auto& callback : callbacks_) ((*callback).*hook)(*this, arguments...);
   }
 
   void refuse_other_circumstances(const Checkpoint& checkpoint, const TrainingJob& job) const;
   void prepare(const Checkpoint* resume);
   void restore(const Checkpoint& checkpoint);
   void sanity_check();
+  FitOutcome run();
   bool run_epoch();  // false: interrupted
+  enum class BatchOutcome { done, end_of_epoch, interrupted };
+  BatchOutcome run_batch();
   void finish_objective();
   std::vector<std::vector<double>> by_rank(const std::vector<double>& own) const;
   void count_nonfinite(double values, double samples);
   void train_batch(HostBatch&& host);
+  void backward(const at::Tensor& loss);
   double mean_class_weight(const HostBatch& host) const;
   void optimizer_step(StepRecord& record);
+  bool learns_from_gradients(StepRecord& record);
   void validate();
   bool validation_is_due() const;
   bool interrupted();  // joint decision
@@ -107,7 +118,9 @@ class Trainer {
   std::unique_ptr<DistributedDataParallel> parallel_;
   std::unique_ptr<Loader> train_loader_, validation_loader_, statistics_loader_;
   std::vector<at::Tensor> parameters_, buffers_;
+  std::shared_ptr<const AcrossRanks> across_;  // with --sync-batchnorm on several ranks
   FiniteGuard guard_;
+  GradientScaler scaler_;
   LoopPosition position_;
   std::int64_t total_steps_ = 0;
   MetricSums epoch_sums_;

@@ -75,6 +75,7 @@ Checkpoint Trainer::checkpoint() const {
                               {"global_step", position_.global_step},
                               {"metric_names", epoch_sums_.names()},
                               {"bad_steps", guard_.state()},
+                              {"gradient_scaler", scaler_.state()},
                               {"nonfinite_relevance", {nonfinite_values_, nonfinite_samples_}}};
   checkpoint.state["bucket_plan"] = parallel_->bucket_plan();
   checkpoint.state["world_size"] = communicator_.world_size();
@@ -100,6 +101,7 @@ void Trainer::restore(const Checkpoint& checkpoint) {
     position_.batch = loop.at("batch");
     position_.global_step = loop.at("global_step");
     if (loop.contains("bad_steps")) guard_.load_state(loop.at("bad_steps"));
+    if (scaler_.enabled()) scaler_.load_state(loop.at("gradient_scaler"));
     epoch_sums_.set(loop.at("metric_names"),
                     row_of(checkpoint.tensors.at("loop.metric_sums"), communicator_.rank()));
     if (loop.contains("nonfinite_relevance")) {

@@ -104,6 +104,22 @@ def warmed(make, warmup):
     return build
 
 
+class ThenSwa:
+    """A schedule by epoch; SWALR from epoch `start` on, as Lightning's StochasticWeightAveraging has it."""
+
+    def __init__(self, main, optimizer, start, **settings):
+        self.main, self.optimizer, self.start, self.settings, self.epoch = main, optimizer, start, settings, 0
+
+    def step(self):
+        self.epoch += 1
+        if self.epoch > self.start:
+            self.swa.step()
+        else:
+            self.main.step()
+        if self.epoch == self.start:
+            self.swa = torch.optim.swa_utils.SWALR(self.optimizer, **self.settings)
+
+
 def schedules(path):
     steps = EPOCHS * STEPS_PER_EPOCH
     cases = {
@@ -131,6 +147,34 @@ def schedules(path):
                        lambda s, o: s.PolynomialLR(o, total_iters=steps, power=2), "step", 0),
         "polynomial-by-epoch": ("lr-schedule=polynomial lr-interval=epoch",
                                 lambda s, o: s.PolynomialLR(o, total_iters=EPOCHS, power=1), "epoch", 0),
+    }
+    cases |= {
+        "one-cycle": ("lr-schedule=one-cycle",
+                      lambda s, o: s.OneCycleLR(o, RATE, total_steps=steps, cycle_momentum=False), "step", 0),
+        "one-cycle-linear": ("lr-schedule=one-cycle lr-anneal=linear lr-pct-start=0.5 lr-div-factor=10 "
+                             "lr-final-div-factor=100",
+                             lambda s, o: s.OneCycleLR(o, RATE, total_steps=steps, cycle_momentum=False, pct_start=0.5,
+                                                       anneal_strategy="linear", div_factor=10, final_div_factor=100),
+                             "step", 0),
+        "one-cycle-three": ("lr-schedule=one-cycle lr-three-phase=1 lr-pct-start=0.4",
+                            lambda s, o: s.OneCycleLR(o, RATE, total_steps=steps, cycle_momentum=False, pct_start=0.4,
+                                                      three_phase=True), "step", 0),
+        "cyclic": ("lr-schedule=cyclic lr-min=0.1 lr-cycle-up=7",
+                   lambda s, o: s.CyclicLR(o, 0.1, RATE, step_size_up=7, cycle_momentum=False), "step", 0),
+        "cyclic-halved": ("lr-schedule=cyclic lr-min=0.05 lr-cycle-up=4 lr-cycle-down=9 lr-cycle-mode=triangular2",
+                          lambda s, o: s.CyclicLR(o, 0.05, RATE, step_size_up=4, step_size_down=9, mode="triangular2",
+                                                  cycle_momentum=False), "step", 0),
+        "cyclic-range": ("lr-schedule=cyclic lr-cycle-up=3 lr-cycle-mode=exp-range lr-gamma=0.98",
+                         lambda s, o: s.CyclicLR(o, 0, RATE, step_size_up=3, mode="exp_range", gamma=0.98,
+                                                 cycle_momentum=False), "step", 0),
+        "swa": ("average=swa swa-start=5 swa-lr=0.05 swa-anneal-epochs=4",
+                lambda s, o: ThenSwa(s.ConstantLR(o, factor=1.0), o, 5, swa_lr=0.05, anneal_epochs=4), "epoch", 0),
+        "swa-linear": ("lr-schedule=step lr-step-size=2 lr-gamma=0.5 average=swa swa-start=0.5 max-epochs=12 "
+                       "swa-lr=0.3 swa-anneal=linear swa-anneal-epochs=3",
+                       lambda s, o: ThenSwa(s.StepLR(o, 2, 0.5), o, 6, swa_lr=0.3, anneal_epochs=3,
+                                            anneal_strategy="linear"), "epoch", 0),
+        "swa-at-once": ("lr-schedule=exponential lr-gamma=0.9 average=swa swa-start=9 swa-lr=0.7 swa-anneal-epochs=0",
+                        lambda s, o: ThenSwa(s.ExponentialLR(o, 0.9), o, 9, swa_lr=0.7, anneal_epochs=0), "epoch", 0),
     }
     random = np.random.default_rng(3)
     # Falls, a plateau with small gains, a jump up, and falls again.

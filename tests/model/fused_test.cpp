@@ -74,7 +74,7 @@ Outcome outcome(Network& network, const at::Tensor& images, const Setting& setti
   TapeContext context;
   context.recording = true;
   context.fused = setting.fused;
-  context.bfloat16 = setting.bfloat16;
+  if (setting.bfloat16) context.multiplication = at::kBFloat16;
   context.statistics = setting.training ? BatchStatistics::batch : BatchStatistics::running;
   Tape tape(std::move(context));
   const Value y = network.forward(tape, images);

@@ -10,6 +10,7 @@
 #include "trainer/callbacks/weight_averaging.h"
 #include "trainer/finite_guard.h"
 #include "trainer/learning_rate_finder.h"
+#include "trainer/schedules/swa_rate.h"
 
 namespace isnet {
 namespace {

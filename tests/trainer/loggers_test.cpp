@@ -29,5 +29,14 @@ TEST(EventFile, AScalarIsTheMessageThatProtobufMakes) {
   EXPECT_EQ(event_file::scalars_event(1.0, 300, {{"a", 0.5}}), expected);
 }
 
+TEST(EventFile, AnImageIsTheMessageThatProtobufMakes) {
+  // wall_time 1.0, step 2, summary { value { tag "a", image { height 3, width 200, colorspace 3, "PNG" } } }
+  const std::string expected(
+      "\x09\0\0\0\0\0\0\xf0\x3f\x10\x02\x2a\x13\x0a\x11\x0a\x01"
+      "a\x22\x0c\x08\x03\x10\xc8\x01\x18\x03\x22\x03PNG",
+      32);
+  EXPECT_EQ(event_file::image_event(1.0, 2, "a", 200, 3, "PNG"), expected);
+}
+
 }  // namespace
 }  // namespace isnet

@@ -140,6 +140,52 @@ TEST_F(Optimization, EveryScheduleResumesBitwise) {
   }
 }
 
+// The learning rate of each step that was logged.
+std::vector<double> rates_of(const std::filesystem::path& run) {
+  std::istringstream lines(text_of(run / "metrics.jsonl"));
+  std::vector<double> rates;
+  for (std::string line; std::getline(lines, line);) {
+    const auto entry = nlohmann::json::parse(line);
+    if (entry.at("split") == "step") rates.push_back(entry.at("learning_rate"));
+  }
+  return rates;
+}
+
+TEST_F(Optimization, SwaGoesOverToARateOfItsOwnAndResumesBitwise) {
+  const std::string options =
+      "--average swa --swa-start 2 --swa-lr 0.03 --swa-anneal linear --swa-anneal-epochs 2 "
+      "--recompute-bn-statistics 2 --logger csv,jsonl --log-every-n-steps 32 ";
+  expect_bitwise_resume(options);
+  const auto rates = rates_of(folder_ / "parts");
+  ASSERT_EQ(rates.size(), 5u);
+  for (std::size_t epoch = 0; epoch < 5; ++epoch)
+    EXPECT_NEAR(rates[epoch], std::vector<double>({0.01, 0.01, 0.01, 0.02, 0.03})[epoch], 1e-15);
+  const auto refused = isnet::testing::run(1, command("bad", "--swa-lr 0.1"));
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.output, HasSubstr("--swa-lr: is allowed with --average swa alone"));
+}
+
+TEST_F(Optimization, OneCycleEndsWithTheRunAlsoWhereAccumulationChanges) {
+  // 16 batches an epoch: 4 steps, then 8.
+  succeed("run",
+          "--accumulate-grad-batches 0:4,1:2 --max-epochs 2 --lr-schedule one-cycle --lr-pct-start 0.5 "
+          "--lr-anneal linear --logger csv,jsonl --log-every-n-steps 1");
+  EXPECT_EQ(column(folder_ / "run" / "metrics.csv", "train", "step"), (std::vector<double>{4, 12}));
+  const auto rates = rates_of(folder_ / "run");
+  ASSERT_EQ(rates.size(), 12u);
+  EXPECT_NEAR(rates[0], 0.01 / 25, 1e-12);
+  EXPECT_NEAR(rates[5], 0.01, 1e-12);
+  EXPECT_NEAR(rates[11], 0.01 / 25 / 1e4, 1e-12);
+}
+
+TEST_F(Optimization, AccumulationThatChangesResumesBitwiseAndIsThatOfOneNumberWithinAnEpoch) {
+  expect_bitwise_resume("--accumulate-grad-batches 0:4,2:2,3:1", 2);
+  succeed("table", "--accumulate-grad-batches 0:4,1:2 --max-epochs 1");
+  succeed("number", "--accumulate-grad-batches 4 --max-epochs 1");
+  for (const auto& [name, tensor] : last("number").tensors)
+    EXPECT_TRUE(at::equal(tensor, last("table").tensors.at(name))) << name;
+}
+
 TEST_F(Optimization, WeightedClassesOnTwoRanksAreThoseOfOneRank) {
   // Labels go 0, 1, 2, 0, …: ranks see unequal weights in every batch.
   const std::string options =

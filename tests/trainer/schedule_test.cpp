@@ -20,6 +20,9 @@ OptionValues options_of(const Settings& settings) {
   auto specs = schedule_options();
   for (auto& spec : monitor_options()) specs.push_back(std::move(spec));
   specs.push_back(real_option("lr", "0.8", "", 0, 1));
+  specs.push_back(choice_option("average", "none", "", {"none", "swa"}));
+  specs.push_back(real_option("swa-start", "0.8", "", 0, 100));
+  specs.push_back(integer_option("max-epochs", "10", "", -1));
   OptionValues options(std::move(specs));
   for (const auto& [name, value] : settings) options.set(name, value);
   return options;
@@ -104,14 +107,17 @@ TEST(Schedules, AreThoseOfPythonStepByStep) {
   const hdf5::File golden = testing::golden_file("schedules.h5");
   const hdf5::Group cases = golden.group("rates");
   const auto names = cases.group_names();
-  EXPECT_EQ(names.size(), 13u);
+  EXPECT_EQ(names.size(), 22u);
   for (const auto& name : names) {
     const LearningRate ours(options_of(words(cases.group(name).attribute<std::string>("options"))));
     const at::Tensor expected = testing::golden_tensor(cases.group(name), "rates");
     ASSERT_EQ(expected.numel(), 60);
     for (std::int64_t step = 0; step < 60; ++step) {
-      const Progress progress{
-          .step = step, .total_steps = 60, .epoch = step / 5, .total_epochs = 12, .steps_per_epoch = 5};
+      const Progress progress{.step = step,
+                              .total_steps = 60,
+                              .epoch = step / 5,
+                              .total_epochs = 12,
+                              .steps_before = [](std::int64_t epoch) { return 5 * epoch; }};
       EXPECT_NEAR(ours.at(progress), expected[step].item<double>(), 1e-14) << name << " step " << step;
     }
   }
@@ -158,6 +164,10 @@ TEST(Schedules, RefuseWhatDoesNotGoTogether) {
   EXPECT_THAT(refusal({{"lr-schedule", "reduce-on-plateau"}, {"lr-interval", "step"}}),
               HasSubstr("--lr-interval"));
   EXPECT_THAT(refusal({{"lr-schedule", "polynomial"}}), HasSubstr("polynomial needs a known end"));
+  EXPECT_THAT(refusal({{"lr-schedule", "one-cycle"}}), HasSubstr("one-cycle needs a known end"));
+  EXPECT_THAT(refusal({{"swa-lr", "0.1"}}), HasSubstr("--average swa"));
+  EXPECT_THAT(refusal({{"swa-lr", "0.1"}, {"average", "swa"}, {"lr-schedule", "reduce-on-plateau"}}),
+              HasSubstr("--swa-lr"));
 }
 
 TEST(Monitor, IsNamedBySplitAndMetric) {
@@ -184,9 +194,9 @@ TEST(Monitor, IsLargerOrSmallerIsBetterByItsName) {
 }
 
 TEST(Schedules, AnUnknownOneIsAnsweredWithTheKnownOnes) {
-  EXPECT_THAT(
-      refusal({{"lr-schedule", "linear"}}),
-      HasSubstr("known: constant, cosine, exponential, multi-step, polynomial, reduce-on-plateau, step"));
+  EXPECT_THAT(refusal({{"lr-schedule", "linear"}}),
+              HasSubstr("known: constant, cosine, cyclic, exponential, multi-step, one-cycle, polynomial, "
+                        "reduce-on-plateau, step"));
   EXPECT_THAT(refusal({{"lr-min", "0.9"}}), HasSubstr("--lr-min 0.9 is above --lr 0.8"));
 }
 

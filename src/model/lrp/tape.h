@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "model/across_ranks.h"
 #include "model/lrp/fused.h"
 #include "model/lrp/operation.h"
 
@@ -29,9 +30,10 @@ enum class BatchStatistics {
 struct TapeContext {
   bool recording = false;  ///< keep what the reverse walk needs
   bool fused = true;       ///< fused kernels where they apply; without: composite, twice differentiable
-  bool bfloat16 = false;   ///< convolutions multiply in bfloat16
+  at::ScalarType multiplication = at::ScalarType::Undefined;  ///< of convolutions; Undefined: the images'
   BatchStatistics statistics = BatchStatistics::running;
-  bool dropout = false;  ///< dropout layers drop
+  std::shared_ptr<const AcrossRanks> across;  ///< the batch's statistics are those of all ranks; may be null
+  bool dropout = false;                       ///< dropout layers drop
   std::uint64_t seed = 0;
   std::uint64_t epoch = 0;
   at::Tensor ids;  ///< B (int64, CPU): global sample ids; needed where dropout is on
@@ -114,7 +116,8 @@ class Tape {
   bool fuses(const at::Tensor& x) const { return context_.fused && fused::supports(x); }
   /// The nodes whose outputs, one after the other along channels, are that of `node`.
   std::vector<int> parts(int node) const;
-  /// Mean and biased variance of each channel; those of a part are computed once.
+  /// Mean and biased variance of each channel of the batch, or of all ranks'; those of a part are computed
+  /// once.
   fused::Moments moments(int node);
 
   TapeContext context_;

@@ -1,4 +1,5 @@
 // The plain classifier.
+#include "base/profile.h"
 #include "model/losses/classification_loss.h"
 #include "model/objectives/objective.h"
 
@@ -11,8 +12,10 @@ class Classifier : public Objective {
       : seed_(static_cast<std::uint64_t>(options.integer("seed"))), classification_loss_(options) {}
 
   Losses compute(Network& network, const Batch& batch) override {
+    profile::Scope scope(profile::Phase::forward);
     Tape tape(context_for(network, batch, seed_, /*recording=*/false));
     const at::Tensor logits = tape.output(network.forward(tape, batch.images));
+    scope.next(profile::Phase::loss);
     const at::Tensor loss = classification_loss_(logits, batch);
     return {loss, {{"loss_classification", loss}}, logits};
   }

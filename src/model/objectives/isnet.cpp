@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/profile.h"
 #include "model/losses/classification_loss.h"
 #include "model/losses/supervision.h"
 #include "model/lrp/first_layer.h"
@@ -58,14 +59,17 @@ class IsnetObjective : public Objective {
       fail(ErrorKind::data,
            "the data set has no masks, which --objective isnet needs; add them, or train a classifier");
     if (warm_up_) return classified(network, batch);
+    profile::Scope scope(profile::Phase::forward);
     Tape tape(context_for(network, batch, seed_, /*recording=*/true));
     const Value out = network.forward(tape, batch.images);
     const at::Tensor& logits = tape.output(out);
+    scope.next(profile::Phase::relevance);
     const Selected selected = selection_->select(logits_of(tape, out, lrp_), batch, seed_);
     const Heatmaps heatmaps = relevance(tape, out, selected, lrp_, supervision_->layers());
+    scope.next(profile::Phase::loss);
     const at::Tensor classification = classification_loss_(logits, batch);
     auto judged = supervision_->judge(heatmaps, selected_masks(batch.masks, selected), selected.classes,
-                                      logits.size(1));
+                                      logits.size(1), batch.across.get());
     Losses losses;
     losses.total = (1 - weight_) * classification + weight_ * judged.total;
     losses.parts = {{"loss_classification", classification}, {"loss_heatmap", judged.total}};
@@ -123,14 +127,17 @@ class IsnetObjective : public Objective {
   // A step of the warm-up: the plain classifier; in its last epoch Σ|R| is looked at.
   Losses classified(Network& network, const Batch& batch) {
     const bool look = gathering_ && network.is_training();
+    profile::Scope scope(profile::Phase::forward);
     Tape tape(context_for(network, batch, seed_, look));
     const Value out = network.forward(tape, batch.images);
     const at::Tensor& logits = tape.output(out);
+    scope.next(profile::Phase::loss);
     Losses losses;
     losses.total = classification_loss_(logits, batch);
     losses.parts = {{"loss_classification", losses.total}};
     losses.logits = logits;
     if (!look) return losses;
+    scope.next(profile::Phase::relevance);
     const at::NoGradGuard no_grad;
     const Selected selected = selection_->select(logits_of(tape, out, lrp_), batch, seed_);
     const Heatmaps heatmaps = relevance(tape, out, selected, lrp_, supervision_->layers());

@@ -17,9 +17,10 @@ TapeContext context_for(const Network& network, const Batch& batch, std::uint64_
   TapeContext context;
   context.recording = recording;
   context.network = &network;
-  context.bfloat16 = network.bfloat16;
+  context.multiplication = network.multiplication;
   context.fused = fuses(batch.images);
   context.statistics = network.is_training() ? BatchStatistics::batch_update : BatchStatistics::running;
+  context.across = batch.across;
   context.dropout = network.is_training();
   context.seed = seed;
   context.epoch = batch.epoch;

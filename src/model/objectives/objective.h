@@ -16,7 +16,7 @@
 
 namespace isnet {
 
-/// The losses of a batch; scalars that are means over its samples.
+/// The losses of a batch; scalars that are means over its samples (no number, for a batch of 0).
 struct Losses {
   at::Tensor total;                                       ///< what is minimised
   std::vector<std::pair<std::string, at::Tensor>> parts;  ///< for metrics: ("loss_classification", …), …

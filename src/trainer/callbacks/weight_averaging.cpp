@@ -2,9 +2,8 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
-
 #include "base/error.h"
+#include "trainer/schedules/swa_rate.h"
 #include "trainer/trainer.h"
 
 namespace isnet {
@@ -106,16 +105,6 @@ void WeightAveraging::on_load_checkpoint(const Trainer& trainer, const Checkpoin
   for (const auto& entry : network.named_parameters()) average_.push_back(stored(entry.key(), entry.value()));
   for (const auto& entry : network.named_buffers())
     average_buffers_.push_back(stored(entry.key(), entry.value()));
-}
-
-std::int64_t swa_start_epoch(const OptionValues& options) {
-  const double value = options.real("swa-start");
-  if (options.text("swa-start").find('.') == std::string::npos) return static_cast<std::int64_t>(value);
-  const std::int64_t epochs = options.integer("max-epochs");
-  if (value > 1 || epochs < 0)
-    fail(ErrorKind::usage, "--swa-start: '", options.text("swa-start"),
-         "' is not allowed; allowed: an epoch, or a share of --max-epochs from 0.0 to 1.0");
-  return static_cast<std::int64_t>(std::floor(value * static_cast<double>(epochs)));
 }
 
 namespace {

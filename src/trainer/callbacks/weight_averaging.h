@@ -54,7 +54,4 @@ class WeightAveraging : public Callback {
   std::int64_t count_ = 0;             // of updates
 };
 
-/// --swa-start as an epoch: a share of --max-epochs, or a number.
-std::int64_t swa_start_epoch(const OptionValues& options);
-
 }  // namespace isnet

@@ -8,11 +8,19 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/profile.h"
 
 namespace isnet {
 
 struct Communicator::Group {
+  BackendPlace place;
+  ProcessGroupOptions options;
+  int made = 0;
   c10::intrusive_ptr<c10d::ProcessGroup> process_group;
+
+  c10::intrusive_ptr<c10d::ProcessGroup> next() {
+    return make_process_group(place, cat("group-", made++), options);
+  }
 };
 
 namespace {
@@ -27,23 +35,13 @@ std::string bytes_of(const at::Tensor& tensor) {
   return {static_cast<const char*>(tensor.const_data_ptr()), static_cast<std::size_t>(tensor.numel())};
 }
 
-// Runs a collective; what c10d throws becomes an error that says who waited for what.
-template <typename Collective>
-void guarded(const Communicator& communicator, const char* operation, const Collective& collective) {
-  try {
-    collective()->wait();
-  } catch (const std::exception& e) {
-    fail(ErrorKind::communication, "rank ", communicator.rank(), " of ", communicator.world_size(), ": ",
-         operation, " failed, another rank is gone or hangs: ", communication_failure_text(e));
-  }
-}
-
 void all_reduce(const Communicator& communicator, const char* operation, at::Tensor tensor,
                 c10d::ReduceOp::RedOpType reduction) {
   std::vector<at::Tensor> tensors{std::move(tensor)};
   c10d::AllreduceOptions options;
   options.reduceOp = reduction;
-  guarded(communicator, operation, [&] { return communicator.process_group()->allreduce(tensors, options); });
+  const auto group = communicator.process_group();
+  complete(*group, operation, [&] { return group->allreduce(tensors, options); });
 }
 
 std::int64_t extreme(const Communicator& communicator, const char* operation, std::int64_t value,
@@ -64,12 +62,18 @@ Communicator::Communicator(World& world, const ProcessGroupOptions& options)
       local_rank_(world.local_rank()),
       local_size_(world.local_size()),
       group_(std::make_shared<Group>()) {
-  group_->process_group = make_process_group(world, options);
+  group_->options = options;
+  group_->place = meet(world, options);
+  group_->process_group = group_->next();
   if (group_->process_group) backend_ = resolve_backend(options);
 }
 
 c10::intrusive_ptr<c10d::ProcessGroup> Communicator::process_group() const {
   return group_->process_group;
+}
+
+c10::intrusive_ptr<c10d::ProcessGroup> Communicator::new_process_group() const {
+  return group_->next();
 }
 
 void Communicator::all_reduce_sum(std::vector<double>& values) const {
@@ -99,7 +103,7 @@ void Communicator::broadcast(std::string& bytes, int root) const {
   options.rootRank = root;
   const auto send = [&](at::Tensor tensor) {
     std::vector<at::Tensor> tensors{std::move(tensor)};
-    guarded(*this, "a broadcast", [&] { return process_group()->broadcast(tensors, options); });
+    complete(*process_group(), "a broadcast", [&] { return process_group()->broadcast(tensors, options); });
     return tensors.front();
   };
   const auto size =
@@ -114,7 +118,8 @@ std::vector<std::string> Communicator::all_gather(const std::string& text) const
     std::vector<std::vector<at::Tensor>> outputs(1);
     for (int rank = 0; rank < world_size_; ++rank) outputs[0].push_back(at::empty_like(mine));
     std::vector<at::Tensor> inputs{std::move(mine)};
-    guarded(*this, "gathering texts", [&] { return process_group()->allgather(outputs, inputs); });
+    complete(*process_group(), "gathering texts",
+             [&] { return process_group()->allgather(outputs, inputs); });
     return outputs[0];
   };
   const auto sizes = gather(at::full({1}, static_cast<std::int64_t>(text.size()), at::kLong));

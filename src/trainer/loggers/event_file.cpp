@@ -68,7 +68,8 @@ class Message {
 };
 
 // tensorflow/core/util/event.proto and framework/summary.proto: wall_time = 1, step = 2, file_version = 3,
-// summary = 5, session_log = 7; Summary.value = 1; Value.tag = 1, simple_value = 2, histo = 5.
+// summary = 5, session_log = 7; Summary.value = 1; Value.tag = 1, simple_value = 2, image = 4,
+// histo = 5; Image.height = 1, width = 2, colorspace = 3, encoded_image_string = 4.
 Message event(double seconds, std::int64_t step) {
   Message result;
   result.real(1, seconds).integer(2, step);
@@ -107,6 +108,15 @@ std::string scalars_event(double seconds, std::int64_t step,
   Message summary;
   for (const auto& [tag, value] : values)
     summary.message(1, Message().text(1, tag).single(2, static_cast<float>(value)));
+  return event(seconds, step).message(5, summary).serialised();
+}
+
+std::string image_event(double seconds, std::int64_t step, const std::string& tag, int width, int height,
+                        const std::string& png) {
+  Message image;
+  image.integer(1, height).integer(2, width).integer(3, 3).text(4, png);  // colour space 3: RGB
+  Message summary;
+  summary.message(1, Message().text(1, tag).message(4, image));
   return event(seconds, step).message(5, summary).serialised();
 }
 

@@ -27,6 +27,9 @@ std::string version_event(double seconds);
 std::string start_event(double seconds, std::int64_t step);
 std::string scalars_event(double seconds, std::int64_t step,
                           const std::vector<std::pair<std::string, double>>& values);
+/// `png`: the bytes of a PNG file.
+std::string image_event(double seconds, std::int64_t step, const std::string& tag, int width, int height,
+                        const std::string& png);
 std::string histogram_event(double seconds, std::int64_t step, const std::string& tag,
                             const Histogram& histogram);
 

@@ -16,6 +16,8 @@ void MetricLogger::on_train_batch_end(Trainer& trainer, const StepRecord& record
   LogEntry entry{position.epoch, position.global_step, "step", record.sums.reduced(trainer.communicator())};
   if (!trainer.communicator().is_main()) return;
   entry.metrics.emplace_back("learning_rate", record.learning_rate);
+  for (const auto& [name, factor] : trainer.job().optimizer->rate_factors())
+    entry.metrics.emplace_back("learning_rate_" + name, record.learning_rate * factor);
   if (!std::isnan(record.gradient_norm)) entry.metrics.emplace_back("gradient_norm", record.gradient_norm);
   for (const auto& [name, value] : trainer.logged()) entry.metrics.emplace_back(name, value);
   write(entry);

@@ -17,8 +17,9 @@ struct LogEntry {
 };
 
 /// Calls write() on the main rank: every --log-every-n-steps with the losses of that step's global batch, its
-/// learning rate, its gradient norm where it is known, and what callbacks have logged (Trainer::log); after
-/// each epoch and each validation with their metrics.
+/// learning rate (and `learning_rate_<pattern>` of groups with one of their own), its gradient norm where it
+/// is known, and what callbacks have logged (Trainer::log); after each epoch and each validation with their
+/// metrics.
 class MetricLogger : public Callback {
  public:
   void on_train_batch_end(Trainer& trainer, const StepRecord& record) override;

@@ -80,6 +80,11 @@ void TensorboardLogger::on_train_epoch_end(Trainer& trainer, const Metrics& metr
                                          *histogram));
 }
 
+void TensorboardLogger::on_image(Trainer& trainer, const LoggedImage& image) {
+  append(event_file::image_event(now(), trainer.position().global_step, image.name, image.width, image.height,
+                                 image.png));
+}
+
 void TensorboardLogger::on_load_checkpoint(const Trainer& trainer, const Checkpoint&) {
   resumed_at_ = trainer.position().global_step;
 }

@@ -8,13 +8,15 @@
 namespace isnet {
 
 /// Scalars `step/loss`, `train/loss`, `val/loss`, … by optimiser step; after every n-th epoch (0: never) a
-/// histogram of each parameter, `weights/<name>`. Each start of a run has a file of its own; that of a
-/// resumed run tells TensorBoard to drop what an earlier one wrote of steps that are done again.
+/// histogram of each parameter, `weights/<name>`; images under their names. Each start of a run has a file of
+/// its own; that of a resumed run tells TensorBoard to drop what an earlier one wrote of steps that are done
+/// again.
 class TensorboardLogger : public MetricLogger {
  public:
   TensorboardLogger(std::filesystem::path folder, std::int64_t histograms_every_n_epochs)
       : folder_(std::move(folder)), histograms_(histograms_every_n_epochs) {}
   void on_train_epoch_end(Trainer& trainer, const Metrics& metrics) override;
+  void on_image(Trainer& trainer, const LoggedImage& image) override;
   void on_load_checkpoint(const Trainer& trainer, const Checkpoint& checkpoint) override;
 
  protected:

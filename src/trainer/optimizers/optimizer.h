@@ -24,6 +24,8 @@ class Optimizer {
   virtual void zero_grad() = 0;
   /// Of the groups whose factor is 1; the others' is their factor times that.
   virtual void set_learning_rate(double rate) = 0;
+  /// Of groups with a factor of their own: the pattern that means them, and the factor. For loggers.
+  virtual std::map<std::string, double> rate_factors() const { return {}; }
 
   /// Tensors named `<parameter>.<state>`, e.g. `features.conv0.weight.momentum_buffer`: copies. Counts are
   /// int64 scalars. Loading them into a fresh optimiser of the same kind continues bitwise.

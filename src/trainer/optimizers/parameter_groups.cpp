@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <tuple>
 
 #include "base/error.h"
 
@@ -96,17 +97,18 @@ std::vector<ParameterGroup> parameter_groups(const NamedParameters& parameters, 
   std::vector<bool> spared(parameters.size(), false);
   if (options.has("weight-decay-exclude"))
     spared = matching("weight-decay-exclude", options.list("weight-decay-exclude"), parameters, head);
-  std::vector<double> rates(parameters.size(), 1);
-  for (const auto& [pattern, value] : factors_of(options)) {
-    const auto meant = matching("lr-factors", {pattern}, parameters, head);
+  std::vector<Factor> rates(parameters.size(), {"", 1});
+  for (const auto& factor : factors_of(options)) {
+    const auto meant = matching("lr-factors", {factor.pattern}, parameters, head);
     for (std::size_t i = 0; i < parameters.size(); ++i)
-      if (meant[i]) rates[i] = value;
+      if (meant[i]) rates[i] = factor;
   }
-  std::map<std::pair<double, bool>, ParameterGroup> groups;
+  std::map<std::tuple<double, std::string, bool>, ParameterGroup> groups;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (!parameters[i].second.requires_grad()) continue;
-    auto& group = groups[{rates[i], spared[i]}];
-    group.rate_factor = rates[i];
+    auto& group = groups[{rates[i].value, rates[i].pattern, spared[i]}];
+    group.rate_name = rates[i].pattern;
+    group.rate_factor = rates[i].value;
     group.decays = !spared[i];
     group.parameters.push_back(parameters[i]);
   }

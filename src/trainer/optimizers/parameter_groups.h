@@ -18,6 +18,7 @@ using NamedParameters = std::vector<std::pair<std::string, at::Tensor>>;
 /// Parameters that are trained with the same settings.
 struct ParameterGroup {
   NamedParameters parameters;
+  std::string rate_name;   ///< the pattern of --lr-factors that means them; may be empty
   double rate_factor = 1;  ///< their learning rate is this × the schedule's
   bool decays = true;      ///< whether --weight-decay applies
 };

@@ -63,6 +63,7 @@ class TorchOptimizer : public Optimizer {
     for (std::size_t i = 0; i < groups.size(); ++i) {
       parameters_.insert(parameters_.end(), groups[i].parameters.begin(), groups[i].parameters.end());
       rate_factors_.push_back(groups[i].rate_factor);
+      if (!groups[i].rate_name.empty()) named_factors_[groups[i].rate_name] = groups[i].rate_factor;
       // Only here: at construction a group's 0 counts as "not given", and the common value replaces it.
       auto& own = static_cast<TorchOptions&>(torch_.param_groups()[i].options());
       if (!groups[i].decays) own.weight_decay(0);
@@ -71,11 +72,16 @@ class TorchOptimizer : public Optimizer {
   }
 
   void step() override { torch_.step(); }
-  void zero_grad() override { torch_.zero_grad(); }
+  // torch's own calls detach_(), which gradients that are views of buckets refuse.
+  void zero_grad() override {
+    for (auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
+  }
   void set_learning_rate(double rate) override {
     for (std::size_t i = 0; i < rate_factors_.size(); ++i)
       torch_.param_groups()[i].options().set_lr(rate * rate_factors_[i]);
   }
+
+  std::map<std::string, double> rate_factors() const override { return named_factors_; }
 
   std::map<std::string, at::Tensor> state() const override {
     std::map<std::string, at::Tensor> result;
@@ -134,6 +140,7 @@ class TorchOptimizer : public Optimizer {
 
   NamedParameters parameters_;
   std::vector<double> rate_factors_;  // of torch_'s groups
+  std::map<std::string, double> named_factors_;
   Torch torch_;
 };
 

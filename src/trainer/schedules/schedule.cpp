@@ -18,7 +18,8 @@ std::vector<OptionSpec> schedule_options() {
   std::vector<OptionSpec> options{
       text_option("lr-schedule", "constant", names, "How the learning rate changes"),
       choice_option("lr-interval", "auto",
-                    "What the schedule counts in; auto: steps for cosine and polynomial, else epochs",
+                    "What the schedule counts in; auto: steps for cosine, polynomial, one-cycle and cyclic, "
+                    "else epochs",
                     {"auto", "step", "epoch"}),
       integer_option("warmup-steps", "0", "Steps in which the learning rate rises linearly to the schedule's",
                      0),
@@ -26,27 +27,39 @@ std::vector<OptionSpec> schedule_options() {
       real_option("lr-min", "0",
                   "Learning rate at which cosine and polynomial end, and below which no schedule goes", 0,
                   1e6)};
-  for (auto& option : schedules().options()) options.push_back(std::move(option));
+  for (auto& more : {schedules().options(), swa_rate_options()})
+    options.insert(options.end(), more.begin(), more.end());
   return options;
 }
 
-double share_done(const char* name, const ScheduleOptions& options, const Progress& progress) {
-  const bool by_step = options.interval_or(Interval::step) == Interval::step;
+Stretch stretch_of(const ScheduleOptions& options, const Progress& progress, Interval own) {
+  const bool by_step = options.interval_or(own) == Interval::step;
   const std::int64_t total = by_step ? progress.total_steps : progress.total_epochs;
-  if (total <= 0)
+  std::int64_t warmup = by_step ? options.warmup_steps : 0;
+  while (!by_step && progress.steps_until(warmup) < options.warmup_steps) ++warmup;
+  Stretch stretch;
+  stretch.done = static_cast<double>((by_step ? progress.step : progress.epoch) - warmup);
+  if (total > 0) stretch.length = static_cast<double>(std::max<std::int64_t>(1, total - warmup));
+  return stretch;
+}
+
+Stretch known_stretch(const char* name, const ScheduleOptions& options, const Progress& progress) {
+  const Stretch stretch = stretch_of(options, progress, Interval::step);
+  if (stretch.length <= 0)
     fail(ErrorKind::usage, "--lr-schedule ", name, " needs a known end: set --max-epochs or --max-steps");
-  const std::int64_t per_epoch = std::max<std::int64_t>(1, progress.steps_per_epoch);
-  const std::int64_t warmup =
-      by_step ? options.warmup_steps : (options.warmup_steps + per_epoch - 1) / per_epoch;
-  const double length = static_cast<double>(std::max<std::int64_t>(1, total - warmup));
-  const double done = static_cast<double>((by_step ? progress.step : progress.epoch) - warmup);
-  return std::clamp(done / length, 0.0, 1.0);
+  return stretch;
+}
+
+double share_done(const char* name, const ScheduleOptions& options, const Progress& progress) {
+  const Stretch stretch = known_stretch(name, options, progress);
+  return std::clamp(stretch.done / stretch.length, 0.0, 1.0);
 }
 
 LearningRate::LearningRate(const OptionValues& options)
     : warmup_epochs_(options.integer("warmup-epochs")),
       schedule_(schedules().at(options.text("lr-schedule")).make) {
   const std::string& name = options.text("lr-schedule");
+  options_.all = std::make_shared<const OptionValues>(options);
   options_.rate = options.real("lr");
   options_.min_rate = options.real("lr-min");
   options_.gamma = options.real("lr-gamma");
@@ -63,6 +76,7 @@ LearningRate::LearningRate(const OptionValues& options)
   if (name == "multi-step" && options_.milestones.empty())
     fail(ErrorKind::usage,
          "--lr-schedule multi-step needs --lr-milestones, the epochs at which the rate falls");
+  if (options.has("swa-lr")) swa_.emplace(options);
   if (name != "reduce-on-plateau") return;
   if (interval == "step")
     fail(ErrorKind::usage,
@@ -74,8 +88,16 @@ LearningRate::LearningRate(const OptionValues& options)
 }
 
 double LearningRate::at(Progress progress) const {
+  if (!swa_ || progress.epoch < swa_->start_epoch()) return scheduled(std::move(progress));
+  const std::int64_t epochs = progress.epoch - swa_->start_epoch();
+  progress.epoch = swa_->start_epoch();
+  progress.step = progress.steps_until(progress.epoch);
+  return swa_->at(epochs, scheduled(std::move(progress)));
+}
+
+double LearningRate::scheduled(Progress progress) const {
   ScheduleOptions options = options_;
-  if (warmup_epochs_ > 0) options.warmup_steps = warmup_epochs_ * progress.steps_per_epoch;
+  if (warmup_epochs_ > 0) options.warmup_steps = progress.steps_until(warmup_epochs_);
   if (plateau_) progress.reductions = plateau_->reductions();
   const double rate = std::max(schedule_(options, progress), options.min_rate);
   if (progress.step >= options.warmup_steps) return rate;

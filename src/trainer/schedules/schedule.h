@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "base/options.h"
 #include "base/registry.h"
 #include "trainer/schedules/plateau.h"
+#include "trainer/schedules/swa_rate.h"
 
 namespace isnet {
 
@@ -18,9 +20,14 @@ struct Progress {
   std::int64_t step = 0;         ///< optimiser steps done
   std::int64_t total_steps = 0;  ///< 0: not known
   std::int64_t epoch = 0;
-  std::int64_t total_epochs = 0;     ///< 0: not known
-  std::int64_t steps_per_epoch = 1;  ///< optimiser steps
-  std::int64_t reductions = 0;       ///< how often reduce-on-plateau has fallen; LearningRate fills it in
+  std::int64_t total_epochs = 0;  ///< 0: not known
+  /// Optimiser steps of the epochs before this one; none: one for each epoch.
+  std::function<std::int64_t(std::int64_t)> steps_before = nullptr;
+  std::int64_t reductions = 0;  ///< how often reduce-on-plateau has fallen; LearningRate fills it in
+
+  std::int64_t steps_until(std::int64_t of_epoch) const {
+    return steps_before ? steps_before(of_epoch) : of_epoch;
+  }
 };
 
 /// What a schedule counts in.
@@ -32,10 +39,11 @@ struct ScheduleOptions {
   double min_rate = 0;  ///< --lr-min: where cosine and polynomial end, below which the others do not go
   double gamma = 0.1;   ///< --lr-gamma: factor of step, multi-step, exponential, reduce-on-plateau
   double power = 1;     ///< --lr-power of polynomial
-  std::int64_t step_size = 30;           ///< --lr-step-size: epochs (steps) between two falls of step
-  std::vector<std::int64_t> milestones;  ///< --lr-milestones: epochs (steps) at which multi-step falls
-  std::int64_t warmup_steps = 0;         ///< --warmup-steps: the rate rises linearly in these
-  std::optional<Interval> interval;      ///< --lr-interval; none: the schedule's own
+  std::int64_t step_size = 30;              ///< --lr-step-size: epochs (steps) between two falls of step
+  std::vector<std::int64_t> milestones;     ///< --lr-milestones: epochs (steps) at which multi-step falls
+  std::int64_t warmup_steps = 0;            ///< --warmup-steps: the rate rises linearly in these
+  std::optional<Interval> interval;         ///< --lr-interval; none: the schedule's own
+  std::shared_ptr<const OptionValues> all;  ///< for schedules with options of their own
 
   Interval interval_or(Interval own) const { return interval.value_or(own); }
 };
@@ -49,8 +57,15 @@ Registry<Schedule>& schedules();
 /// --lr is the optimiser's.
 std::vector<OptionSpec> schedule_options();
 
-/// How far a schedule with a known end has come, from 0 to 1, counted from the end of the warm-up to the
-/// run's end. Errors: usage (`name` needs a known end).
+/// How far a schedule has come, in steps or epochs, counted from the end of the warm-up to the run's end.
+struct Stretch {
+  double done = 0;
+  double length = 0;  ///< at least 1; 0: the end is not known
+};
+Stretch stretch_of(const ScheduleOptions& options, const Progress& progress, Interval own);
+/// The same of one that counts in steps of its own accord and has to know its end. Errors: usage.
+Stretch known_stretch(const char* name, const ScheduleOptions& options, const Progress& progress);
+/// Its share, from 0 to 1.
 double share_done(const char* name, const ScheduleOptions& options, const Progress& progress);
 
 /// The learning rate of a run.
@@ -70,10 +85,13 @@ class LearningRate {
   Plateau* plateau() { return plateau_ ? &*plateau_ : nullptr; }
 
  private:
+  double scheduled(Progress progress) const;
+
   ScheduleOptions options_;
   std::int64_t warmup_epochs_ = 0;
   Schedule schedule_;
   std::optional<Plateau> plateau_;
+  std::optional<SwaRate> swa_;
 };
 
 }  // namespace isnet

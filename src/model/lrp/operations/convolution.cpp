@@ -24,9 +24,10 @@ Convolution::Convolution(const torch::nn::Conv2dImpl& layer)
 
 at::Tensor Convolution::forward(const at::Tensor& x, const at::Tensor& weights,
                                 const at::Tensor& constant) const {
-  if (!bfloat16) return at::conv2d(x, weights, constant, stride, padding, dilation, groups);
+  if (multiplication == at::ScalarType::Undefined)
+    return at::conv2d(x, weights, constant, stride, padding, dilation, groups);
   const at::Tensor z =
-      at::conv2d(x.to(at::kBFloat16), weights.to(at::kBFloat16), {}, stride, padding, dilation, groups)
+      at::conv2d(x.to(multiplication), weights.to(multiplication), {}, stride, padding, dilation, groups)
           .to(x.scalar_type());
   return constant.defined() ? z + constant.view({1, -1, 1, 1}) : z;
 }
@@ -43,8 +44,8 @@ at::Tensor Convolution::transpose(const at::Tensor& c, const at::Tensor& weights
     return at::conv_transpose2d(from, w, {}, stride, padding, {missing(height, 0), missing(width, 1)}, groups,
                                 dilation);
   };
-  if (!bfloat16) return transposed(c, weights);
-  return transposed(c.to(at::kBFloat16), weights.to(at::kBFloat16)).to(c.scalar_type());
+  if (multiplication == at::ScalarType::Undefined) return transposed(c, weights);
+  return transposed(c.to(multiplication), weights.to(multiplication)).to(c.scalar_type());
 }
 
 at::Tensor Convolution::denominator(const Walk& walk, int node) const {
@@ -88,7 +89,7 @@ Value Tape::convolution(Value x, const torch::nn::Conv2d& layer) {
     }
   };
   Convolution operation = checked();
-  operation.bfloat16 = context_.bfloat16;
+  operation.multiplication = context_.multiplication;
   at::Tensor out = operation.forward(output(x), layer->weight, layer->bias);
   return record(std::make_unique<Convolution>(operation), {x.node}, std::move(out));
 }

@@ -41,7 +41,8 @@ class Convolution : public Operation {
   at::Tensor weight, bias;  // bias may be undefined
   std::vector<std::int64_t> stride, padding, dilation;
   std::int64_t groups;
-  bool bfloat16 = false;  // multiplies in bfloat16; what comes out is as precise as what went in
+  // In which it multiplies, if not in that of its input; what comes out is as precise as what went in.
+  at::ScalarType multiplication = at::ScalarType::Undefined;
 };
 
 /// Inputs: one; or after fusing with a ReLU, the parts of a concatenation.
