@@ -57,6 +57,37 @@ TEST_F(DataCommands, PackedDataCanBeInspectedAndVerified) {
   EXPECT_THAT(shard.out, HasSubstr("split all: 6 samples in 1 shard"));
 }
 
+TEST_F(DataCommands, AugmentedSamplesAreDrawnOnASheet) {
+  ASSERT_EQ(pack({}).status, 0);
+  const auto sheet = [&](const std::string& name, std::vector<std::string> more) {
+    std::vector<std::string> words{"inspect", data.string(), "--augmented", (folder / name).string()};
+    words.insert(words.end(), more.begin(), more.end());
+    const auto result = isnet(words);
+    EXPECT_EQ(result.status, 0) << result.err;
+    return read_file(folder / name);
+  };
+  const auto size = [](const std::string& png) {  // width and height of the header, big-endian
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(png.at(i)); };
+    return std::pair{byte(18) << 8 | byte(19), byte(22) << 8 | byte(23)};
+  };
+  const std::string papers = sheet("a.png", {"--augment", "papers"});
+  EXPECT_EQ(papers.substr(1, 3), "PNG");
+  EXPECT_EQ(sheet("b.png", {"--augment", "papers"}), papers);
+  EXPECT_NE(sheet("c.png", {"--augment", "papers", "--seed", "1"}), papers);
+  const std::string less =
+      sheet("d.png", {"--augment-noise", "0.3", "--augmented-samples", "4", "--augmented-epochs", "3"});
+  EXPECT_LT(size(less).first, size(papers).first * 6 / 10);
+  EXPECT_LT(size(less).second, size(papers).second * 6 / 10);
+}
+
+TEST_F(DataCommands, ASheetOfSamplesThatDoNotChangeIsRefused) {
+  ASSERT_EQ(pack({}).status, 0);
+  const auto result = isnet({"inspect", data.string(), "--augmented", (folder / "a.png").string()});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.err, HasSubstr("choose --augment papers"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "a.png"));
+}
+
 TEST_F(DataCommands, DamageEndsWithStatusThree) {
   ASSERT_EQ(pack({}).status, 0);
   const auto shard = data / "train" / "shard-00000.h5";
