@@ -76,6 +76,21 @@ TEST_P(OnRanks, SumsExtremesAndTextsAreThoseOfAllRanks) {
 TEST_P(OnRanks, AResumedRunWithTheStoredBucketPlanIsBitwiseTheUninterruptedOne) {
   expect_success("bucket-plan");
 }
+TEST_P(OnRanks, ParametersMayBeUnusedInSomeStepsWhereThatIsAllowed) {
+  expect_success("unused");
+}
+TEST_P(OnRanks, AStaticGraphAveragesFromTheFirstStepAlsoWhileItAccumulates) {
+  expect_success("static-graph");
+}
+TEST_P(OnRanks, CompressedGradientsAreNearTheMeanAndBitwiseTheSameOnAllRanks) {
+  expect_success("compressed");
+}
+TEST_P(OnRanks, ViewsOfBucketsStayViewsHoweverGradientsAreCleared) {
+  expect_success("cleared-views");
+}
+TEST_P(OnRanks, NothingIsSentWhileGradientsAccumulate) {
+  expect_success("silence");
+}
 INSTANTIATE_TEST_SUITE_P(Ranks, OnRanks, ::testing::Values(1, 2, 3));
 
 TEST(Distributed, BuffersAreEachRanksOwnUntilSynchronised) {
@@ -88,6 +103,27 @@ TEST(Distributed, ModelsThatDifferAreMadeEqualAndAChangeIsFoundWithRankAndParame
   EXPECT_EQ(result.status, 1) << result.output;
   EXPECT_THAT(result.output, HasSubstr("rank 2 and rank 0 have different values in second.bias"));
   EXPECT_THAT(result.output, Not(HasSubstr("not so")));
+}
+
+TEST(Distributed, AParameterWithoutAGradientIsNamedWithItsRank) {
+  const auto result = ranks(2, "unused-refused");
+  EXPECT_EQ(result.status, 1) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("rank 1: the backward pass ended before all gradients were reduced; "
+                                       "parameters without a gradient: left.weight, left.bias (use them"));
+}
+
+TEST(Distributed, AStaticGraphThatChangesIsRefused) {
+  const auto result = ranks(2, "static-graph-changes");
+  EXPECT_EQ(result.status, 2) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("static_graph is set, but this step uses parameters"));
+}
+
+TEST(Distributed, CompressionOfDoublesIsRefusedWithTheParameter) {
+  for (const int count : {1, 2}) {
+    const auto result = ranks(count, "compressed-doubles");
+    EXPECT_EQ(result.status, 2) << result.output;
+    EXPECT_THAT(result.output, HasSubstr("the parameter first.weight is float64"));
+  }
 }
 
 TEST(Distributed, DifferentOptionsAreRefusedWithTheDifferenceAndStatus2) {

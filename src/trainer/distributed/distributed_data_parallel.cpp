@@ -53,7 +53,63 @@ std::string bytes_hash(const at::Tensor& tensor) {
   return sha256(std::string_view(static_cast<const char*>(host.const_data_ptr()), host.nbytes()));
 }
 
+// Gradients travel in 16 bits. Divided first, so that no sum is larger than its largest summand.
+class CompressionHook final : public c10d::CppCommHookInterface<c10::intrusive_ptr<c10d::ProcessGroup>> {
+ public:
+  CompressionHook(c10::intrusive_ptr<c10d::ProcessGroup> group, at::ScalarType type)
+      : CppCommHookInterface(std::move(group)), type_(type) {}
+
+  c10::intrusive_ptr<c10::ivalue::Future> runHook(c10d::GradBucket& bucket) override {
+    const at::Tensor gradients = bucket.getBufferRef();
+    std::vector<at::Tensor> sent{gradients.div_(state_->getSize()).to(type_)};
+    return state_->allreduce(sent)->getFuture()->then(
+        [gradients](c10::ivalue::Future& sum) {
+          gradients.copy_(sum.value().toTensorVector().front());
+          return c10::IValue(gradients);
+        },
+        c10::TensorType::get());
+  }
+
+ private:
+  at::ScalarType type_;
+};
+
+const char* name_of(CommHook hook) {
+  return hook == CommHook::fp16 ? "fp16" : hook == CommHook::bf16 ? "bf16" : "none";
+}
+
 }  // namespace
+
+std::vector<OptionSpec> ddp_option_specs() {
+  const DistributedDataParallelOptions defaults;
+  return {
+      real_option("ddp-bucket-cap-mb", cat(defaults.bucket_cap_mb), "MiB of gradients that are sent together",
+                  0, 65536, true),
+      switch_option("ddp-find-unused-parameters", defaults.find_unused_parameters,
+                    "allow parameters that get no gradient in some steps"),
+      switch_option("ddp-gradient-as-bucket-view", defaults.gradient_as_bucket_view,
+                    "keep gradients in the buffers that are sent: less memory"),
+      switch_option("ddp-static-graph", defaults.static_graph,
+                    "all steps use the same parameters in the same way: unused ones are looked for once"),
+      switch_option("ddp-broadcast-buffers", defaults.broadcast_buffers,
+                    "give all ranks rank 0's BN statistics before each step, not only before validation"),
+      choice_option("ddp-comm-hook", name_of(defaults.comm_hook),
+                    "send gradients in 16 bits: half the traffic, rounded means", {"none", "fp16", "bf16"})};
+}
+
+DistributedDataParallelOptions ddp_options(const OptionValues& values) {
+  DistributedDataParallelOptions options;
+  options.bucket_cap_mb = values.real("ddp-bucket-cap-mb");
+  options.find_unused_parameters = values.flag("ddp-find-unused-parameters");
+  options.gradient_as_bucket_view = values.flag("ddp-gradient-as-bucket-view");
+  options.static_graph = values.flag("ddp-static-graph");
+  options.broadcast_buffers = values.flag("ddp-broadcast-buffers");
+  const std::string& hook = values.text("ddp-comm-hook");
+  options.comm_hook = hook == "fp16" ? CommHook::fp16 : hook == "bf16" ? CommHook::bf16 : CommHook::none;
+  if (options.comm_hook != CommHook::none && values.known("precision") && values.text("precision") == "64")
+    fail(ErrorKind::usage, "--ddp-comm-hook: '", hook, "' is not allowed; allowed with --precision 64: none");
+  return options;
+}
 
 DistributedDataParallel::DistributedDataParallel(std::shared_ptr<torch::nn::Module> module,
                                                  Communicator communicator,
@@ -65,6 +121,7 @@ DistributedDataParallel::DistributedDataParallel(std::shared_ptr<torch::nn::Modu
     parameters_.push_back(tensor);
   }
   if (parameters_.empty()) fail(ErrorKind::usage, "the network has no parameter that could be trained");
+  refuse_comm_hook();
   if (!communicator_.process_group()) return;
   check_same_structure();
   broadcast_from_main(tensors_of(parameters_of(*module_)));
@@ -75,6 +132,14 @@ DistributedDataParallel::DistributedDataParallel(std::shared_ptr<torch::nn::Modu
 
 DistributedDataParallel::~DistributedDataParallel() {
   if (reducer_) reducer_->remove_autograd_hooks();
+}
+
+void DistributedDataParallel::refuse_comm_hook() const {
+  if (options_.comm_hook == CommHook::none) return;
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    if (parameters_[i].scalar_type() == at::kDouble)
+      fail(ErrorKind::usage, "comm_hook ", name_of(options_.comm_hook), " is not allowed: the parameter ",
+           names_[i], " is float64, of whose gradient little would be left; allowed: none");
 }
 
 void DistributedDataParallel::check_same_structure() const {
@@ -138,20 +203,22 @@ void DistributedDataParallel::make_reducer() {
                                          options_.broadcast_buffers, /*has_sync_bn=*/false,
                                          options_.static_graph);
   reducer_->set_logger(logger_);
-  if (options_.static_graph) {
-    reducer_->set_static_graph();
-    logger_->set_static_graph();
-  }
+  if (options_.comm_hook != CommHook::none)
+    reducer_->register_comm_hook(std::make_unique<CompressionHook>(
+        communicator_.process_group(), options_.comm_hook == CommHook::fp16 ? at::kHalf : at::kBFloat16));
 }
 
 void DistributedDataParallel::prepare_forward() {
   if (!reducer_) return;
-  if (synchronise_) reducer_->prepare_for_forward();
-  if (reducer_->should_rebuild_buckets() && reducer_->rebuild_buckets()) {
-    rebuilt_ = true;
-    // A restored plan was the rebuilt one of the run before: it stays, whatever order this first step had.
-    if (!restored_plan_.empty()) reducer_->initialize_buckets(restored_plan_);
+  graph_first_ = options_.static_graph && !graph_known_ && synchronise_;
+  if (graph_first_) {
+    // Not before: the reducer counts how often each parameter is used, and passes that only accumulate would
+    // count.
+    graph_known_ = true;
+    reducer_->set_static_graph();
+    logger_->set_static_graph();
   }
+  if (synchronise_) reducer_->prepare_for_forward();
   if (options_.broadcast_buffers && synchronise_ && module_->is_training()) synchronise_buffers();
 }
 
@@ -164,29 +231,53 @@ void DistributedDataParallel::prepare_backward(const at::Tensor& loss) {
 void DistributedDataParallel::finish_backward() {
   if (!reducer_ || !expects_reduction_) return;
   expects_reduction_ = false;
+  const at::NoGradGuard no_grad;
+  if (graph_first_) reducer_->delay_all_reduce();  // the reducer has only counted
   try {
     reducer_->check_finalized();
-  } catch (const std::exception&) {
-    std::string missing;
-    for (std::size_t i = 0; i < parameters_.size(); ++i)
-      if (!parameters_[i].grad().defined()) missing += (missing.empty() ? "" : ", ") + names_[i];
+  } catch (const std::exception& e) {
     fail(ErrorKind::internal, "rank ", communicator_.rank(),
          ": the backward pass ended before all gradients were reduced; parameters without a gradient: ",
-         missing.empty() ? "some in this step" : missing,
-         " (use them, freeze them, or set find_unused_parameters)");
+         parameters_without_gradient(e.what()), " (use them, freeze them, or set find_unused_parameters)");
   }
+  // Here and not before the next forward pass: a checkpoint in between has the plan that the next step uses.
+  if (reducer_->should_rebuild_buckets() && reducer_->rebuild_buckets()) {
+    rebuilt_ = true;
+    // A restored plan was the rebuilt one of the run before: it stays, whatever order this first step had.
+    if (!restored_plan_.empty()) reducer_->initialize_buckets(restored_plan_);
+  }
+}
+
+// The reducer names them by number; gradients of the step before may still be there.
+std::string DistributedDataParallel::parameters_without_gradient(const std::string& cause) const {
+  std::string missing;
+  const auto add = [&](const std::string& name) { missing += (missing.empty() ? "" : ", ") + name; };
+  if (const auto at = cause.find("did not receive grad for rank"); at != std::string::npos) {
+    std::istringstream numbers(cause.substr(cause.find(':', at) + 1));
+    for (std::size_t i = 0; numbers >> i && i < names_.size();) add(names_[i]);
+  }
+  for (std::size_t i = 0; missing.empty() && i < parameters_.size(); ++i)
+    if (!parameters_[i].grad().defined()) add(names_[i]);
+  return missing.empty() ? "some in this step" : missing;
 }
 
 void DistributedDataParallel::backward(const at::Tensor& loss) {
   prepare_backward(loss);
   try {
     loss.backward();
+    finish_backward();
+  } catch (const Error&) {
+    throw;
   } catch (const std::exception& e) {
+    if (std::string(e.what()).find("training graph has changed") != std::string::npos)
+      fail(
+          ErrorKind::usage, "rank ", communicator_.rank(),
+          ": static_graph is set, but this step uses parameters that the first one did not use, or uses them "
+          "more often; allowed here: find_unused_parameters");
     if (!is_communication_failure(e)) throw;
     fail(ErrorKind::communication, "rank ", communicator_.rank(), " of ", communicator_.world_size(),
          ": averaging gradients failed, another rank is gone or hangs: ", communication_failure_text(e));
   }
-  finish_backward();
 }
 
 BucketPlan DistributedDataParallel::bucket_plan() const {

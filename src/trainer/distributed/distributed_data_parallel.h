@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/options.h"
 #include "trainer/distributed/communicator.h"
 
 namespace torch::nn {
@@ -22,17 +23,36 @@ class Reducer;
 
 namespace isnet {
 
+/// What gradients travel as. In 16 bits half as many bytes are sent: each rank's gradient is divided by the
+/// number W of ranks, rounded, and summed in 16 bits. The mean of gradients g_r is then off by at most
+/// W·u·Σ|g_r|/W, u = 2⁻¹¹ (fp16) or 2⁻⁸ (bf16), and bitwise the same on all ranks. fp16: what is above 65504
+/// becomes infinite, what is below 3·10⁻⁸ zero; bf16 has the range of float32.
+enum class CommHook { none, fp16, bf16 };
+
 /// The names and defaults of torch.nn.parallel.DistributedDataParallel, but for broadcast_buffers.
 struct DistributedDataParallelOptions {
-  double bucket_cap_mb = 25;             ///< MiB of gradients sent together
-  double first_bucket_mb = 1;            ///< of the first one, small so that sending starts early
-  bool find_unused_parameters = false;   ///< parameters may get no gradient in some steps
-  bool gradient_as_bucket_view = false;  ///< gradients live in the buckets: less memory, one copy less
-  bool static_graph = false;             ///< the same parameters are used, in the same way, in every step
+  double bucket_cap_mb = 25;   ///< MiB of gradients sent together, above 0
+  double first_bucket_mb = 1;  ///< of the first one, small so that sending starts early
+  /// Parameters may get no gradient in some steps, other ones on other ranks. Those that no rank used keep
+  /// the gradient that they had (none, after zero_grad()).
+  bool find_unused_parameters = false;
+  /// Gradients are views of the buckets: less memory, one copy less. Module::zero_grad() may drop them or
+  /// fill them with zeros; torch::optim::Optimizer::zero_grad() throws, since views cannot be detached in
+  /// place.
+  bool gradient_as_bucket_view = false;
+  /// The same parameters are used, in the same way, in every step: unused ones are found once, in the first
+  /// step, which sends after the backward pass instead of during it.
+  bool static_graph = false;
   /// Rank 0's buffers (BN statistics) replace those of the others before each forward pass that trains. Off:
   /// each rank keeps its own until synchronise_buffers().
   bool broadcast_buffers = false;
+  CommHook comm_hook = CommHook::none;  ///< not with float64 parameters
 };
+
+/// --ddp-bucket-cap-mb, --ddp-find-unused-parameters, … for the command line.
+std::vector<OptionSpec> ddp_option_specs();
+/// Errors: usage (a comm hook with --precision 64).
+DistributedDataParallelOptions ddp_options(const OptionValues& values);
 
 /// Which parameters share a bucket, in the order of sending: indices into the trainable parameters. Sums of
 /// three or more ranks depend on it, so a checkpoint of a bitwise resumable run keeps it.
@@ -52,20 +72,24 @@ class DistributedDataParallel {
   /// Collective: checks that all ranks have parameters and buffers of the same names, shapes and types, gives
   /// all of them rank 0's values and verifies that they arrived. Parameters on one device, those without
   /// requires_grad are left out of the reduction. Errors: usage (models differ: rank and parameter; nothing
-  /// to train), communication (values differ after the broadcast: rank and parameter).
+  /// to train; a comm hook for float64), communication (values differ after the broadcast: rank and
+  /// parameter).
   DistributedDataParallel(std::shared_ptr<torch::nn::Module> module, Communicator communicator,
                           const DistributedDataParallelOptions& options = {});
   ~DistributedDataParallel();
   DistributedDataParallel(const DistributedDataParallel&) = delete;
   DistributedDataParallel& operator=(const DistributedDataParallel&) = delete;
 
+  /// Collective with broadcast_buffers.
   void prepare_forward();
   /// `loss`: what backward() will be called on.
   void prepare_backward(const at::Tensor& loss);
-  /// Errors: internal, when a parameter got no gradient although find_unused_parameters is off.
+  /// Collective; lays the buckets anew once. Errors: internal, when a parameter got no gradient although
+  /// find_unused_parameters is off: rank and parameters.
   void finish_backward();
   /// prepare_backward, loss.backward(), finish_backward. Errors: communication, when another rank is gone or
-  /// hangs (loss.backward() alone throws c10d's exceptions); internal, as finish_backward.
+  /// hangs (loss.backward() alone throws c10d's exceptions); usage, when a static graph changes; internal, as
+  /// finish_backward.
   void backward(const at::Tensor& loss);
 
   /// While it lives, backward passes add up local gradients and send nothing. The first synchronised backward
@@ -91,12 +115,13 @@ class DistributedDataParallel {
   /// bitwise equal on all ranks.
   void verify_same_model(bool with_buffers = true) const;
 
-  /// The plan in use; empty in a world of one.
+  /// The plan of the next step; empty in a world of one.
   BucketPlan bucket_plan() const;
   /// Before the first step of a resumed run: uses this plan from the first step on. An empty one is ignored.
   /// Errors: checkpoint, if it does not name each trainable parameter once.
   void restore_bucket_plan(const BucketPlan& plan);
-  /// Whether the plan has been adapted to the order in which gradients become ready (after the first step).
+  /// Whether the plan has been adapted to the order in which gradients become ready: after the first step
+  /// (the second with static_graph; never with find_unused_parameters alone).
   bool buckets_rebuilt() const { return rebuilt_; }
 
   const Communicator& communicator() const { return communicator_; }
@@ -105,7 +130,9 @@ class DistributedDataParallel {
  private:
   void check_same_structure() const;
   void broadcast_from_main(const std::vector<at::Tensor>& tensors) const;
+  void refuse_comm_hook() const;
   void make_reducer();
+  std::string parameters_without_gradient(const std::string& cause) const;
 
   std::shared_ptr<torch::nn::Module> module_;
   Communicator communicator_;
@@ -118,6 +145,8 @@ class DistributedDataParallel {
   bool synchronise_ = true;
   bool expects_reduction_ = false;  // between prepare_backward and finish_backward
   bool rebuilt_ = false;
+  bool graph_known_ = false;  // static_graph: the first synchronised step has begun
+  bool graph_first_ = false;  // static_graph: it is this one
 };
 
 }  // namespace isnet
