@@ -4,6 +4,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
+
+#include "model/across_ranks.h"
 
 namespace isnet {
 
@@ -18,6 +21,9 @@ struct Batch {
   /// Mean class weight over all that the loss is a mean of: the global batch, or the split; 0: only this
   /// batch is known.
   double mean_weight = 0;
+
+  /// Where batch statistics are those of the batches of all ranks; null: of this one. size() may be 0 then.
+  std::shared_ptr<const AcrossRanks> across;
 
   std::int64_t counted = -1;  ///< the first ones count, the others pad the batch; −1: all count
 

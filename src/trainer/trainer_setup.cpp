@@ -108,6 +108,8 @@ void Trainer::prepare(const Checkpoint* resume) {
   buffers_ = job_->network->buffers();
   if (resume) restore(*resume);
   job_->objective->start_epoch(position_.epoch);
+  if (communicator_.is_main() && scaler_.enabled() && options_.device.is_cpu())
+    log::warning("--precision 16-mixed: multiplying in float16 is slow on a CPU; bf16-mixed is meant for it");
   if (communicator_.is_main() && validation_loader_ && options_.max_epochs > 0 &&
       !job_->objective->comparable(options_.max_epochs - 1))
     log::warning(

@@ -13,9 +13,10 @@ class Activated : public HeatmapLoss {
  public:
   Activated(double e, double eps) : e_(e), eps_(eps) {}
 
-  at::Tensor compute(const at::Tensor& heatmaps, const at::Tensor& masks, const at::Tensor&) const override {
+  at::Tensor compute(const at::Tensor& heatmaps, const at::Tensor& masks, const at::Tensor&,
+                     const AcrossRanks* across) const override {
     const at::Tensor r = heatmaps.to(at::promote_types(heatmaps.scalar_type(), at::kFloat));
-    const at::Tensor scaled = (r / (r.var(/*unbiased=*/true) + eps_).sqrt()).abs();
+    const at::Tensor scaled = (r / (variance(r, across) + eps_).sqrt()).abs();
     const at::Tensor l = (scaled * (1 - resized_masks(masks, r))).sum({2, 3, 4});  // B×M
     // At the largest number below 1 the logarithm is finite.
     const double below_one = r.scalar_type() == at::kDouble ? 1 - 0x1p-53 : 1 - 0x1p-24;
@@ -23,6 +24,15 @@ class Activated : public HeatmapLoss {
   }
 
  private:
+  // Unbiased, over the whole tensor of the batch.
+  static at::Tensor variance(const at::Tensor& r, const AcrossRanks* across) {
+    if (!across) return r.var(/*unbiased=*/true);
+    const at::Tensor own = at::full({}, r.numel(), r.options().dtype(at::kDouble));
+    const double n = across->gather(own).sum().item<double>();
+    const at::Tensor mean = across->sum(r.sum()) / n;
+    return across->sum((r - mean).square().sum()) / (n - 1);
+  }
+
   double e_, eps_;
 };
 

@@ -52,11 +52,11 @@ class Gwrp : public HeatmapLoss {
 
   bool uses_cuts() const override { return true; }
 
-  at::Tensor compute(const at::Tensor& heatmaps, const at::Tensor& masks,
-                     const at::Tensor& classes) const override {
+  at::Tensor compute(const at::Tensor& heatmaps, const at::Tensor& masks, const at::Tensor& classes,
+                     const AcrossRanks* across) const override {
     const at::Tensor r = heatmaps.to(at::promote_types(heatmaps.scalar_type(), at::kFloat));
     const at::Tensor m = resized_masks(masks, r).expand_as(r);
-    const auto [signed_r, h] = finite(r, m);
+    const auto [signed_r, h] = finite(r, m, across);
     at::Tensor loss = at::zeros({}, r.options());
     if (o_.w1 != 0) loss = loss + o_.w1 * background(normalized(signed_r, h, m), m);
     if (o_.w2 != 0) loss = loss + o_.w2 * foreground((h * m).sum({2, 3, 4}), classes);
@@ -65,14 +65,22 @@ class Gwrp : public HeatmapLoss {
 
  private:
   // Step 1: R and |R| with NaN replaced by the mean of the finite |R| in the region of interest, infinities
-  // by the largest finite value; the replacements are constants.
-  std::pair<at::Tensor, at::Tensor> finite(const at::Tensor& r, const at::Tensor& m) const {
+  // by the largest finite value, of the whole batch; the replacements are constants.
+  std::pair<at::Tensor, at::Tensor> finite(const at::Tensor& r, const at::Tensor& m,
+                                           const AcrossRanks* across) const {
     const at::Tensor absolute = r.abs();
     const at::Tensor good = r.detach().isfinite();
-    if (good.all().item<bool>()) return {r, absolute};
+    const auto by_rank = [&](const at::Tensor& own) {
+      return across ? across->gather(own) : own.unsqueeze(0);
+    };
+    if (by_rank(good.all()).all().item<bool>()) return {r, absolute};
     const at::Tensor known = at::where(good, absolute.detach(), at::zeros_like(absolute));
-    const at::Tensor mean = (known * m).sum() / ((good.to(m.scalar_type()) * m).sum() + o_.eps);
-    const at::Tensor replaced = at::where(r.detach().isnan(), mean, known.max());
+    const at::Tensor largest = known.numel() > 0 ? known.max() : at::zeros({}, known.options());
+    const at::Tensor all =
+        by_rank(at::stack({(known * m).sum(), (good.to(m.scalar_type()) * m).sum(), largest}));
+    const at::Tensor sums = all.sum(0);
+    const at::Tensor mean = sums[0] / (sums[1] + o_.eps);
+    const at::Tensor replaced = at::where(r.detach().isnan(), mean, all.select(1, 2).max());
     return {at::where(good, r, replaced), at::where(good, absolute, replaced)};
   }
 

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/registry.h"
+#include "model/across_ranks.h"
 
 namespace isnet {
 
@@ -18,9 +19,10 @@ class HeatmapLoss {
   /// heatmaps: B×M×F×H×W, F = 3 at the pixels. masks: B×1×H×W or B×3×H×W, or B×M×1×H×W or B×M×3×H×W (one for
   /// each map); in [0, 1], 1 = region of interest; another size than the heatmaps' is resized
   /// (resized_masks). classes: B×M (int64), the class that each map explains; undefined: maps are all classes
-  /// in order.
-  virtual at::Tensor compute(const at::Tensor& heatmaps, const at::Tensor& masks,
-                             const at::Tensor& classes) const = 0;
+  /// in order. across: where what is a property of the whole batch is one of all ranks' batches (B may be 0
+  /// on some); null: of this one.
+  virtual at::Tensor compute(const at::Tensor& heatmaps, const at::Tensor& masks, const at::Tensor& classes,
+                             const AcrossRanks* across = nullptr) const = 0;
 
   /// Whether it reads --cut and --cut2, so that --tune-cut can choose them.
   virtual bool uses_cuts() const { return false; }

@@ -93,12 +93,13 @@ Supervision::Supervision(const OptionValues& options, int groups)
 }
 
 Supervision::Judgement Supervision::judge(const Heatmaps& heatmaps, const at::Tensor& masks,
-                                          const at::Tensor& classes, std::int64_t num_classes) const {
+                                          const at::Tensor& classes, std::int64_t num_classes,
+                                          const AcrossRanks* across) const {
   if (uses_cuts() && cut_values_ != 1 && cut_values_ != static_cast<std::size_t>(num_classes))
     fail(ErrorKind::usage, "--cut and --cut2 have ", cut_values_, " values for ", num_classes,
          " classes; allowed: one value, or one for each class");
   const auto loss_of = [&](std::size_t layer, const at::Tensor& maps) {
-    if (groups_ == 1) return losses_[layer]->compute(maps, masks, classes);
+    if (groups_ == 1) return losses_[layer]->compute(maps, masks, classes, across);
     const std::int64_t each = maps.size(1) / static_cast<std::int64_t>(groups_);
     at::Tensor sum;
     for (std::size_t group = 0; group < groups_; ++group) {
@@ -107,7 +108,7 @@ Supervision::Judgement Supervision::judge(const Heatmaps& heatmaps, const at::Te
       };
       const at::Tensor loss = losses_[layer * groups_ + group]->compute(
           own(maps), masks.dim() == 5 && masks.size(1) == maps.size(1) ? own(masks) : masks,
-          classes.defined() ? own(classes) : classes);
+          classes.defined() ? own(classes) : classes, across);
       sum = sum.defined() ? sum + loss : loss;
     }
     return sum / static_cast<double>(groups_);

@@ -35,11 +35,11 @@ class Supervision {
     at::Tensor total;
     std::vector<std::pair<std::string, at::Tensor>> parts;
   };
-  /// masks and classes as in HeatmapLoss::compute; for a hidden layer a mask's channels are joined (its
-  /// largest value counts) and it is resized. Errors: usage (--cut has another number of values than 1 and
-  /// num_classes), data.
+  /// masks, classes and across as in HeatmapLoss::compute; for a hidden layer a mask's channels are joined
+  /// (its largest value counts) and it is resized. Errors: usage (--cut has another number of values than 1
+  /// and num_classes), data.
   Judgement judge(const Heatmaps& heatmaps, const at::Tensor& masks, const at::Tensor& classes,
-                  std::int64_t num_classes) const;
+                  std::int64_t num_classes, const AcrossRanks* across = nullptr) const;
 
   /// Adds the heatmaps of the first `samples` images to the statistics that cuts are chosen from.
   void gather(CutTuning& tuning, const Heatmaps& heatmaps, std::int64_t samples) const;

@@ -8,6 +8,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "model/across_ranks.h"
+#include "model/autograd_state.h"
 #include "model/lrp/fused_rows.h"
 #include "model/lrp/kernels/channels_last.h"
 
@@ -24,25 +26,6 @@ std::int64_t rows_of(const at::Tensor& x) {
 // Rows that are worth a thread's start, for F channels.
 std::int64_t grain(std::int64_t channels) {
   return std::max<std::int64_t>(32, 16384 / std::max<std::int64_t>(channels, 1));
-}
-
-// What is no tensor, kept as long as the graph.
-template <typename Content>
-struct Holder : torch::CustomClassHolder {
-  explicit Holder(Content content) : content(std::move(content)) {}
-  Content content;
-};
-
-template <typename Content>
-void keep(AutogradContext* context, Content content) {
-  context->saved_data["state"] =
-      at::IValue::make_capsule(c10::make_intrusive<Holder<Content>>(std::move(content)));
-}
-
-template <typename Content>
-Content& kept(AutogradContext* context) {
-  const auto capsule = context->saved_data.at("state").toCapsule();
-  return c10::static_intrusive_pointer_cast<Holder<Content>>(capsule)->content;
 }
 
 // Pointers and widths of channel slices, for the kernels. Undefined tensors have null pointers.
@@ -73,6 +56,12 @@ std::vector<double> summed(std::int64_t rows, std::int64_t channels, std::size_t
   for (std::size_t share = 1; share < sums.size(); ++share)
     for (std::size_t i = 0; i < values; ++i) sums[0][i] += sums[share][i];
   return std::move(sums[0]);
+}
+
+// Replaces sums over this rank's samples by those over all ranks'.
+void add_other_ranks(const AcrossRanks& across, double* sums, std::int64_t size) {
+  const at::Tensor own = at::from_blob(sums, {size}, at::kDouble);
+  own.copy_(across.sum(own));
 }
 
 // The affine map of a normalisation; 1 and 0 for a ReLU alone.
@@ -138,7 +127,8 @@ struct NormalizeFunction : torch::autograd::Function<NormalizeFunction> {
     const bool normalized = of->weight.defined(), biased = of->input_bias.defined();
     const std::size_t parameters = (normalized ? 2u : 0u) + (biased ? 1u : 0u);
     variable_list result(parts.size() + parameters + 2);
-    if (!gradients[0].defined() && !gradients[1].defined()) return result;
+    const bool global = of->batch_statistics && of->across;  // then all ranks take part, whatever arrived
+    if (!gradients[0].defined() && !gradients[1].defined() && !global) return result;
     const at::Tensor dy = gradients[0].defined()
                               ? channels_last(gradients[0])
                               : empty_like_rows(x, {x.size(0), channels, x.size(2), x.size(3)}).zero_();
@@ -165,11 +155,9 @@ struct NormalizeFunction : torch::autograd::Function<NormalizeFunction> {
       const auto f = static_cast<std::size_t>(channels);
       std::vector<scalar_t> mean_live(f), mean_product(f);
       if (parameters > 0) {
-        const auto sums =
-            summed(rows, channels, 4 * f, [&](std::int64_t begin, std::int64_t end, double* into) {
-              kernel.normalize_sums(pass, channels, into, begin, end);
-            });
-        const double n = static_cast<double>(rows);
+        auto sums = summed(rows, channels, 4 * f, [&](std::int64_t begin, std::int64_t end, double* into) {
+          kernel.normalize_sums(pass, channels, into, begin, end);
+        });
         at::Tensor dweight = at::empty({channels}, x.options());
         at::Tensor dbias = at::empty_like(dweight), dinput_bias = at::empty_like(dweight);
         for (std::size_t i = 0; i < f; ++i) {
@@ -178,7 +166,10 @@ struct NormalizeFunction : torch::autograd::Function<NormalizeFunction> {
           // The bias is constant in the denominator: what reaches it through x is taken back.
           dinput_bias.mutable_data_ptr<scalar_t>()[i] =
               static_cast<scalar_t>(-sums[3 * f + i] * static_cast<double>(pass.scale[i]));
-          if (!of->batch_statistics) continue;
+        }
+        if (global) add_other_ranks(*of->across, sums.data(), 2 * channels);
+        const double n = global ? of->count : static_cast<double>(rows);
+        for (std::size_t i = 0; of->batch_statistics && i < f; ++i) {
           mean_live[i] = static_cast<scalar_t>(sums[i] / n);
           mean_product[i] = static_cast<scalar_t>(sums[f + i] / n);
         }
@@ -293,7 +284,8 @@ Moments moments(const at::Tensor& input) {
   const at::Tensor x = channels_last(input.detach());
   const std::int64_t channels = x.size(1), rows = rows_of(x);
   const auto f = static_cast<std::size_t>(channels);
-  at::Tensor mean = at::empty({channels}, at::kDouble), variance = at::empty({channels}, at::kDouble);
+  at::Tensor mean = at::zeros({channels}, at::kDouble), variance = at::zeros({channels}, at::kDouble);
+  if (rows == 0) return {mean, variance, 0};
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "moments", [&] {
     const auto* data = x.const_data_ptr<scalar_t>();
     const double n = static_cast<double>(rows);
@@ -312,7 +304,7 @@ Moments moments(const at::Tensor& input) {
       }
     }
   });
-  return {mean, variance};
+  return {mean, variance, static_cast<double>(rows)};
 }
 
 Normalized normalize(at::TensorList parts, const std::shared_ptr<Rectifier>& of) {

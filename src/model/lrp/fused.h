@@ -10,14 +10,20 @@
 #include <memory>
 #include <vector>
 
+namespace isnet {
+class AcrossRanks;
+}
+
 namespace isnet::fused {
 
 /// Whether the kernels take it: 4 dimensions, float or double, in host memory.
 bool supports(const at::Tensor& x);
 
-/// Mean and biased variance of each channel of x (B×F×H×W): F, double, constants.
+/// Mean and biased variance of each channel of x (B×F×H×W): F, double, constants; of `count` values each (0
+/// for a batch of 0, whose moments are zeros).
 struct Moments {
   at::Tensor mean, variance;
+  double count = 0;
 };
 Moments moments(const at::Tensor& x);
 
@@ -27,6 +33,8 @@ struct Rectifier {
   at::Tensor input_bias;               ///< live bias of the convolution before it, if it has one: F
   at::Tensor mean, inverse_deviation;  ///< F, constants
   bool batch_statistics = false;       ///< they are functions of x: the backward pass goes through them
+  std::shared_ptr<const AcrossRanks> across;  ///< of all ranks' x; null: of this rank's
+  double count = 0;                           ///< with `across`: values of all ranks in a channel
   bool relu = true;
   double epsilon = 0;  ///< of the gate; the walk sets it. 0: no gate yet
   at::Tensor scale;    ///< γ/σ: F, constant; set by normalize(). Undefined for a ReLU alone

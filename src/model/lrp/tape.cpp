@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "model/global_batch_norm.h"
 #include "model/lrp/operations/operations.h"
 
 namespace isnet {
@@ -93,14 +94,19 @@ std::vector<int> Tape::parts(int index) const {
 
 fused::Moments Tape::moments(int index) {
   std::vector<at::Tensor> means, variances;
+  double count = 0;  // that of each part
   for (const int part : parts(index)) {
     auto found = moments_.find(part);
-    if (found == moments_.end()) found = moments_.emplace(part, fused::moments(output({part}))).first;
+    if (found == moments_.end()) {
+      const fused::Moments own = fused::moments(output({part}));
+      found = moments_.emplace(part, context_.across ? merged(own, *context_.across) : own).first;
+    }
     means.push_back(found->second.mean);
     variances.push_back(found->second.variance);
+    count = found->second.count;
   }
-  if (means.size() == 1) return {means[0], variances[0]};
-  return {at::cat(means), at::cat(variances)};
+  if (means.size() == 1) return {means[0], variances[0], count};
+  return {at::cat(means), at::cat(variances), count};
 }
 
 Value Tape::input(const at::Tensor& images, const Normalization& normalization) {

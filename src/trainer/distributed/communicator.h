@@ -19,7 +19,7 @@ class Communicator {
   /// A world of one.
   Communicator();
   /// Connects the ranks. The world has to outlive neither this nor the process group. Errors as
-  /// make_process_group.
+  /// meet() and make_process_group().
   Communicator(World& world, const ProcessGroupOptions& options);
 
   int rank() const { return rank_; }
@@ -46,6 +46,9 @@ class Communicator {
 
   /// For DistributedDataParallel and collectives of your own; nullptr in a world of one.
   c10::intrusive_ptr<c10d::ProcessGroup> process_group() const;
+  /// Another group of all ranks, with connections of its own: for collectives whose order has nothing to do
+  /// with that of the others. Collective; nullptr in a world of one. Errors as make_process_group().
+  c10::intrusive_ptr<c10d::ProcessGroup> new_process_group() const;
 
  private:
   struct Group;

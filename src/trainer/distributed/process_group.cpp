@@ -122,33 +122,58 @@ std::string resolve_backend(const ProcessGroupOptions& options) {
   return options.backend;
 }
 
-c10::intrusive_ptr<ProcessGroup> make_process_group(World& world, const ProcessGroupOptions& options) {
-  const std::string name = resolve_backend(options);
-  if (world.size() == 1) return nullptr;
+BackendPlace meet(World& world, const ProcessGroupOptions& options) {
+  resolve_backend(options);
+  BackendPlace place;
+  place.rank = world.rank();
+  place.world_size = world.size();
+  place.local_rank = world.local_rank();
+  place.host = world.host();
+  place.timeout = options.timeout;
+  if (world.size() == 1) return place;
   const QuietConnecting quiet;
-  const auto store = open_store(world);
-  greet(*store, world);
-  auto group = c10::make_intrusive<ProcessGroup>(store, world.rank(), world.size());
-  BackendPlace place{
-      nullptr, world.rank(), world.size(), world.local_rank(), world.rendezvous().interface, options.timeout};
-  const auto connect = [&](const std::string& backend) {
-    place.store = c10::make_intrusive<c10d::PrefixStore>(backend, store);
-    return process_group_backends().at(backend).make(place);
+  place.interface = world.rendezvous().interface;
+  place.store = open_store(world);
+  greet(*place.store, world);
+  return place;
+}
+
+c10::intrusive_ptr<ProcessGroup> make_process_group(const BackendPlace& meeting, const std::string& name,
+                                                    const ProcessGroupOptions& options) {
+  if (!meeting.store) return nullptr;
+  const std::string backend = resolve_backend(options);
+  const QuietConnecting quiet;
+  const auto store = c10::make_intrusive<c10d::PrefixStore>(name, meeting.store);
+  auto group = c10::make_intrusive<ProcessGroup>(store, meeting.rank, meeting.world_size);
+  const auto connect = [&](const std::string& kind) {
+    BackendPlace place = meeting;
+    place.store = c10::make_intrusive<c10d::PrefixStore>(kind, store);
+    return process_group_backends().at(kind).make(place);
   };
   try {
     const auto gloo = connect("gloo");
     group->setBackend(c10::DeviceType::CPU, ProcessGroup::BackendType::GLOO, gloo);
     if (options.device != c10::DeviceType::CPU)
-      group->setBackend(options.device, backend_type(name), name == "gloo" ? gloo : connect(name));
-    group->setDefaultBackend(backend_type(options.device == c10::DeviceType::CPU ? "gloo" : name));
+      group->setBackend(options.device, backend_type(backend), backend == "gloo" ? gloo : connect(backend));
+    group->setDefaultBackend(backend_type(options.device == c10::DeviceType::CPU ? "gloo" : backend));
   } catch (const Error&) {
     throw;
   } catch (const std::exception& e) {
-    fail(ErrorKind::communication, "rank ", world.rank(), " on ", world.host(),
-         ": the ranks cannot connect over ", place.interface, " (", name,
+    fail(ErrorKind::communication, "rank ", meeting.rank, " on ", meeting.host,
+         ": the ranks cannot connect over ", meeting.interface, " (", backend,
          "): ", communication_failure_text(e));
   }
   return group;
+}
+
+void complete(const ProcessGroup& group, const char* operation,
+              const std::function<c10::intrusive_ptr<c10d::Work>()>& start) {
+  try {
+    start()->wait();
+  } catch (const std::exception& e) {
+    fail(ErrorKind::communication, "rank ", group.getRank(), " of ", group.getSize(), ": ", operation,
+         " failed, another rank is gone or hangs: ", communication_failure_text(e));
+  }
 }
 
 std::vector<OptionSpec> distributed_options() {

@@ -16,6 +16,7 @@ namespace c10d {
 class Backend;
 class ProcessGroup;
 class Store;
+class Work;
 }  // namespace c10d
 
 namespace isnet {
@@ -30,11 +31,12 @@ struct ProcessGroupOptions {
 
 /// What a backend needs to connect the ranks.
 struct BackendPlace {
-  c10::intrusive_ptr<c10d::Store> store;
+  c10::intrusive_ptr<c10d::Store> store;  ///< null in a world of one
   int rank = 0;
   int world_size = 1;
   int local_rank = 0;     ///< the CUDA device of this rank
   std::string interface;  ///< network interface of this rank
+  std::string host;       ///< name of this rank's host, for messages
   std::chrono::milliseconds timeout{};
 };
 
@@ -48,10 +50,20 @@ Registry<BackendFactory>& process_group_backends();
 /// a backend that cannot carry this device's tensors).
 std::string resolve_backend(const ProcessGroupOptions& options);
 
-/// The process group of all ranks: CPU tensors go through Gloo, CUDA tensors through the backend asked for.
-/// nullptr in a world of one. Collective. Errors: usage (backend), communication (ranks that did not come, by
-/// number; connections that failed).
-c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(World& world, const ProcessGroupOptions& options);
+/// The ranks' rendezvous; once for each world. Collective. Errors: usage (backend), communication (ranks that
+/// did not come, by number).
+BackendPlace meet(World& world, const ProcessGroupOptions& options);
+
+/// A process group of all ranks: CPU tensors go through Gloo, CUDA tensors through the backend asked for.
+/// nullptr in a world of one. `name`: the group's own in this world. Collective. Errors: communication
+/// (connections that failed).
+c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const BackendPlace& place, const std::string& name,
+                                                          const ProcessGroupOptions& options);
+
+/// Starts a collective of the group and waits for it. `operation`: for the message. Errors: communication
+/// (rank, operation, cause), when another rank is gone or the time-out has passed.
+void complete(const c10d::ProcessGroup& group, const char* operation,
+              const std::function<c10::intrusive_ptr<c10d::Work>()>& start);
 
 /// Whether an exception of the library's comes from the connection between ranks (Gloo, NCCL, the store):
 /// another rank is gone or hangs, and this one is innocent.

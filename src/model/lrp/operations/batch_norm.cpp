@@ -1,7 +1,9 @@
 #include <ATen/ATen.h>
 #include <torch/nn/modules/batchnorm.h>
 
-#include "base/error.h"
+#include <tuple>
+
+#include "model/global_batch_norm.h"
 #include "model/lrp/operations/operations.h"
 #include "model/lrp/walk.h"
 
@@ -17,11 +19,6 @@ std::vector<int> parts_read(const Tape& tape, int node) {
   const auto& inputs = tape.node(node).inputs;
   const auto* joined = dynamic_cast<const Concatenation*>(tape.node(inputs[0]).operation.get());
   return joined ? joined->parts : inputs;
-}
-
-// running ← (1 − momentum)·running + momentum·value
-void move_towards(at::Tensor running, const at::Tensor& value, double momentum) {
-  running.mul_(1 - momentum).add_(value.to(running.options()), momentum);
 }
 
 }  // namespace
@@ -109,30 +106,34 @@ Value Tape::batch_norm(Value x, const torch::nn::BatchNorm2d& module) {
   layer.batch_statistics = batch;
   const int first = parts(x.node)[0];
   const auto& like = output({first});
-  const auto count = static_cast<double>(like.size(0) * like.size(2) * like.size(3));
-  if (batch && count < 2)
-    fail(ErrorKind::usage,
-         "batch norm in training mode needs more than one value for each channel: use a larger --batch-size "
-         "or larger images");
+  if (batch && !context_.across)
+    require_several_values(static_cast<double>(like.size(0) * like.size(2) * like.size(3)));
   if (!fuses(like)) {
-    auto [out, mean, inverse_deviation] = at::native_batch_norm(
-        output(x), module->weight, module->bias, batch && !update ? at::Tensor() : module->running_mean,
-        batch && !update ? at::Tensor() : module->running_var, batch, momentum, module->options.eps());
+    const at::Tensor running_mean = batch && !update ? at::Tensor() : module->running_mean;
+    const at::Tensor running_var = batch && !update ? at::Tensor() : module->running_var;
+    const double epsilon = module->options.eps();
+    at::Tensor out, mean, inverse_deviation;
+    if (batch && context_.across) {
+      auto global = global_batch_norm(output(x), module->weight, module->bias, running_mean, running_var,
+                                      momentum, epsilon, context_.across);
+      std::tie(out, mean, inverse_deviation) = std::tie(global.output, global.mean, global.inverse_deviation);
+    } else {
+      std::tie(out, mean, inverse_deviation) = at::native_batch_norm(
+          output(x), module->weight, module->bias, running_mean, running_var, batch, momentum, epsilon);
+    }
     if (!context_.recording) return record(nullptr, {x.node}, std::move(out));
     layer.mean = batch ? mean : module->running_mean.clone();
-    layer.inverse_deviation =
-        batch ? inverse_deviation : (module->running_var + module->options.eps()).rsqrt();
+    layer.inverse_deviation = batch ? inverse_deviation : (module->running_var + epsilon).rsqrt();
     return record(std::make_unique<BatchNorm>(std::move(layer)), {x.node}, std::move(out));
   }
   if (batch) {
     const fused::Moments found = moments(x.node);
+    require_several_values(found.count);
+    layer.across = context_.across;
+    layer.count = found.count;
     layer.mean = found.mean.to(like.scalar_type());
     layer.inverse_deviation = (found.variance + module->options.eps()).rsqrt().to(like.scalar_type());
-    if (update) {
-      const at::NoGradGuard no_grad;
-      move_towards(module->running_mean, found.mean, momentum);
-      move_towards(module->running_var, found.variance * (count / (count - 1)), momentum);
-    }
+    if (update) update_running_statistics(module->running_mean, module->running_var, found, momentum);
   } else {
     layer.mean = module->running_mean.clone();
     layer.inverse_deviation = (module->running_var + module->options.eps()).rsqrt();
