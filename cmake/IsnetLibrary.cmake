@@ -19,6 +19,7 @@ function(isnet_library name)
   foreach(header ${headers})
     get_filename_component(folder ${header} DIRECTORY)
     install(FILES ${header} DESTINATION include/isnet/${name}/${folder})
+    set_property(GLOBAL APPEND PROPERTY ISNET_PUBLIC_HEADERS ${name}/${header})  # as they are included
   endforeach()
 endfunction()
 
