@@ -33,6 +33,12 @@ SplitReader::SplitReader(std::string name, std::vector<std::filesystem::path> sh
     take_over(reader, number);
   }
   first_.push_back(size_);
+  const auto slow = [](const auto& plan) { return !plan->images.direct() || !plan->masks.direct(); };
+  if (const auto found = std::find_if(plans_.begin(), plans_.end(), slow); found != plans_.end()) {
+    const RowMap& map = (*found)->images.direct() ? (*found)->masks : (*found)->images;
+    log::info(
+        cat(map.where, ": read by HDF5, one thread at a time: ", map.obstacle, " (docs/formats.md, Shards)"));
+  }
 }
 
 SplitReader::~SplitReader() = default;

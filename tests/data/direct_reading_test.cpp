@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/files.h"
+#include "data/data_set.h"
 #include "data/kernels/pixels.h"
 #include "data/shard.h"
 #include "support/refusal.h"
@@ -209,6 +210,20 @@ TYPED_TEST(DirectReading, EveryFormGivesWhatTheLibraryGives) {
       }
       if (::testing::Test::HasFailure()) return;
     }
+}
+
+TEST(DirectReadingOf, ASplitSaysWhyItIsReadByTheLibrary) {
+  TemporaryFolder folder;
+  const auto said = [&](const Form& form) {
+    write_shard<std::uint8_t>(folder / "s.h5", 3, form);
+    ::testing::internal::CaptureStderr();
+    const SplitReader split("train", {folder / "s.h5"}, {samples}, std::nullopt);
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(said({}), "");
+  EXPECT_THAT(said({3, {}}),
+              HasSubstr("s.h5: /images: read by HDF5, one thread at a time: chunks of another size"));
+  EXPECT_THAT(said({1, {H5Z_FILTER_FLETCHER32}}), HasSubstr(": filter 3"));
 }
 
 TEST(DirectReadingOf, ChunksThatLeftOutAFilter) {
