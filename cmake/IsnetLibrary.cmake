@@ -1,5 +1,5 @@
 # isnet_library(NAME sources…): the shared library isnet_NAME of src/NAME, known as isnet::NAME.
-# Headers are installed, except those after PRIVATE_HEADERS.
+# Headers are installed, except those after PRIVATE_HEADERS and those of kernels.
 # Shared, so that self-registering strategies are never dropped and plug-ins see the same registries.
 function(isnet_library name)
   cmake_parse_arguments(ARG "" "" "PRIVATE_HEADERS" ${ARGN})
@@ -16,6 +16,7 @@ function(isnet_library name)
   install(TARGETS isnet_${name} EXPORT isnet-targets)
   file(GLOB_RECURSE headers RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} *.h)
   list(REMOVE_ITEM headers "" ${ARG_PRIVATE_HEADERS})
+  list(FILTER headers EXCLUDE REGEX "(^|/)kernels/")
   foreach(header ${headers})
     get_filename_component(folder ${header} DIRECTORY)
     install(FILES ${header} DESTINATION include/isnet/${name}/${folder})
