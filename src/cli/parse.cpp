@@ -8,6 +8,7 @@
 #include <cctype>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "base/error.h"
@@ -28,9 +29,7 @@ OptionGroup program_options() {
 std::vector<OptionSpec> specs_of(const std::vector<OptionGroup>& groups) {
   std::vector<OptionSpec> specs;
   for (const auto& group : groups)
-    for (const auto& option : group.options)
-      if (std::none_of(specs.begin(), specs.end(), [&](const auto& one) { return one.name == option.name; }))
-        specs.push_back(option);
+    specs.insert(specs.end(), group.options.begin(), group.options.end());
   return specs;
 }
 
@@ -89,14 +88,35 @@ po::basic_parsed_options<char> checked_words(const std::vector<std::string>& wor
   }
 }
 
+/// Fails for the first line that is none of an INI file. The parser would, too, with a message that it makes
+/// by replacing
+/// "%invalid_line%" by the line, without end if the line holds these words.
+void check_ini_lines(const std::string& text, const std::string& file) {
+  std::istringstream stream(text);
+  std::string line;
+  for (int number = 1; std::getline(stream, line); ++number) {
+    line = line.substr(0, line.find('#'));
+    const auto first = line.find_first_not_of(" \t\r\n");
+    if (first == std::string::npos || line.find('=') != std::string::npos) continue;
+    line = line.substr(first, line.find_last_not_of(" \t\r\n") - first + 1);
+    if (line.front() != '[' || line.back() != ']')
+      fail(ErrorKind::usage, file, ": line ", number, ": '", line,
+           "' (expected lines like: max-epochs = 10)");
+  }
+}
+
 /// Lines of an INI file in their order, unknown names included.
 std::vector<std::pair<std::string, std::string>> ini_lines(const std::string& file) {
   std::ifstream stream(file);
   if (!stream || std::filesystem::is_directory(file))
     fail(ErrorKind::usage, "--config: cannot read '", file, "'");
+  std::stringstream text;
+  text << stream.rdbuf();
+  check_ini_lines(text.str(), file);
+  text.clear();  // an empty file sets the state of failure
   std::vector<std::pair<std::string, std::string>> lines;
   try {
-    for (const auto& option : po::parse_config_file(stream, po::options_description(), true).options)
+    for (const auto& option : po::parse_config_file(text, po::options_description(), true).options)
       lines.emplace_back(option.string_key, option.value.empty() ? "" : option.value.front());
   } catch (const po::error& e) {
     fail(ErrorKind::usage, file, ": ", e.what(), " (expected lines like: max-epochs = 10)");
@@ -164,6 +184,9 @@ std::vector<OptionGroup> option_groups(const Command& command) {
   std::vector<OptionGroup> groups{std::move(common)};
   if (command.options)
     for (auto& group : command.options()) groups.push_back(std::move(group));
+  std::set<std::string> names;
+  for (auto& group : groups)
+    std::erase_if(group.options, [&](const auto& option) { return !names.insert(option.name).second; });
   return groups;
 }
 

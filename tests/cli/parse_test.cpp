@@ -123,6 +123,22 @@ TEST_F(ParseConfig, AWrongLineIsNamedWithItsFile) {
   EXPECT_THAT(refusal({"name", "--config"}), HasSubstr("--config needs a value"));
 }
 
+// Boost makes its messages by replacing such words, and never ended where a line holds them itself.
+TEST_F(ParseConfig, LinesWithThePlaceholdersOfTheParsersMessagesAreRefused) {
+  for (const char* word : {"%invalid_line%", "%canonical_option%", "%value%", "%option%", "%prefix%"}) {
+    EXPECT_THAT(refusal({"--config", file_with(std::string("fast = 1\nx ") + word + " y\n"), "name"}),
+                HasSubstr("options.ini: line 2: 'x "))
+        << word;
+    EXPECT_THAT(refusal({"--config", file_with(std::string(word) + " = 1\n"), "name"}),
+                HasSubstr("unknown option"))
+        << word;
+    EXPECT_THAT(refusal({"--config", file_with(std::string("fast = ") + word + "\n"), "name"}),
+                HasSubstr(word))
+        << word;
+    EXPECT_THAT(refusal({std::string("--") + word, "name"}), HasSubstr("unknown option")) << word;
+  }
+}
+
 TEST_F(ParseConfig, PluginsOfTheFileAndOfTheWordsAddUp) {
   const auto file = file_with("plugin = a.so,b.so\n");
   const std::vector<std::string> words = {"--plugin", "c.so", "--config=" + file, "--plugin=a.so", "name"};
