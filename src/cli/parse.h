@@ -28,7 +28,7 @@ EarlyOptions early_options(const std::vector<std::string>& words);
 Invocation parse_command_line(const Command& command, const std::vector<std::string>& words,
                               const EarlyOptions& early);
 
-/// The options of the command, its common ones first.
+/// The options of the command, its common ones first; each name where it comes first.
 std::vector<OptionGroup> option_groups(const Command& command);
 
 }  // namespace isnet::cli

@@ -35,6 +35,19 @@ TEST(Help, AStrategyGroupListsItsOptionsAndWhatIsRegistered) {
   EXPECT_LT(text.find("\nNetwork:"), text.find("\nCommon options:"));
 }
 
+TEST(Help, ListsAnOptionOfTwoGroupsInTheFirst) {
+  Command command = example();
+  command.options = [] {
+    return std::vector<OptionGroup>{
+        {"Before", {flag_option("shared", "Of two groups")}, {}},
+        {"After", {flag_option("shared", "Again"), flag_option("own", "Own")}, {}}};
+  };
+  const auto text = command_help(command, 80);
+  EXPECT_LT(text.find("--shared"), text.find("\nAfter:"));
+  EXPECT_EQ(text.find("--shared"), text.rfind("--shared"));
+  EXPECT_THAT(text, Not(HasSubstr("Again")));
+}
+
 TEST(Help, LinesFitTheTerminal) {
   std::istringstream text(command_help(example(), 60) + program_help({example()}, 60));
   for (std::string line; std::getline(text, line);) EXPECT_LE(line.size(), 60u) << line;
