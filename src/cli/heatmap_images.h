@@ -1,12 +1,11 @@
 // Panels of some validation samples, for the loggers that show images.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/sample_panels.h"
-#include "trainer/callback.h"
+#include "trainer/trainer.h"
 
 namespace isnet::cli {
 
@@ -18,17 +17,14 @@ std::vector<OptionSpec> heatmap_image_options();
 /// spread evenly over the split and stay the same. Main rank only.
 class HeatmapImages : public Callback {
  public:
-  HeatmapImages(const OptionValues& options, std::vector<std::string> class_names)
-      : options_(options), class_names_(std::move(class_names)) {}
-  void on_fit_start(Trainer& trainer) override;
-  void on_validation_start(Trainer& trainer) override { show(trainer); }
+  /// Explains one sample, to refuse early what cannot be explained. Errors: usage (no logger that shows
+  /// images, no split val, an operation without a relevance rule).
+  HeatmapImages(const TrainingJob& job, const OptionValues& options, std::vector<std::string> class_names,
+                const EvaluationPlace& place);
+  void on_validation_start(Trainer& trainer) override;
 
  private:
-  void show(Trainer& trainer) const;
-
-  OptionValues options_;
-  std::vector<std::string> class_names_;
-  std::unique_ptr<SamplePanels> panels_;
+  SamplePanels panels_;
   std::vector<std::int64_t> samples_;
 };
 

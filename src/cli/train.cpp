@@ -131,7 +131,12 @@ class Training {
       find_learning_rate(*job_, training_options(), communicator_, options_, folder_.path());
       return 0;
     }
-    if (!trial()) prepare_folder(resumed.has_value());
+    if (!trial()) {
+      if (options_.integer("tensorboard-images") > 0)
+        images_ = std::make_shared<HeatmapImages>(*job_, options_, data_->description().class_names,
+                                                  EvaluationPlace{device_, precision_of(options_)});
+      prepare_folder(resumed.has_value());
+    }
     return fit(resumed ? &*resumed : nullptr);
   }
 
@@ -264,8 +269,7 @@ class Training {
     };
     if (!trial()) {
       for (auto& callback : make_callbacks({options_, folder_})) callbacks.push_back(std::move(callback));
-      if (options_.integer("tensorboard-images") > 0)
-        callbacks.push_back(std::make_shared<HeatmapImages>(options_, data_->description().class_names));
+      if (images_) callbacks.push_back(images_);
       callbacks.push_back(checkpoints);
     }
     Trainer trainer(training_options(), communicator_, callbacks);
@@ -310,6 +314,7 @@ class Training {
   std::shared_ptr<const SplitReader> train_, validation_;
   std::shared_ptr<const SampleOrder> order_;  // of train_
   std::unique_ptr<TrainingJob> job_;
+  std::shared_ptr<HeatmapImages> images_;
 };
 
 int run_train(Invocation& invocation) {

@@ -20,7 +20,7 @@ const std::vector<std::string> phases{"data_wait", "transfer",      "forward",  
                                       "backward",  "communication", "optimizer", "other"};
 
 // Events of the first `steps` steps: each step in full, cut into phases that follow each other.
-void expect_trace(const json& trace, int rank, std::size_t steps) {
+void expect_trace(const json& trace, int rank, std::size_t steps, bool several_ranks) {
   std::vector<json> spans, of_steps;
   std::size_t names = 0;
   for (const auto& event : trace.at("traceEvents")) {
@@ -47,6 +47,14 @@ void expect_trace(const json& trace, int rank, std::size_t steps) {
     EXPECT_NEAR(at, end, 1e-2);
   }
   EXPECT_EQ(next, spans.size());
+  // Between loss and backward pass the ranks exchange what they know of the loss.
+  std::size_t exchanges = 0;
+  for (std::size_t i = 0; i < spans.size(); ++i) {
+    if (spans[i].at("name") != "loss") continue;
+    for (++i; i < spans.size() && spans[i].at("name") != "backward"; ++i)
+      exchanges += spans[i].at("name") == "communication";
+  }
+  EXPECT_EQ(exchanges, several_ranks ? steps : 0);
   EXPECT_GT(spans.size(), 4 * steps);
 }
 
@@ -74,7 +82,8 @@ TEST_P(ProfileOn, RanksHasPhasesThatAddUpToTheStepAndATraceOfEachRank) {
       sum += seconds;
     }
     EXPECT_NEAR(sum, one.at("step_seconds").get<double>(), 1e-9);
-    expect_trace(json::parse(text_of(folder_ / "run" / cat("profile-rank", rank, ".json"))), rank, 3);
+    expect_trace(json::parse(text_of(folder_ / "run" / cat("profile-rank", rank, ".json"))), rank, 3,
+                 ranks > 1);
   }
   succeed("run", "--overwrite 1 --max-epochs 1", ranks);
   for (const char* name : {"profile.json", "profile-rank0.json", "profile-rank1.json"})
@@ -136,6 +145,7 @@ TEST_F(Tensorboard, ImagesNeedTheirLogger) {
   const auto result = isnet::testing::run(1, command("run", "--tensorboard-images 2"));
   EXPECT_EQ(result.status, 2) << result.output;
   EXPECT_THAT(result.output, HasSubstr("--tensorboard-images needs --logger tensorboard"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
 }
 
 TEST_F(Observing, RatesOfGroupsAreLoggedByTheirPattern) {

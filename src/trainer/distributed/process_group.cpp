@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/profile.h"
 
 namespace isnet {
 namespace {
@@ -168,6 +169,7 @@ c10::intrusive_ptr<ProcessGroup> make_process_group(const BackendPlace& meeting,
 
 void complete(const ProcessGroup& group, const char* operation,
               const std::function<c10::intrusive_ptr<c10d::Work>()>& start) {
+  const profile::Scope scope(profile::Phase::communication);
   try {
     start()->wait();
   } catch (const std::exception& e) {
