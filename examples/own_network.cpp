@@ -1,5 +1,5 @@
 // A network of your own, written on the tape, trained as an ISNet by the library's fit loop. It writes a data
-// set first, whose background gives the class away: mpirun -n 2 ./own_network FOLDER
+// set first, whose background gives the class away: mpirun -n 2 ./own_network FOLDER --max-epochs 15
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
@@ -98,7 +98,7 @@ class Report : public isnet::Callback {
 };
 
 // Everything has the options that `isnet train` has, with the same defaults.
-isnet::OptionValues options() {
+isnet::OptionValues options(const std::vector<std::string>& words) {
   std::vector<isnet::OptionSpec> specs = isnet::trainer_option_specs();
   for (const auto& more :
        {isnet::objectives().options(), isnet::heatmap_selections().options(),
@@ -106,20 +106,22 @@ isnet::OptionValues options() {
         isnet::layer_rules().options(), isnet::optimizer_options(), isnet::schedule_options()})
     specs.insert(specs.end(), more.begin(), more.end());
   isnet::OptionValues values(specs);
-  values.set("max-epochs", "8");
-  values.set("batch-size", "16");
+  values.set("max-epochs", "12");
+  values.set("batch-size", "8");
   values.set("optimizer", "adam");
-  values.set("lr", "0.01");
+  values.set("lr", "0.003");
+  values.set("gradient-clip-val", "1");
   values.set("heatmap-weight", "0.7");
+  for (std::size_t i = 0; i + 1 < words.size(); i += 2) values.set(words[i].substr(2), words[i + 1]);
   return values;
 }
 
-void train(isnet::World& world, const std::filesystem::path& folder) {
+void train(isnet::World& world, const std::filesystem::path& folder, const std::vector<std::string>& words) {
   const isnet::Communicator communicator(world, {});
   if (communicator.is_main()) write_data(folder);
   communicator.barrier();
   const isnet::DataSet data(folder);
-  const isnet::OptionValues values = options();
+  const isnet::OptionValues values = options(words);
 
   const auto network = std::make_shared<OwnNetwork>(data.class_count());
   isnet::NamedParameters parameters;
@@ -140,13 +142,13 @@ void train(isnet::World& world, const std::filesystem::path& folder) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::cerr << "usage: own_network FOLDER\n";
+  if (argc < 2) {
+    std::cerr << "usage: own_network FOLDER [--OPTION VALUE]...\n";
     return 2;
   }
   try {
     isnet::World world;
-    train(world, argv[1]);
+    train(world, argv[1], {argv + 2, argv + argc});
     return isnet::World::finish(0);
   } catch (const isnet::Error& error) {
     std::cerr << error.what() << std::endl;

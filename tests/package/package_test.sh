@@ -44,12 +44,12 @@ for count in 1 2; do
   awk -v n="$count" '$1 == n && $5 > 10 && $7 < 0.1 {ok = 1} END {exit !ok}' <<<"$answer" || fail "ddp says: $answer"
 done
 
-# own_network: classification and heatmap loss of split val fall below what chance and the first epoch give.
+# own_network: learns the object, although the background gives the class away and relevance there is punished.
 answer=$("${ranks[@]}" "$work/examples/own_network" "$work/data")
 echo "$answer"
 awk '$1 == "epoch" && !first {for (i = 1; i < NF; ++i) if ($i == "loss_heatmap") first = $(i + 1)}
      $2 == "loss_heatmap" {heatmap = $3} $2 == "loss_classification" {classes = $3}
-     END {exit !(heatmap < first / 2 && classes < 0.65)}' <<<"$answer" || fail "own_network did not learn"
+     END {exit !(heatmap < first / 2 && classes < 0.5)}' <<<"$answer" || fail "own_network did not learn"
 
 # own_objective: the installed program trains with it, in a clean environment.
 clean "$program" train --plugin "$work/examples/own_objective.so" --objective mine --mine-weight 2 --data "$work/data" \
