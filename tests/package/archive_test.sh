@@ -33,7 +33,7 @@ clean() { env -i PATH=/usr/bin:/bin HOME="$work" OMP_NUM_THREADS=1 "$@"; }
 cd /
 clean "$tree/bin/isnet" --version
 # From the system come the C and C++ libraries and MPI, and nothing else.
-others=$(clean ldd "$tree/bin/isnet" | awk -v own="$tree/lib/" '/=>/ && index($3, own) != 1 {print $1}' |
+others=$(clean ldd "$tree/bin/isnet" | awk -v own="$tree/" '/=>/ && index($3, own) != 1 {print $1}' |
   grep -Ev '^lib(c|m|dl|rt|pthread|resolv|stdc\+\+|gcc_s|z|mpi|open-rte|open-pal|pmix|hwloc|udev|cap|event_[a-z0-9.-]+)\.so' | grep -v '^libevent_' || true)
 [[ -z $others ]] || { echo "archive_test: not in the archive: $others" >&2; exit 1; }
 clean "$tree/launch/run.sh" -n 2 -- train --data "$work/data" --output "$work/run" --network densenet --growth-rate 4 \
