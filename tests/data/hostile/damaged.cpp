@@ -75,8 +75,8 @@ struct Values {
 };
 
 std::set<std::string> parts_of(const std::string& column, std::size_t first_row, std::size_t end_row) {
-  if (column == "ids" || column == "labels" || column == "weights" || column == "groups")
-    return {"all." + column};
+  if (column == "labels") return {"all.labels", "classes"};  // a shard alone has largest label + 1 classes
+  if (column == "ids" || column == "weights" || column == "groups") return {"all." + column};
   std::set<std::string> parts;
   for (std::size_t i = first_row; i < std::min<std::size_t>(end_row, samples); ++i)
     parts.insert("all." + column.substr(0, column.size() - 1) + std::to_string(i));
