@@ -109,8 +109,8 @@ struct BarePass::State {
   std::int64_t image_bytes = 0, mask_bytes = 0;
   std::vector<int> files;
   std::vector<std::int64_t> first, first_image, first_mask;  // of each shard: sample, bytes
-  std::vector<std::vector<std::uint8_t>> bytes;              // of each thread
-  std::vector<std::vector<float>> values;
+  std::vector<PixelBuffer<std::uint8_t>> bytes;              // of each thread
+  std::vector<PixelBuffer<float>> values;
   std::uint64_t epoch = 0;
   std::atomic<bool> failed = false;
 };
@@ -133,9 +133,10 @@ BarePass::BarePass(const std::vector<std::filesystem::path>& shards, const Readi
   }
   const auto sample = static_cast<std::size_t>(state_->image_bytes + state_->mask_bytes);
   const auto batch = sample * static_cast<std::size_t>(reading.batch_size);
-  state_->bytes.resize(static_cast<std::size_t>(reading.threads),
-                       std::vector<std::uint8_t>(convert ? sample : batch));
-  state_->values.resize(static_cast<std::size_t>(reading.threads), std::vector<float>(convert ? batch : 0));
+  for (int t = 0; t < reading.threads; ++t) {
+    state_->bytes.emplace_back(convert ? sample : batch, std::uint8_t{0});
+    state_->values.emplace_back(convert ? batch : 0, 0.0f);
+  }
 }
 BarePass::~BarePass() = default;
 

@@ -37,8 +37,8 @@ class LoaderPass {
 };
 
 /// The same bytes in the same order with nothing around: each thread preads the samples of every
-/// `threads`-th batch to its own buffer, and converts them by the loops that the reader uses, or does not.
-/// Contiguous shards only.
+/// `threads`-th batch to its own buffer, of the memory that batches have too, and converts them by the loops
+/// that the reader uses, or does not. Contiguous shards only.
 class BarePass {
  public:
   BarePass(const std::vector<std::filesystem::path>& shards, const Reading& reading, bool convert);
