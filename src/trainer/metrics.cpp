@@ -17,7 +17,7 @@ double metric(const Metrics& metrics, const std::string& name) {
 
 std::pair<double, double> correct_answers(const at::Tensor& logits, const at::Tensor& labels) {
   const at::Tensor right = labels.dim() == 1 ? logits.argmax(1).eq(labels) : (logits > 0).eq(labels > 0.5);
-  return {right.sum().to(at::kDouble).item<double>(), static_cast<double>(right.numel())};
+  return {right.sum().item<double>(), static_cast<double>(right.numel())};
 }
 
 void MetricSums::add(const Losses& losses, const at::Tensor& labels, std::int64_t samples) {
@@ -34,12 +34,16 @@ void MetricSums::add(const Losses& losses, const at::Tensor& labels, std::int64_
     names.emplace_back("accuracy");
     values.push_back(right / all * weight);
   }
-  if (names_.empty()) {
+  add(names, values);
+}
+
+void MetricSums::add(const std::vector<std::string>& names, const std::vector<double>& sums) {
+  if (sums_.empty()) {
     names_ = names;
-    sums_.assign(values.size(), 0.0);
+    sums_.assign(sums.size(), 0.0);
   }
   if (names != names_) fail(ErrorKind::internal, "an objective changed the names of its losses");
-  for (std::size_t i = 0; i < values.size(); ++i) sums_[i] += values[i];
+  for (std::size_t i = 0; i < sums.size(); ++i) sums_[i] += sums[i];
 }
 
 Metrics MetricSums::means(const std::vector<std::string>& names, const std::vector<double>& sums) {

@@ -24,6 +24,8 @@ class MetricSums {
   /// The losses of a batch of `samples` samples, and its accuracy where labels are there: the share of images
   /// whose largest logit is the label, or of labels whose logit has the right sign (multi-label).
   void add(const Losses& losses, const at::Tensor& labels, std::int64_t samples);
+  /// Those of further batches, with the same metrics.
+  void add(const MetricSums& others) { add(others.names_, others.sums_); }
 
   /// Over all ranks; collective. Ranks without a batch take part. The number of samples is among them:
   /// "samples".
@@ -37,6 +39,7 @@ class MetricSums {
   void set(std::vector<std::string> names, std::vector<double> sums);
 
  private:
+  void add(const std::vector<std::string>& names, const std::vector<double>& sums);
   static Metrics means(const std::vector<std::string>& names, const std::vector<double>& sums);
 
   std::vector<std::string> names_;  // of sums_[1], sums_[2], …

@@ -224,8 +224,8 @@ void Trainer::train_batch(HostBatch&& host) {
   at::Tensor loss = losses.total;
   // One exchange for each step: is the loss finite everywhere, how large is the global batch, and how much
   // relevance is not finite?
-  std::vector<double> facts{size == 0 || loss.isfinite().item<bool>() ? 0.0 : 1.0, static_cast<double>(size),
-                            static_cast<double>(losses.nonfinite_values),
+  std::vector<double> facts{size == 0 || std::isfinite(loss.item<double>()) ? 0.0 : 1.0,
+                            static_cast<double>(size), static_cast<double>(losses.nonfinite_values),
                             static_cast<double>(losses.nonfinite_samples)};
   communicator_.all_reduce_sum(facts);
   count_nonfinite(facts[2], facts[3]);
@@ -237,19 +237,21 @@ void Trainer::train_batch(HostBatch&& host) {
       record.sums.add(losses, labels, std::max<std::int64_t>(counted, 1));
       record.metrics = record.sums.local();
     }
-    if (counted > 0) epoch_sums_.add(losses, labels, counted);
+    if (counted > 0) epoch_sums_.add(record.sums);
+    losses = {};  // the graph is the backward pass's to end
     // The mean over the global batch, also where ranks have unequal shares.
     const double share = static_cast<double>(size) * communicator_.world_size() / facts[1];
     const double factor = (size == 0 ? 1.0 : share) / static_cast<double>(window);
     if (factor != 1.0) loss = loss * factor;
-    backward(scaler_.scale(loss));
+    loss = scaler_.scale(loss);
+    backward(std::move(loss));
   }
   ++position_.batch;
   if (last_of_window) optimizer_step(record);
   call(&Callback::on_train_batch_end, record);
 }
 
-void Trainer::backward(const at::Tensor& loss) {
+void Trainer::backward(at::Tensor loss) {
   call(&Callback::on_before_backward, loss);
   {
     profile::Scope scope(profile::Phase::backward);
@@ -259,6 +261,7 @@ void Trainer::backward(const at::Tensor& loss) {
       scope.next(profile::Phase::communication, local.gradients_there());
       scope.next(profile::Phase::backward, local.reduced());
     }
+    loss.reset();
   }
   call(&Callback::on_after_backward);
 }

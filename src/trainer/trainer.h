@@ -100,7 +100,7 @@ class Trainer {
   std::vector<std::vector<double>> by_rank(const std::vector<double>& own) const;
   void count_nonfinite(double values, double samples);
   void train_batch(HostBatch&& host);
-  void backward(const at::Tensor& loss);
+  void backward(at::Tensor loss);
   double mean_class_weight(const HostBatch& host) const;
   void optimizer_step(StepRecord& record);
   bool learns_from_gradients(StepRecord& record);

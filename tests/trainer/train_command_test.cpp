@@ -250,6 +250,15 @@ TEST_F(TrainRefuses, RanksWithDifferentOptions) {
   EXPECT_THAT(result.output, HasSubstr("lr = 0.2"));
 }
 
+using TrainsQuietly = TrainRefuses;
+
+// 1×1 convolutions in channels-last have gradients under other strides than their weights.
+TEST_F(TrainsQuietly, OnTwoRanksInSinglePrecision) {
+  const auto result = attempt("run", "--max-steps 2 --batch-size 2", 2);
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, ::testing::Not(HasSubstr("Warning"))) << result.output;
+}
+
 TEST_F(TrainRefuses, LossesThatAreNotFinite) {
   const auto result = attempt("run", "--lr 1e6 --max-epochs 20");
   EXPECT_EQ(result.status, 1) << result.output;

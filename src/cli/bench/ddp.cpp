@@ -16,7 +16,7 @@ namespace {
 
 // The trainer's own time is looked for in steps of about 10 ms.
 const std::vector<std::string> short_step{"--network=densenet", "--growth-rate=8", "--blocks=3,9,2",
-                                          "--init-features=16", "--image-size=32", "--batch-size=8",
+                                          "--init-features=16", "--image-size=32", "--batch-size=12",
                                           "--num-classes=3",    "--threads=1",     "--lr=0.0001"};
 
 std::vector<cli::OptionGroup> rank_options() {

@@ -128,10 +128,12 @@ DistributedDataParallel::DistributedDataParallel(std::shared_ptr<torch::nn::Modu
   synchronise_buffers();
   verify_same_model();
   make_reducer();
+  align_gradients();
 }
 
 DistributedDataParallel::~DistributedDataParallel() {
   if (reducer_) reducer_->remove_autograd_hooks();
+  for (const auto& [parameter, hook] : alignment_) parameter.remove_hook(hook);
 }
 
 void DistributedDataParallel::refuse_comm_hook() const {
@@ -206,6 +208,21 @@ void DistributedDataParallel::make_reducer() {
   if (options_.comm_hook != CommHook::none)
     reducer_->register_comm_hook(std::make_unique<CompressionHook>(
         communicator_.process_group(), options_.comm_hook == CommHook::fp16 ? at::kHalf : at::kBFloat16));
+}
+
+// The gradient of a 1×1 convolution in channels-last is laid out as its weight is, under other strides. The
+// reducer would take it for another layout, warn, and copy it element by element.
+void DistributedDataParallel::align_gradients() {
+  for (const auto& parameter : parameters_) {
+    const auto sizes = parameter.sizes();
+    if (!parameter.is_contiguous() || std::find(sizes.begin(), sizes.end(), 1) == sizes.end()) continue;
+    const auto align = [strides = parameter.strides().vec()](at::Tensor gradient) {
+      if (!gradient.defined() || !gradient.is_contiguous() || gradient.strides() == at::IntArrayRef(strides))
+        return gradient;
+      return gradient.as_strided(gradient.sizes(), strides);
+    };
+    alignment_.emplace_back(parameter, parameter.register_hook(align));
+  }
 }
 
 void DistributedDataParallel::prepare_forward() {

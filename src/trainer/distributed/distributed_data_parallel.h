@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/options.h"
@@ -132,6 +133,7 @@ class DistributedDataParallel {
   void broadcast_from_main(const std::vector<at::Tensor>& tensors) const;
   void refuse_comm_hook() const;
   void make_reducer();
+  void align_gradients();
   std::string parameters_without_gradient(const std::string& cause) const;
 
   std::shared_ptr<torch::nn::Module> module_;
@@ -141,6 +143,7 @@ class DistributedDataParallel {
   std::vector<at::Tensor> parameters_;  // trainable, each once
   std::shared_ptr<c10d::Reducer> reducer_;
   std::shared_ptr<c10d::Logger> logger_;
+  std::vector<std::pair<at::Tensor, unsigned>> alignment_;  // hooks
   BucketPlan restored_plan_;
   bool synchronise_ = true;
   bool expects_reduction_ = false;  // between prepare_backward and finish_backward
