@@ -114,7 +114,8 @@ RowMap Dataset::locate_chunks(RowMap map) const {
   const auto size = static_cast<std::uint64_t>(file_->input->identity().size);
   hsize_t written = 0;
   const Handle space(H5Dget_space(id()), H5Sclose);
-  checked(file_->kind, where(), "count chunks", [&] { return H5Dget_num_chunks(id(), space.id(), &written); });
+  checked(file_->kind, where(), "count chunks",
+          [&] { return H5Dget_num_chunks(id(), space.id(), &written); });
   if (written != static_cast<hsize_t>(rows()))
     fail_here(cat("only ", written, " of ", rows(), " samples were ever written: write the shard again"));
   map.chunks.resize(static_cast<size_t>(rows()));
