@@ -23,6 +23,7 @@ class EpochTable {
   std::vector<std::pair<std::int64_t, double>> entries_;  // never empty
 };
 
+/// The table of a text, or where the text is wrong.
 struct EpochTableReading {
   EpochTable table;
   std::optional<std::string> bad_entry;  ///< the first part of the text that is none

@@ -6,6 +6,7 @@
 
 namespace isnet::log {
 
+/// How serious a message is, rising.
 enum class Level { debug, info, warning, error };
 
 /// How messages are shown. Set once, early, by main (and again by the trainer when the rank is known).
@@ -13,12 +14,15 @@ struct Settings {
   Level threshold = Level::info;  ///< what goes to stderr; the file gets everything
   std::string prefix;             ///< put before each message, e.g. "rank 2: "
 };
+/// Replaces the settings.
 void configure(const Settings& settings);
 
 /// From now on messages also go to this file (appended, flushed line by line). Errors: runtime.
 void to_file(const std::filesystem::path& path);
+/// Closes that file: messages go to stderr alone.
 void close_file();
 
+/// Each writes one message of its level.
 void debug(const std::string& message);
 void info(const std::string& message);
 void warning(const std::string& message);

@@ -20,14 +20,17 @@ struct OptionSpec {
   std::function<std::string(const std::string&)> refusal;
 };
 
+/// Any text.
 OptionSpec text_option(std::string name, std::string default_value, std::string value_name, std::string help);
 OptionSpec flag_option(std::string name, std::string help);                        ///< 0|1, default 0
 OptionSpec switch_option(std::string name, bool default_value, std::string help);  ///< --name 0|1
+/// A whole number from min to max.
 OptionSpec integer_option(std::string name, std::string default_value, std::string help, std::int64_t min,
                           std::int64_t max = std::numeric_limits<std::int64_t>::max());
 /// `exclusive_min`: min itself is not allowed.
 OptionSpec real_option(std::string name, std::string default_value, std::string help, double min, double max,
                        bool exclusive_min = false);
+/// One of `choices`, which --help shows as the value's name: "a|b|c".
 OptionSpec choice_option(std::string name, std::string default_value, std::string help,
                          std::vector<std::string> choices);
 /// Finite numbers above 0, separated by commas.

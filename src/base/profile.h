@@ -11,6 +11,7 @@
 
 namespace isnet::profile {
 
+/// Of all times here: monotonic.
 using Clock = std::chrono::steady_clock;
 
 /// What a step spends time on. Every moment of a step belongs to exactly one of them.
@@ -25,6 +26,7 @@ enum class Phase {
   optimizer,      ///< gradient clipping and the step
   other           ///< callbacks, loggers, metrics, and what lies between
 };
+/// Members of Phase.
 inline constexpr std::size_t phase_count = 9;
 /// "data_wait", …
 const char* name_of(Phase phase);

@@ -23,6 +23,7 @@ struct Strategy {
   Factory make;
 };
 
+/// The strategies of one kind by name, in alphabetical order. Not thread-safe while entries are added.
 template <typename Factory>
 class Registry {
  public:

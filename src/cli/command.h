@@ -44,6 +44,7 @@ struct Invocation {
   std::function<void(int status)> on_failure;
 };
 
+/// A subcommand: how it is called, its options, and what it does.
 struct Command {
   std::string name;
   std::string summary;  ///< one line, without a full stop

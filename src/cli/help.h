@@ -8,6 +8,7 @@
 
 namespace isnet::cli {
 
+/// What `isnet --help` and `isnet COMMAND --help` print; lines are at most `width` columns where they can be.
 std::string program_help(const std::vector<Command>& commands, std::size_t width);
 std::string command_help(const Command& command, std::size_t width);
 

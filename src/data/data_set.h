@@ -14,6 +14,7 @@
 
 namespace isnet {
 
+/// `format` and `version` of a dataset.json; others are refused.
 inline constexpr const char* data_set_format = "isnet-dataset";
 inline constexpr std::int64_t data_set_version = 1;
 

@@ -20,6 +20,7 @@
 namespace isnet::hdf5 {
 
 using Id = std::int64_t;  ///< hid_t, without its header
+/// Extents, slowest first; none: a scalar.
 using Shape = std::vector<std::int64_t>;
 
 /// Product of the extents; 1 for a scalar.
@@ -51,6 +52,7 @@ enum class ElementType {
 };
 /// "uint8", "float32", …
 const char* element_type_name(ElementType type);
+/// Whether it is one of the eight integer types.
 bool is_integer(ElementType type);
 /// Bytes of one element; 0 for string and other.
 std::int64_t element_bytes(ElementType type);
@@ -125,6 +127,7 @@ class Dataset : public Object {
   ElementType type_ = ElementType::other;
 };
 
+/// A group of a file: reads and writes the groups and datasets in it.
 class Group : public Object {
  public:
   /// Names of groups and datasets in here, sorted; or only of one of the two.

@@ -13,6 +13,7 @@ namespace isnet {
 
 class Augmentation;
 
+/// How a Loader reads, and which of a batch's arrays it fills.
 struct LoaderOptions {
   int workers = 1;                                      ///< reading threads, ≥ 1
   int prefetch = 2;                                     ///< batches that may lie ready or be read, ≥ 1

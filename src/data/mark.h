@@ -16,6 +16,7 @@ struct MarkShape {
   std::vector<std::int64_t> pixels;  ///< indices y·W + x, none twice
 };
 
+/// How a mark looks, and where it is.
 struct MarkOptions {
   std::int64_t size = 4;              ///< side length in pixels
   std::int64_t margin = 1;            ///< pixels between the image's border and the mark
@@ -32,6 +33,7 @@ using MarkStrategy = std::function<MarkShape(std::int64_t label, std::int64_t cl
 /// Marks by name: "square", "place", "shape", …
 Registry<MarkStrategy>& marks();
 
+/// The values that MarkOptions::shape and MarkOptions::position can have; positions row by row.
 std::vector<std::string> mark_shapes();
 std::vector<std::string> mark_positions();
 /// The pixels of a shape in an image of `image_width`, its box of size × size with the corner at (y, x).

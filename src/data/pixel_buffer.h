@@ -11,6 +11,7 @@ namespace isnet {
 
 /// 64-byte aligned. Thread-safe. Errors: std::bad_alloc.
 void* take_block(std::size_t bytes);
+/// Takes a block of take_block() back, to be kept for the next. Thread-safe.
 void give_block_back(void* block) noexcept;
 
 /// Allocates such blocks, and leaves new elements of a vector as they are: their values are anything.

@@ -45,6 +45,7 @@ enum class LastBatch {
 /// "drop", "pad" or "short". Errors: usage.
 LastBatch last_batch_of(const char* name);
 
+/// How a Sampler orders samples and shares them out to ranks.
 struct SamplerOptions {
   std::int64_t size = 0;        ///< samples of the split, and positions of an epoch
   std::int64_t batch_size = 1;  ///< of each rank

@@ -13,6 +13,7 @@
 
 namespace isnet {
 
+/// `format` and `version` of a shard; others are refused.
 inline constexpr const char* shard_format = "isnet-shard";
 inline constexpr std::int64_t shard_version = 1;
 

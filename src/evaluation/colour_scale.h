@@ -7,11 +7,13 @@
 
 namespace isnet {
 
+/// Red, green and blue, 0 … 255.
 struct Colour {
   std::uint8_t red = 0, green = 0, blue = 0;
   bool operator==(const Colour&) const = default;
 };
 
+/// The scale's colours at 1, −1 and 0.
 inline constexpr Colour strongest_positive{190, 10, 30};
 inline constexpr Colour strongest_negative{10, 70, 180};
 inline constexpr Colour no_relevance{255, 255, 255};

@@ -81,6 +81,7 @@ std::string class_table(const Scores& scores);
 std::string confusion_table(const Scores& scores);
 /// Both for each split, under its name; empty with more than most_classes_shown classes.
 std::string class_tables(const ScoresBySplit& splits);
+/// The largest number of classes for which class_tables() shows tables.
 inline constexpr std::size_t most_classes_shown = 20;
 
 }  // namespace isnet

@@ -7,6 +7,7 @@
 
 namespace isnet {
 
+/// Green: the colour of masks' outlines on images.
 inline constexpr Colour outline_on_image{0, 230, 90};
 
 /// image: 3×H×W in [0, 1]; values outside, or not finite, are cut off.

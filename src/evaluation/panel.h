@@ -31,6 +31,7 @@ struct PanelInput {
   std::vector<MapCaption> maps;     ///< K
 };
 
+/// How the cells of a panel are laid out.
 struct PanelOptions {
   int cell_size = 200;  ///< small images are enlarged by a whole factor to at least this many pixels
   int columns = 12;     ///< cells in a row; further heatmaps go to further rows

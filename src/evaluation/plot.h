@@ -9,6 +9,7 @@
 
 namespace isnet {
 
+/// Points of a curve, with its title and the names of its axes.
 struct Curve {
   std::string title, x_name, y_name;
   std::vector<double> x, y;           ///< equally many; x above 0 and rising

@@ -9,6 +9,7 @@
 
 namespace isnet {
 
+/// A sample as it is to be shown on a sheet.
 struct SheetSample {
   std::vector<std::string> lines;  ///< written below it
   int height = 0;                  ///< H
@@ -17,6 +18,7 @@ struct SheetSample {
   std::vector<float> masks;        ///< Cm×H×W; empty: none. Each gets its outline
 };
 
+/// How the cells of a sheet are laid out.
 struct SheetOptions {
   int columns = 8;
   int cell_size = 128;  ///< images are enlarged, or made smaller, by a whole factor towards this many pixels

@@ -52,6 +52,7 @@ struct StoredWeights {
 /// is wrong), runtime (reading).
 StoredWeights read_weights(const std::filesystem::path& path);
 
+/// What load_weights() accepts besides files that fit in full.
 struct LoadWeightsOptions {
   /// Name of the classifying layer (`classifier`, `fc`): its tensors may be missing or of another shape, and
   /// keep their values then. Empty: every tensor has to fit.

@@ -30,6 +30,7 @@ struct Environment {
   std::string cpu;           ///< kind: vector instructions in use and model name
   int threads = 1;
 };
+/// That of this process.
 Environment current_environment();
 
 /// A checkpoint read from a file, and where it was written.

@@ -9,6 +9,7 @@
 
 namespace isnet {
 
+/// Device and floating-point type that batches are brought to: the network's.
 struct EvaluationPlace {
   at::Device device = at::kCPU;
   at::ScalarType dtype = at::kFloat;

@@ -9,6 +9,7 @@
 
 namespace isnet {
 
+/// Length, range and end of a learning-rate range test.
 struct RangeTestOptions {
   std::int64_t steps = 100;
   double min_rate = 1e-8, max_rate = 1;

@@ -29,8 +29,10 @@ struct BatchLimit {
 
 /// An option that is a number of batches, or a share of them ("0.5").
 OptionSpec batch_limit_option(std::string name, std::string help, std::string default_value = "1.0");
+/// Reads it: with a decimal point it is a share, without one a number.
 BatchLimit batch_limit(const OptionValues& values, const std::string& name);
 
+/// Settings of a fit, as Trainer takes them; trainer_options() reads them from the command line's options.
 struct TrainerOptions {
   std::int64_t max_epochs = 10;                ///< −1: no limit
   std::int64_t min_epochs = 0, min_steps = 0;  ///< before which stop() does not count
@@ -70,10 +72,12 @@ struct TrainerOptions {
 /// Declarations for the command line. The seed is among them; those of optimisers, schedules, networks,
 /// objectives and distribution are their registries'.
 std::vector<OptionSpec> trainer_option_specs();
+/// Reads them and those of the parts that they hold (clipping, scaler, loading, …). Errors: usage.
 TrainerOptions trainer_options(const OptionValues& values);
 
 /// --precision and --device, for commands that only run a network.
 std::vector<OptionSpec> device_option_specs();
+/// The type of weights, images and losses: double with --precision 64, else float.
 at::ScalarType precision_of(const OptionValues& values);
 /// The type that convolutions multiply in with --precision bf16-mixed and 16-mixed; Undefined: their own.
 at::ScalarType multiplication_of(const OptionValues& values);

@@ -6,6 +6,7 @@
 
 namespace isnet {
 
+/// Knows where each file of a run is. A path alone: making one touches no file.
 class RunFolder {
  public:
   explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}

@@ -13,6 +13,7 @@
 
 namespace isnet {
 
+/// In pixels.
 struct ImageSize {
   std::int64_t height = 0, width = 0;
 };
@@ -37,6 +38,7 @@ struct ImageView {
   std::int64_t pixels() const { return height * width; }
   std::int64_t values() const { return channels * height * width; }
 };
+/// An image in either precision.
 using AnyImage = std::variant<ImageView<float>, ImageView<double>>;
 
 /// When in the order an intensity operation has its turn; within a stage: by name.
@@ -51,6 +53,7 @@ struct IntensityAugmentation {
 /// nullopt where the options leave it off.
 using IntensityFactory = std::function<std::optional<IntensityAugmentation>(const OptionValues&)>;
 
+/// Registered ones are applied by stage, within a stage in the order of their names.
 Registry<IntensityFactory>& intensity_augmentations();
 
 /// From a generic function of (ImageView<Real>, SampleRandom&).
@@ -66,10 +69,12 @@ double amount(const OptionValues& options, const char* name);
 
 /// --NAME A,B with min ≤ A ≤ B ≤ max, without a default.
 OptionSpec range_option(std::string name, std::string help, double min, double max);
+/// Values from low to high; at(u): the one at the share u of the way.
 struct Range {
   double low = 0, high = 0;
   double at(double uniform) const { return low + (high - low) * uniform; }
 };
+/// Reads a range_option(); nullopt where it is not given.
 std::optional<Range> range(const OptionValues& options, const char* name);
 
 /// Draws uniform in [−1, 1).

@@ -16,6 +16,7 @@ enum class Fill {
   reflect,  ///< the image mirrored at the middle of its border's pixels, again and again
 };
 
+/// How values between pixels are found.
 enum class Interpolation { bilinear, nearest };
 
 /// Planes H×W that lie one behind the other.

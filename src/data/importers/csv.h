@@ -8,6 +8,7 @@
 
 namespace isnet {
 
+/// A row's fields, without their quotes.
 struct CsvRow {
   std::int64_t line = 0;  ///< of the file, from 1, where the row begins
   std::vector<std::string> fields;

@@ -19,6 +19,7 @@ enum class DicomWindow {
   given   ///< centre and width of the options
 };
 
+/// How stored values become grey values: --window and --depth.
 struct DicomOptions {
   DicomWindow window = DicomWindow::file;
   double center = 0;

@@ -42,6 +42,7 @@ struct Listing {
   bool masks_per_class = false;    ///< one mask for each class
 };
 
+/// A layout of pictures, masks and labels on disk: lists its samples, then decodes one at a time.
 class Importer {
  public:
   virtual ~Importer() = default;
@@ -67,6 +68,7 @@ Registry<ImporterFactory>& importers();
 
 // What importers share.
 
+/// Declarations that several layouts share: one name, so one declaration.
 OptionSpec images_option();
 OptionSpec masks_option();
 OptionSpec root_option();

@@ -21,6 +21,7 @@ struct PackPlace {
   std::function<void()> barrier = [] {};  ///< waits for the other ranks
 };
 
+/// What pack() writes, where, and how.
 struct PackOptions {
   std::filesystem::path output;  ///< the data set's folder
   bool overwrite = false;        ///< replace a data set, or an unfinished other one, that is there
@@ -60,6 +61,7 @@ struct Duplicates {
   bool labels_differ = false;
 };
 
+/// What became of a data set.
 struct PackReport {
   std::map<std::string, SplitReport> splits;
   std::vector<BadPicture> left_out;    ///< in the order of the listing

@@ -9,6 +9,7 @@
 
 namespace isnet {
 
+/// A split, and its share of the samples that name no split.
 struct SplitShare {
   std::string name;
   double share = 0;  ///< above 0; all add up to 1

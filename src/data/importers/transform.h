@@ -18,8 +18,10 @@ enum class Fit {
   stretch,  ///< height and width scaled apart
 };
 
+/// How contrast is evened out: not, over the whole picture, or tile by tile with a limit (CLAHE).
 enum class Equalisation { none, histogram, clahe };
 
+/// How values of mask files are read.
 enum class MaskValues {
   keep,    ///< as in the file; 255 (16 bit: 65535) is wholly of interest
   binary,  ///< above the threshold: of interest
@@ -29,6 +31,7 @@ enum class MaskValues {
 /// in the picture; or nowhere.
 enum class MaskSource { any, own, object, none };
 
+/// How transformed() makes pixels of a shard; lengths in pixels.
 struct TransformOptions {
   std::int64_t channels = 1;  ///< 1: grey; 3: colour (a grey picture three times)
   std::int64_t white = 255;   ///< of the result: 255 (8 bit) or 65535 (16 bit)

@@ -16,6 +16,7 @@ namespace isnet {
 using SamplingFactory =
     std::function<std::shared_ptr<const SampleOrder>(const SplitReader& split, std::uint64_t seed)>;
 
+/// By the names that --sampling takes.
 Registry<SamplingFactory>& samplings();
 
 /// --sampling, with the registered names.

@@ -12,6 +12,7 @@
 
 namespace isnet::hdf5::detail {
 
+/// HDF5's address of what has no place in the file.
 inline constexpr std::uint64_t undefined_address = ~std::uint64_t{0};
 
 /// Where a complaint is about: "FILE: /images".

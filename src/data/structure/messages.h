@@ -10,11 +10,13 @@
 
 namespace isnet::hdf5::detail {
 
+/// The extents of a dataset or attribute, none for a scalar, and their product.
 struct Dataspace {
   std::vector<std::uint64_t> extents;
   std::uint64_t elements = 1;
 };
 
+/// What is checked of a type: the size of an element in bytes, and whether it points elsewhere.
 struct Datatype {
   std::uint64_t size = 0;
   bool variable_text = false;  ///< elements point into global heaps
@@ -35,6 +37,7 @@ struct Layout {
   std::string_view data;  ///< compact: the values
 };
 
+/// An attribute; `data` are its values as stored.
 struct Attribute {
   std::string name;
   Datatype type;
@@ -42,12 +45,14 @@ struct Attribute {
   std::string_view data;
 };
 
+/// An entry of a group; only a hard link has an address.
 struct Link {
   std::string name;
   bool hard = false;
   std::uint64_t address = undefined_address;  ///< of the object header
 };
 
+/// Each reads one message; one that is damaged or unusual fails (fail_structure, fail_unusual).
 Dataspace read_dataspace(Cursor cursor);
 Datatype read_datatype(Cursor& cursor);
 Layout read_layout(Cursor cursor);
@@ -55,6 +60,7 @@ Layout read_layout(Cursor cursor);
 bool read_filters(Cursor cursor, std::uint64_t element);
 /// `type`: 4 or 5, the message's.
 void check_fill_value(Cursor cursor, int type, const Datatype& element);
+/// As read_dataspace(). What the link or the attribute is called is checked too.
 Attribute read_attribute(Cursor cursor);
 Link read_link(Cursor cursor);
 

@@ -22,6 +22,7 @@ struct Moments {
   double deviation() const;
 };
 
+/// C1 and C2 (--cut, --cut2), in units of Σ|R| of a map.
 struct Cuts {
   double c1, c2;
 };

@@ -11,6 +11,7 @@
 
 namespace isnet {
 
+/// A loss of heatmaps and masks: small where relevance lies inside of the masks. Has no state.
 class HeatmapLoss {
  public:
   virtual ~HeatmapLoss() = default;
@@ -28,6 +29,7 @@ class HeatmapLoss {
   virtual bool uses_cuts() const { return false; }
 };
 
+/// Makes a heatmap loss from the options that its strategy declares. Errors: usage.
 using HeatmapLossFactory = std::function<std::unique_ptr<HeatmapLoss>(const OptionValues&)>;
 Registry<HeatmapLossFactory>& heatmap_losses();
 

@@ -17,6 +17,7 @@
 
 namespace isnet {
 
+/// The heatmap losses of the pixels and of each supervised hidden layer, each with cuts of its own.
 class Supervision {
  public:
   /// --heatmap-loss and its options, --supervised-layers and its. `groups`: the maps of an image are that

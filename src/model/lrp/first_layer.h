@@ -31,6 +31,7 @@ struct TailRelevance {
   bool known = true;       ///< not where a batch norm or a ReLU is one of several readers of the convolution
 };
 
+/// How relevance passes from a first layer's tail to the pixels.
 class FirstLayerRule {
  public:
   virtual ~FirstLayerRule() = default;

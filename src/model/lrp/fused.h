@@ -25,6 +25,7 @@ struct Moments {
   at::Tensor mean, variance;
   double count = 0;
 };
+/// Of the batch x on this rank.
 Moments moments(const at::Tensor& x);
 
 /// What the forward pass of a batch norm with its ReLU, or of a ReLU alone, and their gate share.

@@ -41,6 +41,7 @@ struct Reader {
       shift;  ///< K: w' = scale·w, b' = scale·b + shift; shift constant but for γ. Undefined: 1, 0
 };
 
+/// How relevance at the ends of a linear layer is shared out to its input. Has no state: walks share it.
 class LayerRule {
  public:
   virtual ~LayerRule() = default;

@@ -33,6 +33,7 @@ Heatmaps relevance(const Tape& tape, Value logits, const Selected& selected, con
 /// classes, B×M×1×H×W; the largest value over the classes of a map that explains several.
 at::Tensor selected_masks(const at::Tensor& masks, const Selected& selected);
 
+/// Which maps of a batch are computed: where the walk starts, and which classes the maps explain.
 class HeatmapSelection {
  public:
   virtual ~HeatmapSelection() = default;
@@ -43,6 +44,7 @@ class HeatmapSelection {
   virtual int groups() const { return 1; }
 };
 
+/// Makes a selection from the options that its strategy declares. Errors: usage.
 using HeatmapSelectionFactory = std::function<std::unique_ptr<HeatmapSelection>(const OptionValues&)>;
 Registry<HeatmapSelectionFactory>& heatmap_selections();
 

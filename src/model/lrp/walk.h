@@ -22,6 +22,7 @@ enum class LrpForm { block, flex };
 
 class LayerRule;
 
+/// How relevance is computed: the form, its ε, and the rules.
 struct LrpOptions {
   LrpForm form = LrpForm::block;
   double epsilon = 0.01;                ///< > 0
@@ -66,6 +67,7 @@ struct Logits {
   Logits(at::Tensor live, at::Tensor constant_bias, double epsilon)
       : live(std::move(live)), constant_bias(std::move(constant_bias)), epsilon(epsilon) {}
 };
+/// The logits of a tape, with the ε that `options` give their layer.
 Logits logits_of(const Tape& tape, Value logits, const LrpOptions& options);
 
 /// z + ε·s(z), s(0) = +1.

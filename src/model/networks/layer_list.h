@@ -10,6 +10,7 @@
 
 namespace isnet {
 
+/// Kinds of layers that --layers can list.
 enum class LayerKind {
   input,  ///< the size of the images; no layer of its own
   convolution,

@@ -17,6 +17,7 @@ OptionSpec stem_option();
 /// imagenet: 7×7 with stride 2 and a max pool, which halve the image twice. small: 3×3 with stride 1, no
 /// pool, for images of some 32 pixels a side. The parameters' names are the same.
 enum class Stem { imagenet, small };
+/// Reads --stem.
 Stem stem_of(const OptionValues& options);
 
 }  // namespace isnet

@@ -12,6 +12,7 @@ namespace isnet {
 /// "0.7", or entries "0:0.1,5:0.5,10:0.7": P from that epoch on, epochs rising from 0.
 OptionSpec heatmap_weight_option();
 
+/// P in [0, 1] by epoch, as --heatmap-weight gives it.
 class HeatmapWeight {
  public:
   /// Errors: usage (naming the entry).

@@ -25,9 +25,12 @@ struct Losses {
   std::int64_t nonfinite_values = 0, nonfinite_samples = 0;
 };
 
+/// Numbers with their names, in the order in which they are shown.
 using NamedNumbers = std::vector<std::pair<std::string, double>>;
+/// Options by name, with their values as text.
 using NamedTexts = std::map<std::string, std::string>;
 
+/// What training minimises: the losses of a batch, and what of them changes from epoch to epoch.
 class Objective {
  public:
   virtual ~Objective() = default;

@@ -13,6 +13,7 @@ namespace isnet {
 /// Whether a file begins as those of torch.save do (else it may be a safetensors file).
 bool is_of_torch_save(std::string_view content);
 
+/// Tensors of a file of torch.save, by their names.
 struct StateDictionary {
   std::map<std::string, at::Tensor> tensors;  ///< in host memory; may share memory, and have any strides
   std::string key;                            ///< where in a checkpoint it was: "state_dict"; else empty

@@ -7,6 +7,7 @@
 
 namespace isnet {
 
+/// When EarlyStopping ends a training; values are the monitored metric's.
 struct EarlyStoppingOptions {
   std::int64_t patience = 3;  ///< values without improvement after which training stops
   double min_delta = 0;       ///< an improvement is larger than this

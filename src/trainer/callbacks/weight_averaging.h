@@ -9,11 +9,13 @@
 
 namespace isnet {
 
+/// How the average is formed.
 enum class AverageKind {
   ema,  ///< after each step, average ← decay · average + (1 − decay) · weights, beginning with the weights
   swa   ///< the mean of the weights at the ends of epochs (Izmailov et al., 2018)
 };
 
+/// What WeightAveraging averages, and from when on.
 struct WeightAveragingOptions {
   AverageKind kind = AverageKind::ema;
   double decay = 0.999;            ///< EMA

@@ -11,6 +11,7 @@
 
 namespace isnet {
 
+/// How a World starts: --master-port, --threads.
 struct WorldOptions {
   int master_port = 0;  ///< TCP port for the rendezvous on rank 0; 0: any free one
   int threads = 0;  ///< threads per rank; 0: OMP_NUM_THREADS, else this rank's share of the machine's cores

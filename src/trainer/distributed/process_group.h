@@ -21,6 +21,7 @@ class Work;
 
 namespace isnet {
 
+/// How ranks exchange tensors: --backend, --distributed-timeout.
 struct ProcessGroupOptions {
   /// "gloo" (CPU, and CUDA by way of host memory), "nccl" (CUDA), or "auto": nccl for CUDA where it is
   /// compiled in, else gloo.
@@ -73,7 +74,9 @@ std::string communication_failure_text(const std::exception& exception);
 
 /// --backend, --master-port, --threads, --distributed-timeout.
 std::vector<OptionSpec> distributed_options();
+/// Reads --master-port and --threads.
 WorldOptions world_options(const OptionValues& options);
+/// Reads --backend and --distributed-timeout. `device`: where the parameters are.
 ProcessGroupOptions process_group_options(const OptionValues& options, c10::DeviceType device);
 
 }  // namespace isnet

@@ -25,11 +25,13 @@ struct Histogram {
 std::string version_event(double seconds);
 /// The run goes on: TensorBoard drops what it has read from `step` on.
 std::string start_event(double seconds, std::int64_t step);
+/// `values`: tags with their numbers, stored as float32.
 std::string scalars_event(double seconds, std::int64_t step,
                           const std::vector<std::pair<std::string, double>>& values);
 /// `png`: the bytes of a PNG file.
 std::string image_event(double seconds, std::int64_t step, const std::string& tag, int width, int height,
                         const std::string& png);
+/// Stored in double precision.
 std::string histogram_event(double seconds, std::int64_t step, const std::string& tag,
                             const Histogram& histogram);
 

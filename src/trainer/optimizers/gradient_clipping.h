@@ -9,8 +9,10 @@
 
 namespace isnet {
 
+/// What is limited: the 2-norm of all gradients together, or each element.
 enum class ClipAlgorithm { norm, value };
 
+/// How clip_gradients() clips.
 struct GradientClipping {
   double limit = 0;  ///< 0: none
   ClipAlgorithm algorithm = ClipAlgorithm::norm;
@@ -18,6 +20,7 @@ struct GradientClipping {
 
 /// --gradient-clip-val (none by default) and --gradient-clip-algorithm norm|value.
 std::vector<OptionSpec> gradient_clipping_options();
+/// Reads them.
 GradientClipping gradient_clipping(const OptionValues& options);
 
 /// Clips in place and returns the 2-norm of all gradients together before that. By norm: all of them times

@@ -15,6 +15,7 @@
 
 namespace isnet {
 
+/// Moves the parameters that it was made for by their gradients.
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
@@ -34,9 +35,11 @@ class Optimizer {
   virtual void load_state(const std::map<std::string, at::Tensor>& state) = 0;
 };
 
+/// Makes an optimiser of parameter groups from the options that its strategy declares. Errors: usage.
 using OptimizerFactory =
     std::function<std::unique_ptr<Optimizer>(const std::vector<ParameterGroup>&, const OptionValues&)>;
 
+/// By the names that --optimizer takes.
 Registry<OptimizerFactory>& optimizers();
 
 /// --optimizer, --lr, those of parameter groups and those of all registered optimisers.

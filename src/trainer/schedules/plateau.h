@@ -10,6 +10,7 @@
 
 namespace isnet {
 
+/// When reduce-on-plateau lets the learning rate fall: PyTorch's ReduceLROnPlateau.
 struct PlateauOptions {
   bool larger_is_better = false;
   std::int64_t patience = 10;  ///< --lr-patience: epochs without improvement that are borne

@@ -51,6 +51,7 @@ struct ScheduleOptions {
 /// The rate at this progress, warm-up left out.
 using Schedule = std::function<double(const ScheduleOptions&, const Progress&)>;
 
+/// By the names that --lr-schedule takes.
 Registry<Schedule>& schedules();
 
 /// --lr-schedule, --lr-interval, --warmup-steps, --warmup-epochs and the options of all registered schedules;
@@ -62,6 +63,8 @@ struct Stretch {
   double done = 0;
   double length = 0;  ///< at least 1; 0: the end is not known
 };
+/// `own`: what the schedule counts in where --lr-interval is not given. `done` is negative during the
+/// warm-up.
 Stretch stretch_of(const ScheduleOptions& options, const Progress& progress, Interval own);
 /// The same of one that counts in steps of its own accord and has to know its end. Errors: usage.
 Stretch known_stretch(const char* name, const ScheduleOptions& options, const Progress& progress);

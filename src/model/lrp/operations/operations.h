@@ -24,6 +24,7 @@ class Input : public Operation {
   at::Tensor low, high;
 };
 
+/// A 2-D convolution, B×F×H×W → B×K×h×w. weight: K×F/groups×kernel, live.
 class Convolution : public Operation {
  public:
   explicit Convolution(const torch::nn::Conv2dImpl& layer);
@@ -81,6 +82,7 @@ class BatchNormRelu : public BatchNorm {
   fused::Normalized normalized_;
 };
 
+/// max(x, 0), with its gate; by the fused kernel where a rectifier is given.
 class Relu : public Operation {
  public:
   Relu() = default;
@@ -101,6 +103,7 @@ class Relu : public Operation {
 bool pass_fused_gate(Walk& walk, int node, const std::shared_ptr<fused::Rectifier>& rectifier,
                      const fused::Normalized& normalized);
 
+/// A fully connected layer, B×F → B×K. weight: K×F, live.
 class Linear : public Operation {
  public:
   Linear(at::Tensor weight, at::Tensor bias) : weight(std::move(weight)), bias(std::move(bias)) {}
@@ -111,6 +114,7 @@ class Linear : public Operation {
   at::Tensor weight, bias;
 };
 
+/// Maxima over windows; relevance goes to the winners.
 class MaxPool : public Operation {
  public:
   explicit MaxPool(at::Tensor indices) : indices(std::move(indices)) {}
@@ -123,6 +127,7 @@ class MaxPool : public Operation {
   at::Tensor to_winners(const Walk& walk, const at::Tensor& c, const at::Tensor& x) const;
 };
 
+/// Means over windows of kernel × kernel pixels.
 class AveragePool : public Operation {
  public:
   AveragePool(std::int64_t kernel, std::int64_t stride) : kernel(kernel), stride(stride) {}
@@ -135,6 +140,7 @@ class AveragePool : public Operation {
   at::Tensor spread(const at::Tensor& c, const at::Tensor& x) const;
 };
 
+/// Means over parts of the map, one for each pixel of the output.
 class AdaptiveAveragePool : public Operation {
  public:
   std::string name() const override { return "adaptive average pool"; }
@@ -145,6 +151,7 @@ class AdaptiveAveragePool : public Operation {
   static at::Tensor spread(const at::Tensor& c, const at::Tensor& x);
 };
 
+/// B×F×h×w → B×(F·h·w).
 class Flatten : public Operation {
  public:
   std::string name() const override { return "flatten"; }
@@ -154,6 +161,7 @@ class Flatten : public Operation {
   void share(LayerWalk& walk, int node) const override;
 };
 
+/// Maps of equal size, joined along channels.
 class Concatenation : public Operation {
  public:
   explicit Concatenation(std::vector<int> parts) : parts(std::move(parts)) {}
@@ -166,6 +174,7 @@ class Concatenation : public Operation {
   void share(LayerWalk& walk, int node) const override;
 };
 
+/// The sum of two branches of equal shape.
 class Addition : public Operation {
  public:
   std::string name() const override { return "addition"; }
@@ -196,6 +205,7 @@ class Attention : public Dropout {
   std::string name() const override { return "attention"; }
 };
 
+/// The sum over the pixels of each channel.
 class SpatialSum : public Operation {
  public:
   std::string name() const override { return "sum over space"; }
