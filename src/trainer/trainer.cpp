@@ -222,12 +222,13 @@ void Trainer::train_batch(HostBatch&& host) {
     labels = batch.labels;
   }
   at::Tensor loss = losses.total;
-  // One exchange for each step: is the loss finite everywhere, how large is the global batch, and how much
-  // relevance is not finite?
+  // One exchange for each batch: is the loss finite everywhere, how large is the global batch, how much
+  // relevance is not finite, and was anybody asked to stop?
   std::vector<double> facts{size == 0 || std::isfinite(loss.item<double>()) ? 0.0 : 1.0,
                             static_cast<double>(size), static_cast<double>(losses.nonfinite_values),
-                            static_cast<double>(losses.nonfinite_samples)};
+                            static_cast<double>(losses.nonfinite_samples), asked_to_stop() ? 1.0 : 0.0};
   communicator_.all_reduce_sum(facts);
+  stop_agreed_ = facts[4] > 0;
   count_nonfinite(facts[2], facts[3]);
   if (facts[0] > 0)
     guard_.found(cat("the loss is not finite on ", facts[0], " of ", communicator_.world_size(),
@@ -328,10 +329,16 @@ void Trainer::validate() {
   call(&Callback::on_validation_model_train);
 }
 
-bool Trainer::interrupted() {
+bool Trainer::asked_to_stop() const {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - started_;
   const bool late = options_.max_time > 0 && elapsed.count() > options_.max_time;
-  return communicator_.any(StopSignals::received() != 0 || late);
+  return StopSignals::received() != 0 || late;
+}
+
+// The exchange of the batch before has carried the question, but for the first one.
+bool Trainer::interrupted() {
+  if (!stop_agreed_) stop_agreed_ = communicator_.any(asked_to_stop());
+  return *stop_agreed_;
 }
 
 }  // namespace isnet

@@ -106,7 +106,8 @@ class Trainer {
   bool learns_from_gradients(StepRecord& record);
   void validate();
   bool validation_is_due() const;
-  bool interrupted();  // joint decision
+  bool asked_to_stop() const;  // this rank
+  bool interrupted();          // joint decision
   bool complete() const;
   std::unique_ptr<Loader> make_loader(const std::shared_ptr<const SplitReader>& split,
                                       const BatchLimit& limit, bool training) const;
@@ -129,6 +130,7 @@ class Trainer {
   std::map<std::string, double> logged_;
   std::chrono::steady_clock::time_point started_;
   bool should_stop_ = false;
+  std::optional<bool> stop_agreed_;  // by the ranks' last exchange
 };
 
 }  // namespace isnet
