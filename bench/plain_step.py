@@ -2,7 +2,7 @@
 
 Started by the benchmark as `python -c <this text> OPTIONS`, OPTIONS being a JSON object. Writes a greeting when it is
 ready, then one JSON line for each request line on stdin: "step" (one step, timed) or "convolutions" (one step, and
-the share of its time in convolutions). With "ranks" this process is rank 0 and starts the others.
+the share of its time in convolutions). With "world-size" this process is rank 0 and starts the others.
 """
 import contextlib
 import datetime
@@ -309,8 +309,8 @@ class Plain:
         if options["memory-format"] == "channels_last":
             self.runs += "-channels_last"
         self.ranks = None
-        if "ranks" in options:
-            self.ranks = Ranks(options["ranks"])
+        if "world-size" in options:
+            self.ranks = Ranks(options["world-size"])
             settings = {} if options.get("broadcast-buffers", True) else {"broadcast_buffers": False}
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # of another name for it in later releases

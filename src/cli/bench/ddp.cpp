@@ -48,7 +48,7 @@ class DdpBenchmark {
     log::info(cat("measuring ", count, " ranks"));
     std::vector<Subject> subjects;
     const Json settings{
-        {"variant", "plain"}, {"memory-format", "contiguous"}, {"num-classes", classes()}, {"ranks", count}};
+        {"variant", "plain"}, {"memory-format", "contiguous"}, {"num-classes", classes()}, {"world-size", count}};
     Json without_broadcast = settings;
     without_broadcast["broadcast-buffers"] = false;
     processes_.start_python(subjects, "python-ddp", "Python, DistributedDataParallel", settings);
