@@ -13,6 +13,7 @@
 #include "cli/bench/benchmark.h"
 #include "cli/bench/reading.h"
 #include "cli/bench/rounds.h"
+#include "cli/bench/scratch.h"
 #include "cli/bench/statistics.h"
 #include "cli/bench/variant.h"
 #include "evaluation/table.h"
@@ -32,28 +33,6 @@ std::vector<cli::OptionGroup> data_options() {
            {}}};
 }
 
-// A folder of its own, removed with it.
-class Scratch {
- public:
-  explicit Scratch(const OptionValues& options) {
-    const auto parent = options.has("scratch") ? std::filesystem::path(options.text("scratch"))
-                                               : std::filesystem::temp_directory_path();
-    std::string name = (parent / "isnet-bench-XXXXXX").string();
-    if (!::mkdtemp(name.data())) fail(ErrorKind::runtime, parent.string(), ": cannot create a folder in it");
-    path_ = name;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
 class DataBenchmark {
  public:
   explicit DataBenchmark(const OptionValues& options)
@@ -62,7 +41,7 @@ class DataBenchmark {
         side_(options.integer("image-size")),
         reading_{options.integer("data-batch-size"), static_cast<int>(options.integer("threads")),
                  static_cast<std::uint64_t>(options.integer("seed"))},
-        scratch_(options),
+        scratch_(options.text("scratch")),
         python_(options.has("python")
                     ? options.text("python")
                     : python_of_torch(reinterpret_cast<const void*>(&at::get_num_threads))) {

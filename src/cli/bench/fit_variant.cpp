@@ -1,16 +1,14 @@
 // Steps of the trainer, with everything that it does around them, and the same steps bare.
-#include <unistd.h>
-
 #include <chrono>
 #include <filesystem>
 #include <iostream>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/bench/reading.h"
+#include "cli/bench/scratch.h"
 #include "cli/bench/variant.h"
 #include "cli/model_setup.h"
-#include "data/data_set.h"
-#include "data/split_writer.h"
 #include "trainer/callback.h"
 #include "trainer/callbacks/progress.h"
 #include "trainer/trainer.h"
@@ -22,25 +20,6 @@ using Clock = std::chrono::steady_clock;
 
 // So many steps answer a request, and "seconds" is one of them.
 constexpr std::int64_t steps_of_a_request = 100;
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "isnet-bench-XXXXXX").string();
-    if (!::mkdtemp(name.data())) fail(ErrorKind::runtime, name, ": cannot make a temporary folder");
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // Waits for requests, and answers them when their steps are done.
 class Meter : public Callback {
@@ -73,33 +52,10 @@ class Meter : public Callback {
   Clock::time_point begin_;
 };
 
-std::shared_ptr<const SplitReader> write_data(const OptionValues& options,
-                                              const std::filesystem::path& folder) {
-  SampleLayout layout;
-  layout.channels = 3;
-  layout.height = layout.width = options.integer("image-size");
-  layout.mask_channels = 1;
-  layout.labels = LabelKind::single;
-  // Enough that no epoch ends in between.
+// Samples enough that no epoch ends in between.
+std::int64_t samples_of(const OptionValues& options) {
   const std::int64_t requests = options.integer("warmup") + options.integer("steps") + 1;
-  const std::int64_t samples = requests * steps_of_a_request * options.integer("batch-size");
-  SplitWriter writer(folder, "train", layout, samples, samples);
-  std::vector<std::uint8_t> image(static_cast<std::size_t>(3 * layout.pixels()));
-  std::vector<std::uint8_t> mask(static_cast<std::size_t>(layout.pixels()), 255);
-  for (std::int64_t i = 0; i < samples; ++i) {
-    for (std::size_t p = 0; p < image.size(); ++p)
-      image[p] = static_cast<std::uint8_t>((i * 31 + p * 7) % 256);
-    writer.add(image.data(), mask.data(), i % options.integer("num-classes"), cat(i));
-  }
-  DataSetDescription description;
-  description.class_names.resize(static_cast<std::size_t>(options.integer("num-classes")));
-  for (std::size_t k = 0; k < description.class_names.size(); ++k)
-    description.class_names[k] = cat("class", k);
-  description.channels = 3;
-  description.height = description.width = layout.height;
-  description.splits["train"] = writer.finish();
-  write_description(folder, description);
-  return DataSet(folder).split("train");
+  return requests * steps_of_a_request * options.integer("batch-size");
 }
 
 // What `isnet train` would have with these options and its own defaults.
@@ -116,7 +72,7 @@ OptionValues training_options(const OptionValues& options) {
 
 void fit(OptionValues& options) {
   settle_variant(options);
-  const TemporaryFolder folder;
+  const Scratch folder("");
   const OptionValues training = training_options(options);
   TrainingJob job;
   job.network = network_of(options);
@@ -126,7 +82,7 @@ void fit(OptionValues& options) {
     parameters.emplace_back(entry.key(), entry.value());
   job.optimizer = make_optimizer(parameters, options);
   job.learning_rate = std::make_shared<LearningRate>(training);
-  job.train = write_data(options, folder.path());
+  job.train = open_split(write_samples(folder.path(), samples_of(options), options.integer("image-size")));
   RunFolder run(folder.path() / "run");
   run.create(false);
   std::vector<std::shared_ptr<Callback>> callbacks{std::make_shared<Meter>(),
