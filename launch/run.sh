@@ -14,7 +14,10 @@ Usage: launch/run.sh [OPTION...] [--] COMMAND [ARGUMENT...]      COMMAND of isne
   --hosts FILE         the same from a file, a line a host: "node1 slots=2"
   --interface NAME     the network that connects the hosts, such as eth0 (default: what Open MPI and Gloo find)
   --host-timeout SEC   a host that is silent for so long is given up (default 20)
-  --max-restarts N     after a failure start again, with --resume last, up to N times (default 0)
+  --max-restarts N     after a failure start again, with --resume last, up to N times in a row without a new
+                       checkpoint (default 0), after pauses of 1, 2, 4, ... 60 s
+  --min-ranks M        hosts that cannot be reached any more are left out of a restart, as long as M ranks find a
+                       place on the others (default: all ranks have to)
   --oversubscribe      allow more ranks than slots on hosts (here it is always allowed)
   --bind WHAT          bind each rank to a core, socket or numa node (default none: torch's threads share the cores)
   -x NAME              hand this environment variable on to ranks on other hosts (repeatable); PATH,
@@ -39,11 +42,11 @@ die() { say "$@"; exit 1; }
 usage_error() { say "$* (see launch/run.sh --help)"; exit 2; }
 number() { [[ $2 =~ ^(0|[1-9][0-9]{0,5})$ ]] || usage_error "$1 wants a number, got '$2'"; }
 
-ranks='' host_list='' host_file='' interface='' host_timeout=20 max_restarts=0 oversubscribe=false bind=none
+ranks='' host_list='' host_file='' interface='' host_timeout=20 max_restarts=0 min_ranks='' oversubscribe=false bind=none
 rank_logs='' dry_run=false print_binary=false variables=()
 while (($#)); do
   case $1 in
-    -n | --host | --hosts | --interface | --host-timeout | --max-restarts | --bind | -x | --rank-logs)
+    -n | --host | --hosts | --interface | --host-timeout | --max-restarts | --min-ranks | --bind | -x | --rank-logs)
       (($# >= 2)) || usage_error "$1 wants a value" ;;
   esac
   case $1 in
@@ -53,6 +56,7 @@ while (($#)); do
     --interface) interface=$2; shift ;;
     --host-timeout) number "$1" "$2"; (($2 >= 5)) || usage_error "--host-timeout wants 5 or more, got '$2'"; host_timeout=$2; shift ;;
     --max-restarts) number "$1" "$2"; max_restarts=$2; shift ;;
+    --min-ranks) number "$1" "$2"; (($2 > 0)) || usage_error "--min-ranks wants at least 1 rank"; min_ranks=$2; shift ;;
     --oversubscribe) oversubscribe=true ;;
     --bind) [[ $2 == @(none|core|socket|numa) ]] || usage_error "--bind is none, core, socket or numa, got '$2'"; bind=$2; shift ;;
     -x) variables+=("$2"); shift ;;
@@ -83,10 +87,14 @@ if $print_binary; then find_binary; exit; fi
 (($#)) || usage_error "no command: for example launch/run.sh -n 2 -- train --config recipes/x.ini"
 [[ -z $host_list || -z $host_file ]] || usage_error "--host and --hosts exclude each other"
 [[ -z $host_file || -r $host_file ]] || usage_error "cannot read the host file '$host_file'"
+[[ -z $min_ranks || -n $host_list$host_file ]] || usage_error "--min-ranks is for several hosts: --host or --hosts"
+[[ -z $host_list || $host_list =~ ^[A-Za-z0-9._-]+(:[0-9]+)?(,[A-Za-z0-9._-]+(:[0-9]+)?)*$ ]] ||
+  usage_error "--host wants a:2,b:2, got '$host_list'"
 
 launcher=()  # what stands before the program: nothing for one rank here
 build_launcher() {
-  local name interval
+  local name interval handed=("${variables[@]}")
+  launcher=()
   if [[ -z $host_list$host_file && -n ${SLURM_JOB_ID:-} ]]; then ranks=${ranks:-${SLURM_NTASKS:-1}}; fi
   if [[ -z $host_list$host_file && ${ranks:-1} == 1 ]]; then return 0; fi
   command -v "${ISNET_MPIRUN:-mpirun}" >/dev/null || die "no mpirun here: run ./setup.sh, or set ISNET_MPIRUN"
@@ -119,9 +127,9 @@ build_launcher() {
       launcher+=(--mca plm_rsh_args "-o BatchMode=yes -o ConnectTimeout=$host_timeout")
     fi
     while read -r name; do
-      if [[ $name =~ ^(PATH|LD_LIBRARY_PATH|(ISNET|GLOO|NCCL|TORCH|OMP|GOMP|CUDA|HDF5)_.*)$ ]]; then variables+=("$name"); fi
+      if [[ $name =~ ^(PATH|LD_LIBRARY_PATH|(ISNET|GLOO|NCCL|TORCH|OMP|GOMP|CUDA|HDF5)_.*)$ ]]; then handed+=("$name"); fi
     done < <(compgen -e)
-    for name in "${variables[@]}"; do
+    for name in "${handed[@]}"; do
       [[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || usage_error "-x wants the name of a variable, got '$name'"
       [[ ! -v $name ]] || launcher+=(-x "$name")
     done
@@ -203,20 +211,99 @@ explain_status() {
   esac
 }
 
-for ((restart = 0; ; restart++)); do
+# --- restarts ---------------------------------------------------------------------------------------------
+
+output_folder() {  # of the command: --output, else that of --config
+  local word before='' output='' config=''
+  for word in "${arguments[@]}"; do
+    case $before in
+      --output) output=$word ;;
+      --config) config=$word ;;
+    esac
+    case $word in
+      --output=*) output=${word#*=} ;;
+      --config=*) config=${word#*=} ;;
+    esac
+    before=$word
+  done
+  if [[ -z $output && -f $config ]]; then output=$(sed -nE 's/^[[:space:]]*output[[:space:]]*=[[:space:]]*(.*[^[:space:]])[[:space:]]*$/\1/p' "$config" | tail -n 1); fi
+  echo "$output"
+}
+
+checkpoints() {  # what is there, to see whether there is something new
+  local output
+  output=$(output_folder)
+  [[ -z $output ]] || stat -c '%n %y %s' "$output"/checkpoints/*.ckpt 2>/dev/null || true
+}
+
+host_slots() {  # a line for each host: name and slots
+  if [[ -n $host_list ]]; then
+    tr , '\n' <<< "$host_list" | sed -E 's/^([^:]+)$/\1:1/; s/:/ /'
+  else
+    sed -E 's/#.*//' "$host_file" | awk 'NF { slots = 1; for (i = 2; i <= NF; i++) if ($i ~ /^slots=[0-9]+$/) slots = substr($i, 7); print $1, slots }'
+  fi
+}
+
+reachable() {  # reachable HOST: whether it answers in the way in which ranks are started
+  local agent
+  if [[ -n ${OMPI_MCA_plm_rsh_agent:-} ]]; then read -ra agent <<< "$OMPI_MCA_plm_rsh_agent"
+  else agent=(ssh -o BatchMode=yes -o "ConnectTimeout=$host_timeout"); fi
+  timeout "$host_timeout" "${agent[@]}" "$1" true </dev/null >/dev/null 2>&1
+}
+
+mapfile -t all_hosts < <([[ -z $host_list$host_file ]] || host_slots)
+wanted_ranks=$ranks
+for entry in "${all_hosts[@]}"; do [[ -n $ranks ]] || wanted_ranks=$((${wanted_ranks:-0} + ${entry#* })); done
+
+# Leaves out what cannot be reached; fails where too little remains.
+choose_hosts() {
+  local entry list='' slots=0 lost=''
+  for entry in "${all_hosts[@]}"; do
+    if reachable "${entry% *}"; then
+      list+=${list:+,}${entry/ /:}
+      slots=$((slots + ${entry#* }))
+    else
+      lost+=" ${entry% *}"
+    fi
+  done
+  if ((slots > wanted_ranks)); then slots=$wanted_ranks; fi
+  if ((slots < min_ranks)); then
+    say "cannot be reached:$lost; the other hosts have a place for $slots ranks, --min-ranks wants $min_ranks"
+    return 1
+  fi
+  [[ -z $lost ]] || say "cannot be reached:$lost; going on with $slots of $wanted_ranks ranks"
+  host_list=$list host_file='' ranks=$slots
+  build_launcher
+}
+
+failures=0
+while true; do
+  before=$(checkpoints)
   status=0
   run_once || status=$?
+  # Not every number of ranks divides the global batch of the checkpoint: isnet says so, with status 2.
+  while [[ $status == 2 && -n $min_ranks ]] && ((ranks < wanted_ranks && ranks > min_ranks && !stopping)); do
+    ranks=$((ranks - 1)) status=0
+    say "trying $ranks ranks"
+    build_launcher
+    run_once || status=$?
+  done
   explain_status "$status"
   case $status in
     0 | 2 | 3 | 75) exit "$status" ;;
   esac
   if ((stopping)); then exit "$status"; fi
-  if ((restart >= max_restarts)); then
-    ((max_restarts == 0)) || say "giving up after $restart restarts"
+  if [[ $before != "$(checkpoints)" ]]; then failures=0; fi
+  if ((failures >= max_restarts)); then
+    ((max_restarts == 0)) || say "giving up after $failures restarts without a new checkpoint"
     exit "$status"
   fi
-  say "restart $((restart + 1)) of $max_restarts"
+  failures=$((failures + 1))
+  say "restart $failures of $max_restarts"
   if [[ ${arguments[0]} == train ]]; then resume_last; fi
-  sleep "$((restart < 5 ? restart + 1 : 5))"
+  pause=$((failures < 7 ? 1 << (failures - 1) : 60))
+  sleep "$((pause < 60 ? pause : 60))" &  # in the background, so that a signal is answered at once
+  wait $! || kill $! 2>/dev/null || true
   if ((stopping)); then exit 75; fi
+  if [[ -n $min_ranks ]]; then choose_hosts || exit "$status"; fi
 done
