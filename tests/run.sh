@@ -7,12 +7,15 @@ cd "$here"
 
 usage() {
   cat <<'EOF_USAGE'
-Usage: tests/run.sh [--preset NAME] [--no-setup] [--jobs N] [-L LABEL] [CTEST OPTION...]
+Usage: tests/run.sh [--preset NAME] [--full] [--no-setup] [--jobs N] [-L LABEL] [CTEST OPTION...]
+       tests/run.sh --sanitize          the sanitizers' tests: presets asan, then tsan
+       tests/run.sh --soak MINUTES      one long training whose memory has to stay flat
 
 Runs ./setup.sh --with-tests, configures and builds the preset, runs CTest, and prints a summary that ends with
 "N passed, N failed, N skipped". Status 0 when every test that ran passed and at least one ran.
 
   --preset NAME  dev (default), asan, tsan, coverage, cuda
+  --full         tests with faults at their full size (100 kills, ...) instead of a small one; about an hour more
   --no-setup     everything is installed: do not look
   --jobs N       compile and test N at a time (default: by cores; compiling also by memory)
   -L LABEL       only tests with this label: fast, ranks, cluster, sanitize
@@ -27,16 +30,21 @@ say() { echo "tests: $*"; }
 die() { echo "tests: $*" >&2; exit 1; }
 usage_error() { echo "tests: $* (see tests/run.sh --help)" >&2; exit 2; }
 
-preset=dev setup=true jobs='' ctest_options=()
+preset=dev setup=true jobs='' soak='' sanitize=false ctest_options=() passed_on=()
 while (($#)); do
   case $1 in
+    --full) export ISNET_FULL=1 ;;
+    --sanitize) sanitize=true ;;
+    --soak)
+      [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || usage_error "--soak wants minutes, got '${2:-}'"
+      soak=$2; shift ;;
     --preset)
       [[ -n ${2:-} ]] || usage_error "--preset wants a name"
       preset=$2; shift ;;
-    --no-setup) setup=false ;;
+    --no-setup) setup=false; passed_on+=("$1") ;;
     --jobs)
       [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || usage_error "--jobs wants a number, got '${2:-}'"
-      jobs=$2; shift ;;
+      passed_on+=("$1" "$2") jobs=$2; shift ;;
     --help | -h) usage; exit 0 ;;
     *) ctest_options+=("$1") ;;
   esac
@@ -49,7 +57,20 @@ if $setup; then
   ./setup.sh --with-tests "${yes[@]}"
 fi
 
+if $sanitize; then
+  status=0
+  for preset in asan tsan; do
+    say "preset $preset"
+    tests/run.sh --preset "$preset" "${passed_on[@]}" "${ctest_options[@]}" || status=$?
+  done
+  exit "$status"
+fi
+
 launch/build.sh "$preset" ${jobs:+"$jobs"}
+
+if [[ -n $soak ]]; then
+  ISNET_BINARY=$here/build/$preset/bin/isnet exec tests/cluster/soak.sh "$soak"
+fi
 
 # Counts what CTest wrote, and says which tests were skipped and why. Prints "passed failed skipped unexcused".
 read_report() {

@@ -37,6 +37,14 @@ wait_for() {  # wait_for SECONDS WHAT COMMAND...
   done
 }
 
+# The small number is for every change; tests/run.sh --full asks for the large one.
+full_or() { if [[ -n ${ISNET_FULL:-} ]]; then echo "$1"; else echo "$2"; fi; }  # full_or LARGE SMALL
+
+table_head() { printf '%-52s %6s %9s %5s\n' fault tried survived lost; }
+table_row() {  # table_row FAULT TRIED SURVIVED
+  printf '%-52s %6d %9d %5d\n' "$1" "$2" "$3" $(($2 - $3))
+}
+
 need_root_and_namespaces() {
   ((EUID == 0)) || skip "RIGHTS: virtual hosts need root"
   unshare --net --uts --mount --ipc --pid --fork true 2>/dev/null || skip "RIGHTS: the kernel gives no namespaces here"
@@ -77,10 +85,34 @@ make_data() {  # make_data FOLDER: 3 classes of real images with a mark, 96 samp
 training=(--network densenet --growth-rate 4 --blocks "2,2" --init-features 8 --objective isnet --batch-size 8
   --optimizer sgd --lr 0.01 --momentum 0.9 --gradient-clip-val 1 --seed 7 --threads 1)
 
+has_checkpoint() { compgen -G "$1/checkpoints/*.ckpt"; }  # has_checkpoint RUN
+checkpoint_step() {  # checkpoint_step FILE: how many optimiser steps it has behind it
+  python3 - "$1" <<'EOF_PYTHON'
+import json, struct, sys
+with open(sys.argv[1], "rb") as file:
+    header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+print(json.loads(header["__metadata__"]["state"])["loop"]["global_step"])
+EOF_PYTHON
+}
+ranks_of() {  # ranks_of LAUNCHER: the processes of launch/run.sh's ranks on this machine
+  local mpirun
+  mpirun=$(pgrep -P "$1" -x mpirun) && pgrep -P "$mpirun"
+}
+
 train_here() {  # train_here OUTPUT EPOCHS: 2 ranks on this machine, undisturbed
   status_of "$work/here.log" "$root/launch/run.sh" -n 2 -- train "${training[@]}" --data "$work/data" \
     --max-epochs "$2" --output "$1"
   ((status == 0)) || { cat "$work/here.log" >&2; fail "the undisturbed training ended with status $status"; }
+}
+epochs_for() {  # epochs_for SECONDS: how many epochs take about so long on this machine, start-up left out
+  local epochs started taken=() per_epoch
+  for epochs in 4 24; do
+    started=$(date +%s%N)
+    train_here "$work/pace-$epochs" "$epochs"
+    taken+=($((($(date +%s%N) - started) / 1000)))
+  done
+  per_epoch=$(((taken[1] - taken[0]) / 20))  # microseconds
+  echo $(($1 * 1000000 / (per_epoch > 1000 ? per_epoch : 1000) + 1))
 }
 
 expect_same_result() {  # expect_same_result WHAT RUN RUN: weights and metrics bit by bit
@@ -89,4 +121,45 @@ expect_same_result() {  # expect_same_result WHAT RUN RUN: weights and metrics b
   skip+=($((8 + $(od -An -tu8 -N8 "$first"))) $((8 + $(od -An -tu8 -N8 "$second"))))
   cmp -i "${skip[0]}:${skip[1]}" "$first" "$second" || fail "$1: the weights differ"
   cmp "$2/metrics.csv" "$3/metrics.csv" || fail "$1: the metrics differ"
+}
+
+# --- virtual hosts ----------------------------------------------------------------------------------------
+
+hosts=$tests_cluster/two-hosts.sh
+export HOSTS_DIR=$work/hosts
+hosts_down() { "$hosts" down; }
+hosts_up() {
+  at_exit+=(hosts_down)
+  "$hosts" up 2
+}
+on_hosts() {  # on_hosts HOST-TIMEOUT OPTION... -- COMMAND: launch/run.sh on head, a rank on each host
+  # Its process is written to $work/launcher.
+  # shellcheck disable=SC2016  # expands on head
+  "$hosts" exec head env ISNET_BINARY="$ISNET_BINARY" OMPI_MCA_plm_rsh_agent="$hosts agent" \
+    bash -c 'echo $$ > "$0"; exec "$@"' "$work/launcher" \
+    "$root/launch/run.sh" --host node1:1,node2:1 --interface eth0 --host-timeout "$1" "${@:2}"
+}
+
+# --- a Slurm of two virtual hosts -------------------------------------------------------------------------
+
+slurm=$tests_cluster/mini-slurm.sh
+export SLURM_MINI_DIR=$work/slurm SLURM_MINI_NODE_TIMEOUT=10
+need_slurm() {
+  need_root_and_namespaces
+  need_programs ip nsenter slurmctld slurmd munged srun
+}
+slurm_down() { "$slurm" down; }
+slurm_up() {
+  at_exit+=(slurm_down)
+  "$slurm" up 2
+}
+submit() {  # submit NAME OPTION-OF-SBATCH... SCRIPT ARGUMENT...: prints the job id; log in $work/NAME.log
+  (cd "$root" && "$slurm" run env ISNET_BINARY="$ISNET_BINARY" ISNET_RECIPES="${ISNET_RECIPES:-}" \
+    sbatch --parsable -N 2 --ntasks-per-node=1 -J "$1" -o "$work/$1.log" "${@:2}")
+}
+expect_end() {  # expect_end NAME JOB STATE: shows the logs of a job that ends otherwise
+  local state
+  state=$("$slurm" wait "$2")
+  # shellcheck disable=SC2053  # a pattern
+  [[ $state == $3 ]] || { sed 's/^/    /' "$work/$1".log "$work/$1"/logs/*.log >&2; fail "$1: the job ended as $state"; }
 }

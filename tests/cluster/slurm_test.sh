@@ -5,21 +5,7 @@
 # Budget: 180 s. Needs root, namespaces and slurm-wlm.
 # shellcheck source=tests/cluster/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-need_root_and_namespaces
-need_programs ip nsenter slurmctld slurmd munged srun
-
-slurm=$tests_cluster/mini-slurm.sh
-export SLURM_MINI_DIR=$work/slurm SLURM_MINI_NODE_TIMEOUT=10
-slurm_down() { "$slurm" down; }
-at_exit+=(slurm_down)
-
-submit() {  # submit NAME OPTION-OF-SBATCH... SCRIPT ARGUMENT...: prints the job id; log in $work/NAME.log
-  (cd "$root" && "$slurm" run env ISNET_BINARY="$ISNET_BINARY" \
-    sbatch --parsable -N 2 --ntasks-per-node=1 -J "$1" -o "$work/$1.log" "${@:2}")
-}
-show() { sed 's/^/    /' "$work/$1.log" "$work/$1"/logs/*.log >&2; }
-# shellcheck disable=SC2317  # called by wait_for
-has_checkpoint() { compgen -G "$1/checkpoints/*.ckpt"; }
+need_slurm
 
 step "pack and train on one machine"
 make_data "$work/data"
@@ -32,7 +18,7 @@ step "$epochs epochs for the job that has to be interrupted"
 train_here "$work/many" "$epochs"
 
 step "Slurm comes up"
-"$slurm" up 2
+slurm_up
 up_at=$SECONDS
 
 step "a cancelled job saves and stays away"
@@ -40,16 +26,14 @@ job=$(submit cancelled slurm/train_isnet.sh "${training[@]}" --data "$work/data"
   --output "$work/cancelled")
 wait_for 60 "a checkpoint" has_checkpoint "$work/cancelled"
 "$slurm" run scancel "$job"
-state=$("$slurm" wait "$job")
-[[ $state == CANCELLED* ]] || { show cancelled; fail "the job ended as $state"; }
+expect_end cancelled "$job" "CANCELLED*"
 expect_text "the ranks' status" "the step ended with status 75" "$work/cancelled.log"
 expect_no_text "no requeue" "back to the queue" "$work/cancelled.log"
 
 step "submitted again, it goes on"
 job=$(submit cancelled slurm/train_isnet.sh "${training[@]}" --data "$work/data" --max-epochs $few \
   --output "$work/cancelled")
-state=$("$slurm" wait "$job")
-[[ $state == "COMPLETED 0:0" ]] || { show cancelled; fail "the job ended as $state"; }
+expect_end cancelled "$job" "COMPLETED 0:0"
 expect_same_result "cancelled and submitted again" "$work/few" "$work/cancelled"
 
 step "a job longer than its time limit"
@@ -58,8 +42,7 @@ step "a job longer than its time limit"
 until (((SECONDS - up_at) % 30 >= 14 && (SECONDS - up_at) % 30 <= 22)); do sleep 0.2; done
 job=$(submit limit -t 1 --signal=B:USR1@55 slurm/train_isnet.sh "${training[@]}" --data "$work/data" \
   --max-epochs "$epochs" --output "$work/limit")
-state=$("$slurm" wait "$job")
-[[ $state == "COMPLETED 0:0" ]] || { show limit; fail "the job ended as $state"; }
+expect_end limit "$job" "COMPLETED 0:0"
 expect_text "the signal" "got SIGUSR1" "$work/limit.log"
 expect_text "the ranks' status" "the step ended with status 75" "$work/limit.log"
 expect_text "the requeue" "back to the queue" "$work/limit.log"
@@ -69,7 +52,6 @@ expect_same_result "requeued by its time limit" "$work/many" "$work/limit"
 step "evaluate"
 job=$(submit evaluate -N 1 slurm/evaluate.sh --checkpoint "$work/limit/checkpoints/last.ckpt" --data "$work/data" \
   --split val --output "$work/evaluation")
-state=$("$slurm" wait "$job")
-[[ $state == "COMPLETED 0:0" ]] || { cat "$work/evaluate.log" >&2; fail "the evaluation ended as $state"; }
+expect_end evaluate "$job" "COMPLETED 0:0"
 expect_text "metrics" '"accuracy"' "$work/evaluation/metrics.json"
 echo "passed in $SECONDS s"

@@ -7,46 +7,32 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need_root_and_namespaces
 need_programs ip nsenter mpirun
 
-hosts=$tests_cluster/two-hosts.sh
-export HOSTS_DIR=$work/hosts
-hosts_down() { "$hosts" down; }
-at_exit+=(hosts_down)
-
-on_hosts() {  # on_hosts OPTION... -- COMMAND: launch/run.sh on head, a rank on each host; its PID in $work/launcher
-  # shellcheck disable=SC2016  # expands on head
-  "$hosts" exec head env ISNET_BINARY="$ISNET_BINARY" OMPI_MCA_plm_rsh_agent="$hosts agent" \
-    bash -c 'echo $$ > "$0"; exec "$@"' "$work/launcher" \
-    "$root/launch/run.sh" --host node1:1,node2:1 --interface eth0 --host-timeout 5 "$@"
-}
-# shellcheck disable=SC2317  # called by wait_for
-has_checkpoint() { compgen -G "$1/checkpoints/*.ckpt"; }
-
 step "pack and train on one machine"
 epochs=20
 make_data "$work/data"
 train_here "$work/here" $epochs
 
 step "the same training on two hosts"
-"$hosts" up 2
-status_of "$work/log" on_hosts -- train "${training[@]}" --data "$work/data" --max-epochs $epochs --output "$work/there"
+hosts_up
+status_of "$work/log" on_hosts 5 -- train "${training[@]}" --data "$work/data" --max-epochs $epochs --output "$work/there"
 ((status == 0)) || { cat "$work/log" >&2; fail "training on two hosts ended with status $status"; }
 expect_same_result "two hosts against one machine" "$work/here" "$work/there"
 
 step "SIGTERM to the launcher: save, 75, resume"
-on_hosts -- train "${training[@]}" --data "$work/data" --max-epochs $epochs --output "$work/stopped" > "$work/log" 2>&1 &
+on_hosts 5 -- train "${training[@]}" --data "$work/data" --max-epochs $epochs --output "$work/stopped" > "$work/log" 2>&1 &
 launcher=$!
 wait_for 60 "a checkpoint" has_checkpoint "$work/stopped"
 kill -TERM "$(< "$work/launcher")"
 status=0
 wait $launcher || status=$?
 expect_equal "status" 75 "$status"
-status_of "$work/log" on_hosts -- train "${training[@]}" --data "$work/data" --max-epochs $epochs \
+status_of "$work/log" on_hosts 5 -- train "${training[@]}" --data "$work/data" --max-epochs $epochs \
   --output "$work/stopped" --resume last
 expect_equal "status of the resumed run" 0 "$status"
 expect_same_result "stopped and resumed" "$work/here" "$work/stopped"
 
 step "node2 loses power: the run ends, and goes on when the host is back"
-on_hosts -- train "${training[@]}" --data "$work/data" --max-epochs $epochs --output "$work/lost" > "$work/log" 2>&1 &
+on_hosts 5 -- train "${training[@]}" --data "$work/data" --max-epochs $epochs --output "$work/lost" > "$work/log" 2>&1 &
 launcher=$!
 wait_for 60 "a checkpoint" has_checkpoint "$work/lost"
 "$hosts" off node2
@@ -55,7 +41,7 @@ wait $launcher || status=$?
 ((SECONDS - lost_at <= 15)) || fail "the launcher took $((SECONDS - lost_at)) s to notice that a host is gone"
 [[ $status != @(0|2|3|75) ]] || fail "a lost host ended with status $status"
 "$hosts" on node2
-status_of "$work/log" on_hosts -- train "${training[@]}" --data "$work/data" --max-epochs $epochs \
+status_of "$work/log" on_hosts 5 -- train "${training[@]}" --data "$work/data" --max-epochs $epochs \
   --output "$work/lost" --resume last
 ((status == 0)) || { cat "$work/log" >&2; fail "the resumed run ended with status $status"; }
 expect_same_result "lost and resumed" "$work/here" "$work/lost"
