@@ -25,6 +25,10 @@ struct Batch {
   /// Where batch statistics are those of the batches of all ranks; null: of this one. size() may be 0 then.
   std::shared_ptr<const AcrossRanks> across;
 
+  /// The ranks whose batches are one global batch, for denominators that count over all of it; null: this one
+  /// alone. Only where the objective asks for it (Objective::sums_over_ranks); size() may be 0 then.
+  std::shared_ptr<const AcrossRanks> ranks;
+
   std::int64_t counted = -1;  ///< the first ones count, the others pad the batch; −1: all count
 
   std::int64_t size() const { return images.size(0); }

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <sstream>
@@ -13,6 +14,36 @@ namespace isnet {
 Registry<NetworkFactory>& networks() {
   static Registry<NetworkFactory> registry("network");
   return registry;
+}
+
+Registry<PixelNetwork>& pixel_networks() {
+  static Registry<PixelNetwork> registry("network");
+  return registry;
+}
+
+namespace {
+
+// Of the networks that are registered, those that `wanted` means.
+template <typename Wanted>
+std::string names_of_networks(const Wanted& wanted) {
+  const auto pixel = pixel_networks().names();
+  std::string text;
+  for (const auto& name : networks().names()) {
+    const bool segments = std::find(pixel.begin(), pixel.end(), name) != pixel.end();
+    if (wanted(segments, !segments || pixel_networks().at(name).make.classifies))
+      text += (text.empty() ? "" : ", ") + name;
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string classifying_networks() {
+  return names_of_networks([](bool, bool classifies) { return classifies; });
+}
+
+std::string segmenting_networks() {
+  return names_of_networks([](bool segments, bool) { return segments; });
 }
 
 void Network::place(at::Device device, at::ScalarType dtype) {
@@ -29,7 +60,7 @@ at::Tensor Network::logits(const at::Tensor& images) {
   context.multiplication = multiplication;
   context.statistics = is_training() ? BatchStatistics::batch_update : BatchStatistics::running;
   Tape tape(std::move(context));
-  return tape.output(forward(tape, images));
+  return tape.prediction(forward(tape, images));
 }
 
 Normalization parse_normalization(const std::string& text) {

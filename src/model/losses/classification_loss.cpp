@@ -77,6 +77,16 @@ at::Tensor ClassificationLoss::operator()(const at::Tensor& logits, const Batch&
                                  : multi(scores, batch.labels.to(scores.scalar_type()));
 }
 
+at::Tensor ClassificationLoss::operator()(const Tape& tape, Value logits, const Batch& batch) const {
+  if (tape.heads().empty()) return (*this)(tape.output(logits), batch);
+  at::Tensor sum;
+  for (const auto& [head, weight] : tape.heads()) {
+    const at::Tensor loss = weight * (*this)(tape.output(head), batch);
+    sum = sum.defined() ? sum + loss : loss;
+  }
+  return sum;
+}
+
 at::Tensor ClassificationLoss::single(const at::Tensor& scores, const Batch& batch) const {
   if (!positive_weights_.empty())
     fail(ErrorKind::usage,

@@ -7,6 +7,7 @@
 
 #include "base/options.h"
 #include "model/batch.h"
+#include "model/lrp/tape.h"
 
 namespace isnet {
 
@@ -28,6 +29,9 @@ class ClassificationLoss {
   /// logits: B×K. A scalar in float32 or better. Errors: data (no labels), usage (another number of weights
   /// than classes, an option that does not go with these labels).
   at::Tensor operator()(const at::Tensor& logits, const Batch& batch) const;
+
+  /// Of a forward pass: the weighted sum over its heads (Tape::add_head), or the loss of its logits.
+  at::Tensor operator()(const Tape& tape, Value logits, const Batch& batch) const;
 
   /// By which single labels are weighted; empty: all alike.
   const std::vector<double>& class_weights() const { return class_weights_; }

@@ -36,6 +36,7 @@ struct Rectifier {
   bool batch_statistics = false;       ///< they are functions of x: the backward pass goes through them
   std::shared_ptr<const AcrossRanks> across;  ///< of all ranks' x; null: of this rank's
   double count = 0;                           ///< with `across`: values of all ranks in a channel
+  double variance_epsilon = 0;  ///< is in inverse_deviation: 1/sqrt(variance + it)
   bool relu = true;
   double epsilon = 0;  ///< of the gate; the walk sets it. 0: no gate yet
   at::Tensor scale;    ///< γ/σ: F, constant; set by normalize(). Undefined for a ReLU alone

@@ -44,6 +44,10 @@ class Operation {
   /// only.
   virtual bool has_rule() const { return true; }
 
+  /// Whether relevance() with trivial gates (LrpForm::gradient) passes exactly the gradient. Where a network
+  /// has an operation without, autograd differentiates twice instead (input_gradient.h).
+  virtual bool has_gradient() const { return false; }
+
   /// Takes the coefficient at this node's output and hands it on to the inputs (Walk::pass).
   virtual void relevance(Walk& walk, int node) const = 0;
 

@@ -67,6 +67,7 @@ class Tape {
   Value batch_norm(Value x, const torch::nn::BatchNorm2d& layer);
   Value relu(Value x);
   Value linear(Value x, const torch::nn::Linear& layer);
+  Value linear(Value x, const at::Tensor& weight, const at::Tensor& bias);  ///< weight: K×F
   Value max_pool(Value x, std::int64_t kernel, std::int64_t stride, std::int64_t padding);
   Value average_pool(Value x, std::int64_t kernel, std::int64_t stride);
   Value adaptive_average_pool(Value x, std::int64_t height, std::int64_t width);
@@ -96,6 +97,32 @@ class Tape {
   void mark(Value x, std::string name);
   const std::vector<std::pair<std::string, int>>& marks() const { return marks_; }  ///< name and node
 
+  /// Adds a head whose classification loss counts with `weight` in training; without any, the logits that the
+  /// network returns are the only head, with weight 1.
+  void add_head(Value logits, double weight) { heads_.emplace_back(logits, weight); }
+  const std::vector<std::pair<Value, double>>& heads() const { return heads_; }
+  /// What the network predicts, B×K, where that is not what it returns (whose relevance is asked for): scores
+  /// whose softmax are the probabilities.
+  void predict(at::Tensor scores) { prediction_ = std::move(scores); }
+  const at::Tensor& prediction(Value logits) const {
+    return prediction_.defined() ? prediction_ : output(logits);
+  }
+  /// Keeps a map of where the network looks, B×1×h×w, for `isnet explain`; not when not recording.
+  void show(std::string name, const at::Tensor& map) {
+    if (context_.recording) shown_.emplace_back(std::move(name), map.detach());
+  }
+  const std::vector<std::pair<std::string, at::Tensor>>& shown() const { return shown_; }
+
+  /// A figure of the forward pass for metrics, a mean over its samples (a scalar): what a network notices of
+  /// its images.
+  void remark(std::string name, at::Tensor mean) { remarks_.emplace_back(std::move(name), std::move(mean)); }
+  const std::vector<std::pair<std::string, at::Tensor>>& remarks() const { return remarks_; }
+
+  /// The pixels that relevance may stay on, B×1×H×W of zeros and ones: where the network blots the others out
+  /// itself, they have none, whatever the rule of the first layer says. Undefined: all.
+  void restrict_to(at::Tensor region) { region_ = std::move(region); }
+  const at::Tensor& region() const { return region_; }
+
   /// A step of the forward pass. Batch norms and concatenations are computed when somebody reads them: a ReLU
   /// or a batch norm does not.
   struct Node {
@@ -124,6 +151,11 @@ class Tape {
   std::vector<Node> nodes_;
   std::unordered_map<int, fused::Moments> moments_;
   std::vector<std::pair<std::string, int>> marks_;
+  std::vector<std::pair<std::string, at::Tensor>> remarks_;
+  at::Tensor region_;
+  std::vector<std::pair<Value, double>> heads_;
+  at::Tensor prediction_;
+  std::vector<std::pair<std::string, at::Tensor>> shown_;
   int dropout_layers_ = 0;
 };
 

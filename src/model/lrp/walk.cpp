@@ -156,7 +156,7 @@ at::Tensor Walk::total(int node) const {
 
 at::Tensor Walk::gated(int node) const {
   const auto pending = arrived(node, Gate::pending), applied = arrived(node, Gate::applied);
-  if (options_.form == LrpForm::flex || !pending.defined()) return total(node);
+  if (options_.form != LrpForm::block || !pending.defined()) return total(node);
   const at::Tensor passed = scaled(pending, output(node) / stabilized(denominator(node), epsilon(node)));
   return applied.defined() ? passed + applied : passed;
 }
@@ -194,14 +194,22 @@ std::vector<std::vector<int>> readers_of(const Tape& tape) {
   return readers;
 }
 
-void refuse_unknown_operations(const Tape& tape) {
-  for (int index = 0; index < tape.size(); ++index)
+// Of the steps that the logits come from; what else there is on the tape, the walk does not meet.
+void refuse_unknown_operations(const Tape& tape, Value logits) {
+  std::vector<bool> met(static_cast<std::size_t>(tape.size()));
+  met[static_cast<std::size_t>(logits.node)] = true;
+  for (int index = logits.node; index >= 0; --index) {
+    if (!met[static_cast<std::size_t>(index)]) continue;
+    for (const int input : tape.node(index).inputs) met[static_cast<std::size_t>(input)] = true;
     if (const auto& operation = *tape.node(index).operation; !operation.has_rule())
-      fail(
-          ErrorKind::usage, "the network has a ", operation.name(), " (", tape.place(index),
-          "), for which there is no relevance rule: use --objective classifier, or give it one (docs/lrp.md, "
-          "Adding an operation)");
+      fail(ErrorKind::usage, "the network has a ", operation.name(), " (", tape.place(index),
+           "), for which there is no relevance rule: use --objective classifier (or rrr, gradient-x-input or "
+           "gain, which need none), a network whose operations have rules (docs/networks.md), or give it one "
+           "(docs/lrp.md, Adding an operation)");
+  }
 }
+
+}  // namespace
 
 int marked_node(const Tape& tape, const std::string& name) {
   std::string possible;
@@ -212,6 +220,8 @@ int marked_node(const Tape& tape, const std::string& name) {
   fail(ErrorKind::usage, "--supervised-layers: the network has no layer '", name,
        "'; possible: ", possible.empty() ? "none, it names no layers" : possible);
 }
+
+namespace {
 
 // What a walk with coefficients and one with relevance itself have in common, seen from the nodes.
 class Coefficients {
@@ -285,6 +295,7 @@ Heatmaps go_back(const Tape& tape, Value logits, State state, const LrpOptions& 
       state.pass(index);
     state.release(index);
   }
+  if (heatmap.defined() && tape.region().defined()) heatmap = heatmap * tape.region().unsqueeze(1);
   if (!heatmap.defined())
     fail(ErrorKind::usage, "no relevance reaches the pixels: the network does not read them");
   return heatmaps;
@@ -300,7 +311,7 @@ Heatmaps relevance(const Tape& tape, Value logits, const LrpStart& start, const 
                    const std::vector<std::string>& layers) {
   if (!tape.context().recording)
     fail(ErrorKind::internal, "relevance is asked of a tape that did not record");
-  refuse_unknown_operations(tape);
+  refuse_unknown_operations(tape, logits);
   if (options.rule) return go_back(tape, logits, Relevances(tape, options, logits, start), options, layers);
   return go_back(tape, logits, Coefficients(tape, options, logits, start), options, layers);
 }

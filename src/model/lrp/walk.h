@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,8 +18,9 @@
 namespace isnet {
 
 /// Where ε enters. block: a gate at the output of every linear layer (the rules taken literally). flex: gates
-/// only at ReLUs and in the first layer's rule (LRP-Flex, arXiv 2401.08409).
-enum class LrpForm { block, flex };
+/// only at ReLUs and in the first layer's rule (LRP-Flex, arXiv 2401.08409). gradient: no ε, and gates are
+/// ReLUs' derivatives, so that coefficients are plain gradients (input_gradient.h); no choice of --lrp-form.
+enum class LrpForm { block, flex, gradient };
 
 class LayerRule;
 
@@ -57,6 +59,9 @@ struct Heatmaps {
 /// names that there are.
 Heatmaps relevance(const Tape& tape, Value logits, const LrpStart& start, const LrpOptions& options,
                    const std::vector<std::string>& layers);
+
+/// The node of a mark (Tape::mark). Errors: usage, with the names that there are.
+int marked_node(const Tape& tape, const std::string& name);
 
 /// What a walk can start from: the logits, and the same with the head's bias constant, as denominators see
 /// them.
@@ -114,6 +119,14 @@ class Walk {
   const fused::Origin& origin(int node) const;
   void set_origin(int node, fused::Origin origin);
 
+  /// The output of `node` (B×F×H×W), standardised channel by channel with the batch's statistics, and 1/σ
+  /// (F), everything live; computed once. `across`: with those of all ranks' batches.
+  struct Standardized {
+    at::Tensor value, inverse_deviation;
+    double count;  ///< values in a channel
+  };
+  const Standardized& standardized(int node, double variance_epsilon, const AcrossRanks* across);
+
   /// coefficient ⊙ factor, where the factor (B×…) has no map axis.
   at::Tensor scaled(const at::Tensor& coefficient, const at::Tensor& factor) const;
   /// (B·M)×… as B×M×….
@@ -135,6 +148,7 @@ class Walk {
   std::int64_t maps_;
   std::vector<double> epsilons_;  // by node; empty: all are options_.epsilon
   std::vector<Arrived> arrived_;
+  std::map<std::pair<int, double>, Standardized> standardized_;
 };
 
 }  // namespace isnet

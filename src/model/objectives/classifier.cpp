@@ -14,10 +14,15 @@ class Classifier : public Objective {
   Losses compute(Network& network, const Batch& batch) override {
     profile::Scope scope(profile::Phase::forward);
     Tape tape(context_for(network, batch, seed_, /*recording=*/false));
-    const at::Tensor logits = tape.output(network.forward(tape, batch.images));
+    const Value logits = network.forward(tape, batch.images);
     scope.next(profile::Phase::loss);
-    const at::Tensor loss = classification_loss_(logits, batch);
-    return {loss, {{"loss_classification", loss}}, logits};
+    const at::Tensor loss = classification_loss_(tape, logits, batch);
+    Losses losses;
+    losses.total = loss;
+    losses.parts = {{"loss_classification", loss}};
+    losses.parts.insert(losses.parts.end(), tape.remarks().begin(), tape.remarks().end());
+    losses.logits = tape.prediction(logits);
+    return losses;
   }
 
   std::vector<double> class_weights() const override { return classification_loss_.class_weights(); }

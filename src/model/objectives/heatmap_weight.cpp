@@ -21,7 +21,8 @@ std::string refusal(const std::string& text) {
 
 OptionSpec heatmap_weight_option() {
   return {"heatmap-weight", "0.7", "P|EPOCH:P,…",
-          "isnet: P, the heatmap loss's share of the total; or a table, as 0:0.1,5:0.5,10:0.7", refusal};
+          "P, the heatmap loss's share of the total (default for rrr, its weight, and gradient-x-input: 0.5); or "
+          "a table, as 0:0.1,5:0.5,10:0.7", refusal};
 }
 
 HeatmapWeight::HeatmapWeight(const std::string& text) : table_(read(text).table) {

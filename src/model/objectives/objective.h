@@ -18,11 +18,15 @@ namespace isnet {
 
 /// The losses of a batch; scalars that are means over its samples (no number, for a batch of 0).
 struct Losses {
-  at::Tensor total;                                       ///< what is minimised
+  at::Tensor total;  ///< what is minimised; may be undefined for a batch of 0, which changes nothing then
   std::vector<std::pair<std::string, at::Tensor>> parts;  ///< for metrics: ("loss_classification", …), …
-  at::Tensor logits;                                      ///< B×K
+  at::Tensor logits;  ///< B×K; undefined: no images are classified
+  /// Pixels by class of their mask (rows) and predicted class (columns), K'×K' (float64), of the samples that
+  /// count; undefined: no pixels are classified. Dice and intersection over union are ratios of its sums.
+  at::Tensor pixel_counts;
   /// Relevance values that are no finite numbers, and the samples that have them.
   std::int64_t nonfinite_values = 0, nonfinite_samples = 0;
+  at::Tensor nonfinite_rows;  ///< these samples' places in the batch, on the CPU; undefined: none
 };
 
 /// Numbers with their names, in the order in which they are shown.
@@ -40,6 +44,20 @@ class Objective {
 
   /// Whether batches must have masks.
   virtual bool needs_masks() const { return false; }
+
+  /// Whether its losses divide by sums over the global batch (Batch::ranks): then every rank computes each
+  /// step, also with a batch of 0 samples.
+  virtual bool sums_over_ranks() const { return false; }
+
+  /// Names of Losses::parts that reports show.
+  virtual std::vector<std::string> loss_names() const {
+    if (needs_masks()) return {"loss_classification", "loss_heatmap"};
+    return {"loss_classification"};
+  }
+
+  /// Which logits of a network it judges: those of images, those of pixels.
+  virtual bool needs_classes() const { return true; }
+  virtual bool needs_pixels() const { return false; }
 
   /// By which the classification losses of single labels are weighted; empty: all alike. Who runs an
   /// objective over several batches that are one (of ranks, of a split) tells it their Batch::mean_weight.
@@ -72,6 +90,10 @@ class Objective {
 /// Options that every objective may read: seed.
 using ObjectiveFactory = std::function<std::unique_ptr<Objective>(const OptionValues&)>;
 Registry<ObjectiveFactory>& objectives();
+
+/// Refuses a network that does not yield what the objective `name` judges. Errors: usage, with the networks
+/// that do.
+void require_outputs(const Objective& objective, const std::string& name, const Network& network);
 
 /// Whether fused kernels are used for such images: not in double precision.
 bool fuses(const at::Tensor& images);

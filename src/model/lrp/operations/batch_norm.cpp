@@ -3,6 +3,7 @@
 
 #include <tuple>
 
+#include "model/across_ranks.h"
 #include "model/global_batch_norm.h"
 #include "model/lrp/operations/operations.h"
 #include "model/lrp/walk.h"
@@ -80,7 +81,48 @@ void BatchNorm::share(LayerWalk& walk, int node) const {
 
 // The linear layer that the batch norm reads is fused with it: its gate is the batch norm's.
 void BatchNorm::relevance(Walk& walk, int node) const {
+  if (walk.options().form == LrpForm::gradient) return pass_gradient(walk, node, walk.total(node));
   pass_to_parts(walk, node, walk.gated(node));
+}
+
+// With û = (u − μ)/σ and ⟨·⟩ the mean of a channel of one map over the batch:
+// c_u = γ/σ·(c − ⟨c⟩ − û·⟨c·û⟩), everything live. A part's û is the same for all that read it.
+void BatchNorm::pass_gradient(Walk& walk, int node, const at::Tensor& gradient) const {
+  if (!layer.batch_statistics) return pass_to_parts(walk, node, gradient);
+  const at::Tensor maps = walk.by_map(gradient);  // B×M×F×H×W
+  const auto across = layer.across.get();
+  std::int64_t first = 0;
+  for (const int input : parts_read(walk.tape(), node)) {
+    const auto& [u, inverse_deviation, count] = walk.standardized(input, layer.variance_epsilon, across);
+    const std::int64_t width = u.size(1);
+    const at::Tensor c = width == maps.size(2) ? maps : maps.narrow(2, first, width);
+    const auto mean = [&, n = count](const at::Tensor& values) {
+      const at::Tensor sum = values.sum({0, 3, 4}, /*keepdim=*/true);
+      return (across ? across->sum(sum) : sum) / n;
+    };
+    const at::Tensor normal = u.unsqueeze(1),
+                     scale = layer.weight.narrow(0, first, width) * inverse_deviation;
+    const at::Tensor passed = (c - mean(c) - normal * mean(c * normal)) * scale.view({1, 1, -1, 1, 1});
+    walk.pass(input, passed.flatten(0, 1), Walk::Gate::pending);
+    first += width;
+  }
+}
+
+const Walk::Standardized& Walk::standardized(int node, double variance_epsilon, const AcrossRanks* across) {
+  auto& place = standardized_[{node, variance_epsilon}];
+  if (place.value.defined()) return place;
+  const at::Tensor& u = output(node);
+  const at::Tensor own = at::full({1}, static_cast<double>(u.size(0) * u.size(2) * u.size(3)), at::kDouble);
+  place.count = (across ? across->gather(own) : own).sum().item<double>();
+  const auto mean = [&](const at::Tensor& values) {
+    const at::Tensor sum = values.sum({0, 2, 3});
+    return per_channel(across ? across->sum(sum) : sum) / place.count;
+  };
+  const at::Tensor centred = u - mean(u);
+  const at::Tensor inverse = (mean(centred.square()) + variance_epsilon).rsqrt();
+  place.value = centred * inverse;
+  place.inverse_deviation = inverse.view({-1});
+  return place;
 }
 
 void BatchNorm::pass_to_parts(Walk& walk, int node, const at::Tensor& coefficient) const {
@@ -104,6 +146,8 @@ Value Tape::batch_norm(Value x, const torch::nn::BatchNorm2d& module) {
   layer.weight = module->weight;
   layer.bias = module->bias;
   layer.batch_statistics = batch;
+  layer.variance_epsilon = module->options.eps();
+  if (batch) layer.across = context_.across;
   const int first = parts(x.node)[0];
   const auto& like = output({first});
   if (batch && !context_.across)
@@ -129,7 +173,6 @@ Value Tape::batch_norm(Value x, const torch::nn::BatchNorm2d& module) {
   if (batch) {
     const fused::Moments found = moments(x.node);
     require_several_values(found.count);
-    layer.across = context_.across;
     layer.count = found.count;
     layer.mean = found.mean.to(like.scalar_type());
     layer.inverse_deviation = (found.variance + module->options.eps()).rsqrt().to(like.scalar_type());

@@ -26,8 +26,11 @@ std::optional<LinearLayer> Linear::linear_layer(const Walk& walk, int node) cons
 }
 
 Value Tape::linear(Value x, const torch::nn::Linear& layer) {
-  return record(std::make_unique<Linear>(layer->weight, layer->bias), {x.node},
-                at::linear(output(x), layer->weight, layer->bias));
+  return linear(x, layer->weight, layer->bias);
+}
+
+Value Tape::linear(Value x, const at::Tensor& weight, const at::Tensor& bias) {
+  return record(std::make_unique<Linear>(weight, bias), {x.node}, at::linear(output(x), weight, bias));
 }
 
 }  // namespace isnet

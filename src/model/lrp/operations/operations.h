@@ -19,6 +19,7 @@ class Input : public Operation {
  public:
   Input(at::Tensor low, at::Tensor high) : low(std::move(low)), high(std::move(high)) {}
   std::string name() const override { return "input"; }
+  bool has_gradient() const override { return true; }
   bool has_gate() const override { return false; }
   void relevance(Walk&, int) const override {}
   at::Tensor low, high;
@@ -29,6 +30,7 @@ class Convolution : public Operation {
  public:
   explicit Convolution(const torch::nn::Conv2dImpl& layer);
   std::string name() const override { return "convolution"; }
+  bool has_gradient() const override { return true; }
   at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
   std::optional<LinearLayer> linear_layer(const Walk& walk, int node) const override;
@@ -51,6 +53,7 @@ class BatchNorm : public Operation {
  public:
   explicit BatchNorm(fused::Rectifier layer);
   std::string name() const override { return "batch norm"; }
+  bool has_gradient() const override { return true; }
   bool fuses_with_batch_norm() const override { return false; }
   at::Tensor compute(const Tape& tape, int node) const override;
   at::Tensor denominator(const Walk& walk, int node) const override;
@@ -65,6 +68,7 @@ class BatchNorm : public Operation {
 
  protected:
   void pass_to_parts(Walk& walk, int node, const at::Tensor& coefficient) const;
+  void pass_gradient(Walk& walk, int node, const at::Tensor& gradient) const;
 };
 
 /// A batch norm and its ReLU in one step, with their gate: output = relu(…).
@@ -89,6 +93,7 @@ class Relu : public Operation {
   Relu(std::shared_ptr<fused::Rectifier> rectifier, fused::Normalized normalized)
       : rectifier_(std::move(rectifier)), normalized_(std::move(normalized)) {}
   std::string name() const override { return "ReLU"; }
+  bool has_gradient() const override { return true; }
   bool has_gate() const override { return false; }
   void relevance(Walk& walk, int node) const override;
   void share(LayerWalk& walk, int node) const override;
@@ -108,6 +113,7 @@ class Linear : public Operation {
  public:
   Linear(at::Tensor weight, at::Tensor bias) : weight(std::move(weight)), bias(std::move(bias)) {}
   std::string name() const override { return "linear layer"; }
+  bool has_gradient() const override { return true; }
   at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
   std::optional<LinearLayer> linear_layer(const Walk& walk, int node) const override;
@@ -119,6 +125,7 @@ class MaxPool : public Operation {
  public:
   explicit MaxPool(at::Tensor indices) : indices(std::move(indices)) {}
   std::string name() const override { return "max pool"; }
+  bool has_gradient() const override { return true; }
   void relevance(Walk& walk, int node) const override;
   std::optional<LinearLayer> linear_layer(const Walk& walk, int node) const override;
   at::Tensor indices;  // B×F×h×w into H·W
@@ -132,6 +139,7 @@ class AveragePool : public Operation {
  public:
   AveragePool(std::int64_t kernel, std::int64_t stride) : kernel(kernel), stride(stride) {}
   std::string name() const override { return "average pool"; }
+  bool has_gradient() const override { return true; }
   void relevance(Walk& walk, int node) const override;
   std::optional<LinearLayer> linear_layer(const Walk& walk, int node) const override;
   std::int64_t kernel, stride;
@@ -144,6 +152,7 @@ class AveragePool : public Operation {
 class AdaptiveAveragePool : public Operation {
  public:
   std::string name() const override { return "adaptive average pool"; }
+  bool has_gradient() const override { return true; }
   void relevance(Walk& walk, int node) const override;
   std::optional<LinearLayer> linear_layer(const Walk& walk, int node) const override;
 
@@ -155,6 +164,7 @@ class AdaptiveAveragePool : public Operation {
 class Flatten : public Operation {
  public:
   std::string name() const override { return "flatten"; }
+  bool has_gradient() const override { return true; }
   bool has_gate() const override { return false; }
   at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
@@ -166,6 +176,7 @@ class Concatenation : public Operation {
  public:
   explicit Concatenation(std::vector<int> parts) : parts(std::move(parts)) {}
   std::string name() const override { return "concatenation"; }
+  bool has_gradient() const override { return true; }
   bool has_gate() const override { return false; }
   at::Tensor compute(const Tape& tape, int node) const override;
   std::vector<int> parts;  // of concatenations among the inputs, their parts
@@ -178,6 +189,7 @@ class Concatenation : public Operation {
 class Addition : public Operation {
  public:
   std::string name() const override { return "addition"; }
+  bool has_gradient() const override { return true; }
   bool fuses_with_batch_norm() const override { return false; }
   at::Tensor denominator(const Walk& walk, int node) const override;
   void relevance(Walk& walk, int node) const override;
@@ -190,6 +202,7 @@ class Dropout : public Operation {
  public:
   explicit Dropout(at::Tensor factor) : factor(std::move(factor)) {}
   std::string name() const override { return "dropout"; }
+  bool has_gradient() const override { return true; }
   bool fuses_with_batch_norm() const override { return false; }
   bool has_gate() const override { return false; }
   at::Tensor denominator(const Walk& walk, int node) const override;
@@ -203,12 +216,14 @@ class Attention : public Dropout {
  public:
   explicit Attention(at::Tensor attention) : Dropout(std::move(attention)) {}
   std::string name() const override { return "attention"; }
+  bool has_gradient() const override { return false; }  // its map depends on x too
 };
 
 /// The sum over the pixels of each channel.
 class SpatialSum : public Operation {
  public:
   std::string name() const override { return "sum over space"; }
+  bool has_gradient() const override { return true; }
   void relevance(Walk& walk, int node) const override;
   std::optional<LinearLayer> linear_layer(const Walk& walk, int node) const override;
 };

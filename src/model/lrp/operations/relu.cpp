@@ -44,8 +44,20 @@ bool pass_fused_gate(Walk& walk, int node, const std::shared_ptr<fused::Rectifie
   return true;
 }
 
+namespace {
+
+// c ← c · 1[z > 0]; the second derivative is 0.
+at::Tensor rectified_gradient(const Walk& walk, int node) {
+  const at::Tensor& out = walk.output(node);
+  return walk.scaled(walk.total(node), (out.detach() > 0).to(out.scalar_type()));
+}
+
+}  // namespace
+
 // c ← c · a/(z' + ε s(z')): where z > 0 numerator and denominator are equal in value and differ in gradient.
 void Relu::relevance(Walk& walk, int node) const {
+  if (walk.options().form == LrpForm::gradient)
+    return walk.pass(walk.tape().node(node).inputs[0], rectified_gradient(walk, node), Walk::Gate::pending);
   if (pass_fused_gate(walk, node, rectifier_, normalized_)) return;
   const int input = walk.tape().node(node).inputs[0];
   if (walk.options().form == LrpForm::block && !walk.tape().node(input).operation->has_gate()) {
@@ -61,6 +73,8 @@ void Relu::share(LayerWalk& walk, int node) const {
 }
 
 void BatchNormRelu::relevance(Walk& walk, int node) const {
+  if (walk.options().form == LrpForm::gradient)
+    return pass_gradient(walk, node, rectified_gradient(walk, node));
   if (pass_fused_gate(walk, node, rectifier_, normalized_)) return;
   const at::Tensor gate = walk.output(node) / stabilized(constant_form(walk, node), walk.epsilon(node));
   pass_to_parts(walk, node, walk.scaled(walk.total(node), gate));
