@@ -1,0 +1,78 @@
+// A step of several ranks in one process: what each gathers is learnt first, then each is given all of it.
+#pragma once
+
+#include <ATen/ATen.h>
+#include <torch/nn/module.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/objectives/objective.h"
+
+namespace isnet::testing {
+
+/// Gathers what was told, or learns what would be gathered (one call in a step).
+class JoinedRanks : public AcrossRanks {
+ public:
+  at::Tensor gather(const at::Tensor& own) const override {
+    if (!all.defined()) {
+      learnt = own.detach().clone();
+      return own.detach().unsqueeze(0);
+    }
+    return all;
+  }
+  at::Tensor sum(const at::Tensor& own) const override { return own; }
+  mutable at::Tensor learnt;
+  at::Tensor all;
+};
+
+/// The samples from `first`, `count` of them.
+inline Batch part_of(const Batch& batch, std::int64_t first, std::int64_t count) {
+  Batch part = batch;
+  for (at::Tensor* tensor : {&part.images, &part.masks, &part.labels, &part.ids})
+    if (tensor->defined()) *tensor = tensor->narrow(0, first, count);
+  return part;
+}
+
+/// Loss and parameter gradients of ranks that have `sizes` samples of the batch each, weighted by these, as
+/// the trainer does.
+struct JoinedStep {
+  double loss = 0;
+  std::map<std::string, at::Tensor> gradients;
+};
+inline JoinedStep joined_step(Objective& objective, Network& network, const Batch& batch,
+                              const std::vector<std::int64_t>& sizes) {
+  std::vector<at::Tensor> own;
+  std::int64_t first = 0;
+  for (const auto size : sizes) {
+    const auto ranks = std::make_shared<JoinedRanks>();
+    Batch part = part_of(batch, first, size);
+    part.ranks = ranks;
+    objective.compute(network, part);
+    own.push_back(ranks->learnt);
+    first += size;
+  }
+  const auto ranks = std::make_shared<JoinedRanks>();
+  ranks->all = at::stack(own);
+  JoinedStep step;
+  first = 0;
+  network.zero_grad();
+  for (const auto size : sizes) {
+    Batch part = part_of(batch, first, size);
+    part.ranks = ranks;
+    first += size;
+    const at::Tensor loss = objective.compute(network, part).total;
+    if (!loss.defined()) continue;
+    const at::Tensor share = loss * (static_cast<double>(size) / static_cast<double>(batch.size()));
+    share.backward();
+    step.loss += share.item<double>();
+  }
+  for (const auto& parameter : network.named_parameters())
+    if (parameter.value().grad().defined())
+      step.gradients[parameter.key()] = parameter.value().grad().clone();
+  return step;
+}
+
+}  // namespace isnet::testing
