@@ -60,6 +60,22 @@ void rename(NamedTensors& tensors, const std::function<std::string(const std::st
   if (result.size() == tensors.size()) tensors = std::move(result);
 }
 
+// torchvision's names of transformers' hidden layers, before and since 0.13.
+void make_transformer_names_plain(StoredWeights& stored) {
+  static const std::regex old_layer(R"((.*encoder_layer_\d+\.mlp\.)linear_([12])(\..*))");
+  const auto plain = [](const std::string& name) {
+    std::smatch parts;
+    if (!std::regex_match(name, parts, old_layer)) return name;
+    return parts[1].str() + (parts[2] == "1" ? "0" : "3") + parts[3].str();
+  };
+  const auto old = std::count_if(stored.tensors.begin(), stored.tensors.end(),
+                                 [&](const auto& entry) { return plain(entry.first) != entry.first; });
+  if (old == 0) return;
+  rename(stored.tensors, plain);
+  stored.notes.push_back(
+      cat(old, " names of hidden layers are torchvision's old ones (mlp.linear_1 for mlp.0)"));
+}
+
 void make_names_plain(StoredWeights& stored) {
   for (bool found = true; found;) {
     found = false;
@@ -74,6 +90,7 @@ void make_names_plain(StoredWeights& stored) {
       found = true;
     }
   }
+  make_transformer_names_plain(stored);
   static const std::regex old_layer(R"((.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*))");
   const auto is_old = [](const auto& entry) { return std::regex_match(entry.first, old_layer); };
   const auto old = std::count_if(stored.tensors.begin(), stored.tensors.end(), is_old);
