@@ -5,10 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <mutex>
 
 #include "base/error.h"
 #include "base/input_file.h"
@@ -16,15 +19,34 @@
 namespace isnet {
 namespace {
 
-FileFault& current_fault() {
-  static FileFault fault;
-  return fault;
+// Reads of training data pass by here: without a fault that is one look at a flag.
+struct CurrentFault {
+  std::atomic<bool> installed{false};
+  std::mutex mutex;
+  std::shared_ptr<const FileFault> fault;
+
+  void set(std::shared_ptr<const FileFault> next) {
+    const std::lock_guard lock(mutex);
+    fault = std::move(next);
+    installed = fault != nullptr;
+  }
+  std::shared_ptr<const FileFault> get() {
+    const std::lock_guard lock(mutex);
+    return fault;
+  }
+};
+
+CurrentFault& current_fault() {
+  static CurrentFault current;
+  return current;
 }
 
 }  // namespace
 
 int injected_fault(FileCall call, const std::filesystem::path& path) {
-  return current_fault() ? current_fault()(call, path) : 0;
+  if (!current_fault().installed) return 0;
+  const auto fault = current_fault().get();
+  return fault && *fault ? (*fault)(call, path) : 0;
 }
 
 namespace {
@@ -34,14 +56,24 @@ namespace {
   fail(ErrorKind::runtime, path.string(), ": cannot ", what, ": ", std::strerror(code), remedy);
 }
 
+// Makes a system call, again when a signal interrupted it; returns what it returned (−1 when it failed), with
+// errno set. An injected fault takes the call's place.
+template <typename Call>
+ssize_t calling(FileCall kind, const std::filesystem::path& path, const Call& call) {
+  for (;;) {
+    const int fault = std::max(0, injected_fault(kind, path));
+    const ssize_t result = fault ? -1 : call();
+    if (fault) errno = fault;
+    if (result >= 0 || errno != EINTR) return result;
+  }
+}
+
 class Descriptor {
  public:
   Descriptor(const std::filesystem::path& path, int flags, FileCall call, const char* what) : path_(path) {
-    const int code = injected_fault(call, path);
-    do {
-      fd_ = code ? -1 : ::open(path.c_str(), flags | O_CLOEXEC, 0666);
-    } while (fd_ < 0 && !code && errno == EINTR);
-    if (fd_ < 0) fail_call(path, what, code ? code : errno);
+    fd_ =
+        static_cast<int>(calling(call, path, [&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); }));
+    if (fd_ < 0) fail_call(path, what, errno);
   }
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
@@ -51,35 +83,35 @@ class Descriptor {
 
   void write(std::string_view bytes) {
     while (!bytes.empty()) {
-      const int code = injected_fault(FileCall::write, path_);
-      const ssize_t n =
-          code ? -1 : ::write(fd_, bytes.data(), std::min<size_t>(bytes.size(), size_t{1} << 30));
+      const int fault = injected_fault(FileCall::write, path_);
+      const size_t size = fault < 0 ? static_cast<size_t>(-fault) : size_t{1} << 30;
+      if (fault > 0) errno = fault;
+      const ssize_t n = fault > 0 ? -1 : ::write(fd_, bytes.data(), std::min(bytes.size(), size));
       if (n < 0) {
-        if (!code && errno == EINTR) continue;
-        fail_call(path_, "write", code ? code : errno);
+        if (errno == EINTR) continue;
+        fail_call(path_, "write", errno);
       }
       bytes.remove_prefix(static_cast<size_t>(n));
     }
   }
   size_t read(char* out, size_t size) {
-    for (;;) {
-      const int code = injected_fault(FileCall::read, path_);
-      const ssize_t n = code ? -1 : ::read(fd_, out, size);
-      if (n >= 0) return static_cast<size_t>(n);
-      if (code || errno != EINTR) fail_call(path_, "read", code ? code : errno);
-    }
+    const ssize_t n = calling(FileCall::read, path_, [&] { return ::read(fd_, out, size); });
+    if (n < 0) fail_call(path_, "read", errno);
+    return static_cast<size_t>(n);
   }
   void flush(FileCall call) {
-    const int code = injected_fault(call, path_);
+    if (calling(call, path_, [&] { return ::fsync(fd_); }) == 0) return;
     // Some file systems do not know fsync on folders and say EINVAL: then there is nothing to flush.
-    if (code || (::fsync(fd_) != 0 && !(call == FileCall::flush_folder && errno == EINVAL)))
-      fail_call(path_, "flush", code ? code : errno);
+    if (call != FileCall::flush_folder) fail_call(path_, "flush", errno);
+    if (errno != EINVAL) fail_call(path_, "flush the folder", errno);
   }
+  // Once: a descriptor is gone after close(), whatever it returned. What it held was flushed before.
   void close() {
-    const int code = injected_fault(FileCall::close, path_);
+    const int fault = injected_fault(FileCall::close, path_);
     const int result = ::close(fd_);
     fd_ = -1;
-    if (code || result != 0) fail_call(path_, "close", code ? code : errno);
+    if (fault > 0) errno = fault;
+    if ((fault > 0 || result != 0) && errno != EINTR) fail_call(path_, "close", errno);
   }
 
  private:
@@ -87,14 +119,15 @@ class Descriptor {
   int fd_ = -1;
 };
 
-void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to) {
-  const int code = injected_fault(FileCall::rename, to);
-  if (code || ::rename(from.c_str(), to.c_str()) != 0)
-    fail_call(to, "rename into place", code ? code : errno);
+void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to, const char* what) {
+  if (calling(FileCall::rename, to, [&] { return ::rename(from.c_str(), to.c_str()); }) != 0)
+    fail_call(to, what, errno);
   const auto folder = to.parent_path().empty() ? std::filesystem::path(".") : to.parent_path();
-  Descriptor(folder, O_RDONLY | O_DIRECTORY, FileCall::flush_folder, "open the folder of")
+  Descriptor(folder, O_RDONLY | O_DIRECTORY, FileCall::flush_folder, "open the folder")
       .flush(FileCall::flush_folder);
 }
+
+constexpr const char* temporary_mark = ".tmp-";
 
 class Sha256 {
  public:
@@ -120,10 +153,10 @@ class Sha256 {
 }  // namespace
 
 ScopedFileFault::ScopedFileFault(FileFault fault) {
-  current_fault() = std::move(fault);
+  current_fault().set(std::make_shared<const FileFault>(std::move(fault)));
 }
 ScopedFileFault::~ScopedFileFault() {
-  current_fault() = nullptr;
+  current_fault().set(nullptr);
 }
 
 std::string read_file(const std::filesystem::path& path) {
@@ -139,8 +172,26 @@ std::string read_file(const std::filesystem::path& path) {
 
 std::filesystem::path temporary_name(const std::filesystem::path& path) {
   auto name = path;
-  name += cat(".tmp-", ::getpid());
+  name += cat(temporary_mark, ::getpid());
   return name;
+}
+
+std::optional<std::filesystem::path> finished_name(const std::filesystem::path& temporary) {
+  const std::string name = temporary.filename().string();
+  const auto mark = name.rfind(temporary_mark);
+  if (mark == std::string::npos || mark == 0) return std::nullopt;
+  const std::string process = name.substr(mark + std::strlen(temporary_mark));
+  if (process.empty() || process.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+  return temporary.parent_path() / name.substr(0, mark);
+}
+
+void rename_file(const std::filesystem::path& from, const std::filesystem::path& to) {
+  rename_durably(from, to, "rename to it");
+}
+
+void remove_file(const std::filesystem::path& path) {
+  if (calling(FileCall::remove, path, [&] { return ::unlink(path.c_str()); }) != 0 && errno != ENOENT)
+    fail_call(path, "remove", errno);
 }
 
 void write_file_atomically(const std::filesystem::path& path, const std::vector<std::string_view>& parts) {
@@ -150,7 +201,7 @@ void write_file_atomically(const std::filesystem::path& path, const std::vector<
     for (const auto& part : parts) file.write(part);
     file.flush(FileCall::flush);
     file.close();
-    rename_durably(temporary, path);
+    rename_durably(temporary, path, "rename into place");
   } catch (const Error&) {
     ::unlink(temporary.c_str());
     throw;
@@ -163,7 +214,7 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
 
 void commit_file(const std::filesystem::path& temporary, const std::filesystem::path& path) {
   Descriptor(temporary, O_RDONLY, FileCall::open, "open").flush(FileCall::flush);
-  rename_durably(temporary, path);
+  rename_durably(temporary, path, "rename into place");
 }
 
 void copy_bytes(const std::filesystem::path& from, const std::filesystem::path& to) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,13 +15,16 @@
 namespace isnet {
 
 /// The system calls: those of a durable write, in the order in which write_file_atomically makes them, then
-/// those of reading (status: size and time of an open file).
-enum class FileCall { open, write, flush, close, rename, flush_folder, read, status };
+/// those of reading (status: size and time of an open file), and removal.
+enum class FileCall { open, write, flush, close, rename, flush_folder, read, status, remove };
 
-/// Called before each system call with the path it is for; returns 0, or the errno with which it shall fail.
+/// Called before each system call with the path it is for, by the thread that makes the call; returns 0, or
+/// the errno with which it shall fail (EINTR: interrupted, as by a signal). Of a write, −n: that n bytes of
+/// it are taken.
 using FileFault = std::function<int(FileCall, const std::filesystem::path&)>;
 
-/// Installs a fault for the lifetime of this object. For tests; not thread-safe against itself.
+/// Installs a fault for the lifetime of this object, for all threads: one that is inside of it at the end may
+/// leave it later. For tests; one at a time.
 class ScopedFileFault {
  public:
   explicit ScopedFileFault(FileFault fault);
@@ -37,7 +41,8 @@ std::string read_file(const std::filesystem::path& path);
 
 /// Writes `parts` one after the other so that `path` holds either its old content or all of the new one,
 /// whatever happens: temporary file beside it, fsync, rename, fsync of the folder. The temporary file is
-/// removed on failure. Errors: runtime (file, step, cause); the old file is untouched then.
+/// removed on failure. Errors: runtime (file, step, cause): the old content is untouched then, but where only
+/// the folder could not be flushed, which leaves all of the new one.
 void write_file_atomically(const std::filesystem::path& path, const std::vector<std::string_view>& parts);
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
@@ -51,6 +56,15 @@ void copy_bytes(const std::filesystem::path& from, const std::filesystem::path& 
 
 /// A name beside `path` for its unfinished content, different for each process.
 std::filesystem::path temporary_name(const std::filesystem::path& path);
+
+/// The file whose unfinished content has this name; nothing for names of any other kind.
+std::optional<std::filesystem::path> finished_name(const std::filesystem::path& temporary);
+
+/// Another name for a file, for good: rename, flush of the folder. Errors: runtime.
+void rename_file(const std::filesystem::path& from, const std::filesystem::path& to);
+
+/// Removes a file; one that is not there is no error. Errors: runtime.
+void remove_file(const std::filesystem::path& path);
 
 /// Creates the folder and its parents. Errors: runtime (folder, cause).
 void create_folders(const std::filesystem::path& path);

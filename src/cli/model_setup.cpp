@@ -145,6 +145,7 @@ std::string portable_options(const OptionValues& options) {
                                               "read-retry-seconds",
                                               "stage",
                                               "max-time",
+                                              "checkpoint-background",
                                               "log-every-n-steps",
                                               "logger",
                                               "tensorboard-histograms",

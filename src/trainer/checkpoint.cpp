@@ -65,8 +65,8 @@ std::size_t padding_for(const Metadata& metadata,
   return (8 - header.dump().size() % 8) % 8;
 }
 
-Metadata describe(const Checkpoint& checkpoint, const std::map<std::string, safetensors::TensorView>& views) {
-  const Environment here = current_environment();
+Metadata describe(const Checkpoint& checkpoint, const Environment& here,
+                  const std::map<std::string, safetensors::TensorView>& views) {
   nlohmann::json sums = nlohmann::json::object();
   for (const auto& [name, view] : views) sums[name] = sha256(view.bytes);
   Metadata metadata{{"format", format_name},
@@ -84,6 +84,15 @@ Metadata describe(const Checkpoint& checkpoint, const std::map<std::string, safe
   return metadata;
 }
 
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+// Of another program: whole, for all that this one knows.
+struct OtherFormat : Error {
+  explicit OtherFormat(const std::string& message) : Error(ErrorKind::checkpoint, message) {}
+};
+
 // Reads one file; every complaint names it.
 class Reader {
  public:
@@ -93,6 +102,10 @@ class Reader {
     check_format();
     if (checksum_of(file_.metadata(), file_.tensors()) != entry("checksum"))
       refuse("its header (the state, or a tensor's description) does not match its checksum");
+    if (entry("version") != cat(format_version))
+      throw OtherFormat(cat(path_.string(), ": checkpoint format ", entry("version"),
+                            ", this program reads format ", format_version,
+                            " (use the isnet that wrote it, or a newer one)"));
     StoredCheckpoint checkpoint;
     checkpoint.tensors = tensors();
     checkpoint.state = json("state");
@@ -125,9 +138,6 @@ class Reader {
     if (found == file_.metadata().end() || found->second != format_name)
       fail(ErrorKind::checkpoint, path_.string(),
            ": not a checkpoint of isnet (a weights file goes to --weights; a damaged one is of no use)");
-    if (entry("version") != cat(format_version))
-      fail(ErrorKind::checkpoint, path_.string(), ": checkpoint format ", entry("version"),
-           ", this program reads format ", format_version, " (use the isnet that wrote it, or a newer one)");
   }
 
   std::map<std::string, at::Tensor> tensors() const {
@@ -138,8 +148,8 @@ class Reader {
         refuse("tensor '", name, "': its bytes do not match its checksum");
       try {
         result[name] = tensor_of(view);
-      } catch (const Error& e) {
-        refuse("tensor '", name, "': ", e.what());
+      } catch (const std::exception& e) {  // the library's too: a shape that it cannot count
+        refuse("tensor '", name, "': ", first_line(e.what()));
       }
     }
     if (sums.size() != result.size()) refuse("tensors are missing");
@@ -169,13 +179,20 @@ std::vector<std::filesystem::path> newest_first(const std::filesystem::path& fol
   return paths;
 }
 
-// Keeps a broken file for whoever wants to look at it, out of the way of the next start.
+// Keeps a broken file for whoever wants to look at it, out of the way of the next start, and of those that
+// were kept before.
 std::string set_aside(const std::filesystem::path& path) {
   auto name = path;
   name += ".broken";
-  std::error_code code;
-  std::filesystem::rename(path, name, code);
-  return code ? cat("it could not be renamed: ", code.message()) : "kept as " + name.filename().string();
+  std::error_code ignored;
+  for (int number = 2; std::filesystem::exists(name, ignored); ++number)
+    name.replace_filename(cat(path.filename().string(), ".broken-", number));
+  try {
+    rename_file(path, name);
+  } catch (const Error& e) {
+    return cat("it was not set aside: ", e.what());
+  }
+  return "kept as " + name.filename().string();
 }
 
 }  // namespace
@@ -192,8 +209,8 @@ std::map<std::string, at::Tensor> model_tensors(const Checkpoint& checkpoint, bo
 }
 
 Environment current_environment() {
-  return {ISNET_VERSION, TORCH_VERSION, cat(at::get_cpu_capability(), ", ", cpu_model()),
-          at::get_num_threads()};
+  static const std::string cpu = cat(at::get_cpu_capability(), ", ", cpu_model());
+  return {ISNET_VERSION, TORCH_VERSION, cpu, at::get_num_threads()};
 }
 
 std::string environment_difference(const Environment& stored) {
@@ -209,10 +226,11 @@ std::string environment_difference(const Environment& stored) {
   return text;
 }
 
-void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint) {
+void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint,
+                     const Environment& environment) {
   const auto tensors = host_copies(checkpoint.tensors);
   const auto views = views_of(tensors);
-  safetensors::write(path, views, describe(checkpoint, views));
+  safetensors::write(path, views, describe(checkpoint, environment, views));
 }
 
 StoredCheckpoint load_checkpoint(const std::filesystem::path& path) {
@@ -224,6 +242,8 @@ std::optional<std::filesystem::path> newest_valid_checkpoint(const std::filesyst
     try {
       load_checkpoint(path);
       return path;
+    } catch (const OtherFormat&) {
+      throw;  // to go on from an older one would throw away what another program has trained since
     } catch (const Error& e) {
       // What cannot be read now (permissions, a failing disk) may be whole all the same: only named.
       const bool broken = e.kind() == ErrorKind::checkpoint;

@@ -40,7 +40,8 @@ struct StoredCheckpoint : Checkpoint {
 
 /// Writes atomically: `path` holds its old content or all of the new one. Tensors may be on any device.
 /// Errors: runtime (file, step, cause).
-void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
+void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint,
+                     const Environment& environment = current_environment());
 
 /// Reads and verifies every byte. Tensors are on the CPU. Errors: checkpoint (file, place, what is wrong),
 /// runtime (reading).
@@ -51,7 +52,9 @@ StoredCheckpoint load_checkpoint(const std::filesystem::path& path);
 std::string environment_difference(const Environment& stored);
 
 /// The most recently written `*.ckpt` of a folder that is valid; broken ones are warned of, and kept aside as
-/// `<name>.broken`. Nothing when there is none. For rank 0 alone. Errors: runtime (folder unreadable).
+/// `<name>.broken`, or `<name>.broken-2` and so on where there is such a file from before. Nothing when there
+/// is none. For rank 0 alone. Errors: runtime (folder unreadable), checkpoint (one of a format that another
+/// program wrote: it is not passed over).
 std::optional<std::filesystem::path> newest_valid_checkpoint(const std::filesystem::path& folder);
 
 }  // namespace isnet

@@ -65,6 +65,8 @@ std::vector<OptionSpec> trainer_option_specs() {
       integer_option("checkpoint-every-n-steps", "0", "checkpoints within epochs; 0: only at their ends", 0),
       integer_option("checkpoint-every-n-epochs", "1", "checkpoints after every N-th epoch", 1),
       integer_option("save-top-k", "1", "best checkpoints that are kept, by --monitor; -1: all", -1),
+      switch_option("checkpoint-background", true,
+                    "write checkpoints while training goes on, from copies in memory; 0: training waits"),
       batch_limit_option("overfit-batches",
                          "train and validate on this many first batches (or this share) alone, unshuffled",
                          "0"),
@@ -116,6 +118,7 @@ TrainerOptions trainer_options(const OptionValues& values) {
   o.checkpoint_every_n_steps = values.integer("checkpoint-every-n-steps");
   o.checkpoint_every_n_epochs = values.integer("checkpoint-every-n-epochs");
   o.save_top_k = values.integer("save-top-k");
+  o.checkpoint_background = values.flag("checkpoint-background");
   if (values.has("recompute-bn-statistics"))
     o.recompute_bn_statistics = values.integer("recompute-bn-statistics");
   o.sync_batchnorm = values.flag("sync-batchnorm");

@@ -37,6 +37,25 @@ void RunFolder::open() const {
   if (std::filesystem::exists(path_, ignored) && !std::filesystem::is_directory(path_, ignored))
     fail(ErrorKind::usage, "--output: ", path_.string(), " is a file, not a folder");
   create_folders(checkpoints());
+  remove_unfinished();
+}
+
+// Ours alone: of what a run writes under a temporary name first. One that stays is never read.
+void RunFolder::remove_unfinished() const {
+  const auto ours = [&](const std::filesystem::path& file) {
+    return file.extension() == ".ckpt" || file == options() || file == metrics() || file == weights() ||
+           file == path_ / "metrics.jsonl" || file == path_ / "profile.json";
+  };
+  for (const auto& folder : {path_, checkpoints()}) {
+    std::vector<std::filesystem::path> unfinished;
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+      if (const auto file = finished_name(entry.path()); file && ours(*file))
+        unfinished.push_back(entry.path());
+    for (const auto& file : unfinished) {
+      std::error_code ignored;
+      std::filesystem::remove(file, ignored);
+    }
+  }
 }
 
 }  // namespace isnet

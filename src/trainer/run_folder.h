@@ -24,10 +24,13 @@ class RunFolder {
   /// For a new run: makes the folders. One that holds a run is refused, or, with `overwrite`, its files
   /// (those named above and the loggers', no others) are removed first. Errors: usage, runtime.
   void create(bool overwrite) const;
-  /// For a run that goes on: makes what is missing. Errors: runtime.
+  /// For a run that goes on: makes what is missing, and removes unfinished files that a killed process has
+  /// left. Errors: runtime.
   void open() const;
 
  private:
+  void remove_unfinished() const;
+
   std::filesystem::path path_;
 };
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "trainer/trainer.h"
 
@@ -30,69 +31,104 @@ bool is_later(const std::string& name, const LoopPosition& position) {
   return std::sscanf(name.c_str(), "epoch=%lld-", &epoch) == 1 && epoch >= position.epoch;
 }
 
+// One that stays is no harm.
+void remove_checkpoint(const std::filesystem::path& file) {
+  try {
+    remove_file(file);
+  } catch (const Error& e) {
+    log::warning(cat("a checkpoint too many stays: ", e.what()));
+  }
+}
+
 }  // namespace
 
-// Collective: the main rank writes, all learn whether it could.
-bool ModelCheckpoint::save(const std::filesystem::path& path, const Trainer& trainer) {
+void ModelCheckpoint::on_fit_start(Trainer& trainer) {
+  writing_.background = trainer.options().checkpoint_background;
+  if (trainer.communicator().is_main()) writer_ = std::make_unique<CheckpointWriter>(writing_);
+}
+
+// Collective.
+void ModelCheckpoint::save(const std::filesystem::path& path, const Trainer& trainer) {
   const Checkpoint checkpoint = trainer.checkpoint();
-  bool written = true;
-  if (trainer.communicator().is_main()) {
-    try {
-      save_checkpoint(path, checkpoint);
-    } catch (const Error& e) {
-      if (e.kind() != ErrorKind::runtime) throw;
-      log::warning(cat("the checkpoint was not written; the one before it stays: ", e.what()));
-      written = false;
+  if (writer_) writer_->save(path, checkpoint);
+}
+
+void ModelCheckpoint::save_last(const Trainer& trainer) {
+  save(folder_.last_checkpoint(), trainer);
+  last_is_current_ = true;
+}
+
+void ModelCheckpoint::learn(const Trainer& trainer, const std::vector<CheckpointWriter::Outcome>& outcomes) {
+  for (const auto& outcome : outcomes) {
+    if (outcome.path == folder_.last_checkpoint()) {
+      last_is_written_ = outcome.written;
+    } else if (pending_ && pending_->file == outcome.path) {
+      const Ranked one = *pending_;
+      pending_.reset();
+      if (outcome.written) rank(trainer, one);
     }
   }
-  return trainer.communicator().all(written);
+}
+
+// The new one is written before an old one is removed.
+void ModelCheckpoint::rank(const Trainer& trainer, const Ranked& one) {
+  ranked_.insert(place_of(trainer, one.value), one);
+  const std::int64_t keep = trainer.options().save_top_k;
+  while (keep >= 0 && std::ssize(ranked_) > keep) {
+    remove_checkpoint(ranked_.back().file);
+    ranked_.pop_back();
+  }
+}
+
+std::vector<ModelCheckpoint::Ranked>::iterator ModelCheckpoint::place_of(const Trainer& trainer,
+                                                                         double value) {
+  const bool larger = trainer.options().larger_is_better;
+  return std::find_if(ranked_.begin(), ranked_.end(),
+                      [&](const Ranked& one) { return larger ? value > one.value : value < one.value; });
 }
 
 void ModelCheckpoint::on_train_batch_end(Trainer& trainer, const StepRecord& record) {
   last_is_current_ = false;
+  if (writer_) learn(trainer, writer_->outcomes());
   const auto every = trainer.options().checkpoint_every_n_steps;
   if (every == 0 || !record.optimizer_stepped) return;
-  if (trainer.position().global_step % every == 0)
-    last_is_current_ = save(folder_.last_checkpoint(), trainer);
+  if (trainer.position().global_step % every == 0) save_last(trainer);
 }
 
 void ModelCheckpoint::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) {
   Monitoring::on_train_epoch_end(trainer, metrics);
-  if (trainer.position().epoch % trainer.options().checkpoint_every_n_epochs == 0)
-    last_is_current_ = save(folder_.last_checkpoint(), trainer);
+  last_is_current_ = false;  // the position is that of the next epoch
+  if (trainer.position().epoch % trainer.options().checkpoint_every_n_epochs == 0) save_last(trainer);
 }
 
-// The new one is written before an old one is removed.
 void ModelCheckpoint::decide(Trainer& trainer, double value) {
   const auto& options = trainer.options();
   if (!std::isfinite(value)) return;
   if (trainer.position().batch == 0 && trainer.position().epoch % options.checkpoint_every_n_epochs != 0)
     return;
-  const auto keep =
-      options.save_top_k < 0 ? ranked_.size() + 1 : static_cast<std::size_t>(options.save_top_k);
-  const auto place = std::find_if(ranked_.begin(), ranked_.end(), [&](const Ranked& one) {
-    return options.larger_is_better ? value > one.value : value < one.value;
-  });
-  if (static_cast<std::size_t>(place - ranked_.begin()) >= keep) return;
+  bool wanted = false;
+  if (writer_) {
+    learn(trainer, pending_ ? writer_->wait() : writer_->outcomes());
+    wanted = options.save_top_k < 0 || place_of(trainer, value) - ranked_.begin() < options.save_top_k;
+  }
+  if (!trainer.communicator().any(wanted)) return;
   const auto file = folder_.checkpoints() / name_of(trainer, value);
-  const auto inserted = ranked_.insert(place, {file, value});
-  if (!save(file, trainer)) {
-    ranked_.erase(inserted);
-    return;
-  }
-  while (ranked_.size() > keep) {
-    std::error_code ignored;  // a checkpoint too many is no harm
-    if (trainer.communicator().is_main()) std::filesystem::remove(ranked_.back().file, ignored);
-    ranked_.pop_back();
-  }
+  if (writer_) pending_ = {file, value};
+  save(file, trainer);
 }
 
+// Collective.
 void ModelCheckpoint::save_last_or_fail(Trainer& trainer) {
-  if (last_is_current_) return;
-  if (!save(folder_.last_checkpoint(), trainer))
+  if (writer_) learn(trainer, writer_->wait());
+  if (!trainer.communicator().all(last_is_current_ && last_is_written_)) {
+    const Checkpoint checkpoint = trainer.checkpoint();
+    last_is_current_ = true;
+    if (writer_) writer_->save_now(folder_.last_checkpoint(), checkpoint);
+    if (writer_) learn(trainer, writer_->outcomes());
+  }
+  if (!trainer.communicator().all(last_is_written_))
     fail(ErrorKind::runtime, folder_.last_checkpoint().string(),
          ": the last checkpoint could not be written (see above); the one before it is intact");
-  last_is_current_ = true;
 }
 
 void ModelCheckpoint::on_train_end(Trainer& trainer) {
@@ -102,30 +138,27 @@ void ModelCheckpoint::on_interrupted(Trainer& trainer) {
   save_last_or_fail(trainer);
 }
 
-void ModelCheckpoint::on_save_checkpoint(const Trainer&, Checkpoint& checkpoint) {
+// Of the files that it names one may not have been written: whoever reads it looks for them. One that its
+// better removes as soon as that is written is among them.
+void ModelCheckpoint::on_save_checkpoint(const Trainer& trainer, Checkpoint& checkpoint) {
   checkpoint.state.update(state_);
+  std::vector<Ranked> all = ranked_;
+  if (pending_) all.insert(all.begin() + (place_of(trainer, pending_->value) - ranked_.begin()), *pending_);
   auto& best = checkpoint.state["callbacks"]["model_checkpoint"] = nlohmann::json::array();
-  for (const auto& one : ranked_)
-    best.push_back({{"file", one.file.filename().string()}, {"value", one.value}});
+  for (const auto& one : all) best.push_back({{"file", one.file.filename().string()}, {"value", one.value}});
 }
 
 void ModelCheckpoint::on_load_checkpoint(const Trainer& trainer, const Checkpoint& checkpoint) {
-  last_is_current_ = true;
+  if (!trainer.communicator().is_main()) return;
   const auto callbacks = checkpoint.state.value("callbacks", nlohmann::json::object());
   for (const auto& one : callbacks.value("model_checkpoint", nlohmann::json::array())) {
     const auto file = folder_.checkpoints() / one.at("file").get<std::string>();
     if (std::filesystem::exists(file)) ranked_.push_back({file, one.at("value").get<double>()});
   }
-  trainer.communicator().barrier();  // every rank has looked before anything is removed
-  if (!trainer.communicator().is_main()) return;
   // Checkpoints of what comes after this one belong to what is trained again.
-  for (const auto& entry : std::filesystem::directory_iterator(folder_.checkpoints())) {
-    if (is_later(entry.path().filename().string(), trainer.position()) &&
-        entry.path().extension() == ".ckpt") {
-      std::error_code ignored;
-      std::filesystem::remove(entry.path(), ignored);
-    }
-  }
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.checkpoints()))
+    if (is_later(entry.path().filename().string(), trainer.position()) && entry.path().extension() == ".ckpt")
+      remove_checkpoint(entry.path());
 }
 
 std::filesystem::path ModelCheckpoint::best() const {

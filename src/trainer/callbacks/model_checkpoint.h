@@ -2,25 +2,31 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <vector>
 
 #include "trainer/callbacks/monitoring.h"
+#include "trainer/checkpoint_writer.h"
 #include "trainer/run_folder.h"
 
 namespace isnet {
 
 /// After every n-th epoch (and every n steps within it, and when the run is interrupted) last.ckpt; the
-/// save_top_k best by
-/// --monitor as epoch=003-val_loss=0.4213.ckpt, those of validations within an epoch as
-/// epoch=003-step=000120-val_loss=0.4213.ckpt. Comes last among callbacks: it saves their state. A checkpoint
-/// that cannot be written (disk full) is warned of, the old one stays, training goes on; only at the end, or
-/// when interrupted, it is an error (runtime).
+/// save_top_k best by --monitor as epoch=003-val_loss=0.4213.ckpt, those of validations within an epoch as
+/// epoch=003-step=000120-val_loss=0.4213.ckpt. Comes last among callbacks: it saves their state.
+///
+/// The main rank writes while training goes on (CheckpointWriter), and learns later what became of a file; it
+/// alone knows which are the best. A file counts among them, and one that is worse is removed, once it is
+/// written; a validation waits for the file of the one before it. A checkpoint that cannot be written (disk
+/// full) is warned of, the old one stays, training goes on; only at the end, or when interrupted, it is an
+/// error (runtime).
 class ModelCheckpoint : public Monitoring {
  public:
   /// `state`: goes into every checkpoint's state under its keys (options, class names, …).
-  ModelCheckpoint(RunFolder folder, nlohmann::json state)
-      : folder_(std::move(folder)), state_(std::move(state)) {}
+  ModelCheckpoint(RunFolder folder, nlohmann::json state, CheckpointWriterOptions writing = {})
+      : folder_(std::move(folder)), state_(std::move(state)), writing_(std::move(writing)) {}
 
+  void on_fit_start(Trainer& trainer) override;
   void on_train_batch_end(Trainer& trainer, const StepRecord& record) override;
   void on_train_epoch_end(Trainer& trainer, const Metrics& metrics) override;
   void on_train_end(Trainer& trainer) override;
@@ -39,13 +45,23 @@ class ModelCheckpoint : public Monitoring {
     std::filesystem::path file;
     double value;
   };
-  bool save(const std::filesystem::path& path, const Trainer& trainer);
+
+  std::vector<Ranked>::iterator place_of(const Trainer& trainer, double value);
+  void save(const std::filesystem::path& path, const Trainer& trainer);
+  void save_last(const Trainer& trainer);
   void save_last_or_fail(Trainer& trainer);
+  void learn(const Trainer& trainer, const std::vector<CheckpointWriter::Outcome>& outcomes);
+  void rank(const Trainer& trainer, const Ranked& one);
 
   RunFolder folder_;
   nlohmann::json state_;
-  std::vector<Ranked> ranked_;  // best first
-  bool last_is_current_ = false;
+  CheckpointWriterOptions writing_;
+  bool last_is_current_ = false;  // what was saved last as last.ckpt is the run as it stands
+  // Of the main rank alone:
+  std::unique_ptr<CheckpointWriter> writer_;
+  std::vector<Ranked> ranked_;     // best first; their files are written
+  std::optional<Ranked> pending_;  // the one whose file is not written yet
+  bool last_is_written_ = true;    // so far as is known
 };
 
 }  // namespace isnet

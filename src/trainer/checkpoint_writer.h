@@ -1,0 +1,83 @@
+// Writes checkpoints while training goes on.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "trainer/checkpoint.h"
+
+namespace isnet {
+
+struct CheckpointWriterOptions {
+  /// Copies what is to be written and writes it on a thread of its own; else save() returns when it is done.
+  bool background = true;
+  /// Before further tries of a write that failed.
+  std::vector<std::chrono::milliseconds> pauses{std::chrono::seconds(1), std::chrono::seconds(2),
+                                                std::chrono::seconds(4)};
+};
+
+/// Writes checkpoints one after the other, in the order of save(). Holds two copies of what they are made of
+/// at most, in host memory: one that is being written and one that waits; their memory is used again. A newer
+/// one for the path of the one that waits takes its place; for another path save() waits until there is room.
+///
+/// A write that fails leaves the path's old content. It is said in a warning and tried again after each of
+/// the pauses, as long as nothing else waits: neither another checkpoint nor the caller of wait().
+///
+/// All functions are one thread's; the writing thread is this object's own. Errors: internal (a tensor that
+/// no file can hold), from the next call.
+class CheckpointWriter {
+ public:
+  explicit CheckpointWriter(CheckpointWriterOptions options = {});
+  /// Ends when what was saved is written, or cannot be: without further tries.
+  ~CheckpointWriter();
+  CheckpointWriter(const CheckpointWriter&) = delete;
+  CheckpointWriter& operator=(const CheckpointWriter&) = delete;
+
+  /// What became of a checkpoint; nothing is heard of one whose place a newer one took.
+  struct Outcome {
+    std::filesystem::path path;
+    bool written = false;
+  };
+
+  /// Returns as soon as tensors and state are copied: both may change then.
+  void save(const std::filesystem::path& path, const Checkpoint& checkpoint);
+  /// Waits for all before it, then writes without a copy; with further tries, also without `background`.
+  bool save_now(const std::filesystem::path& path, const Checkpoint& checkpoint);
+  /// Since the last call of this or of wait(), in order. Does not wait.
+  std::vector<Outcome> outcomes();
+  /// The same, once nothing is left to be written.
+  std::vector<Outcome> wait();
+
+ private:
+  struct Job {
+    std::filesystem::path path;
+    Checkpoint snapshot;
+    Environment environment;
+  };
+
+  std::unique_ptr<Job> place_for(const std::filesystem::path& path);
+  void until_idle(std::unique_lock<std::mutex>& lock);
+  std::vector<Outcome> take_outcomes();  // under the lock
+  void run();
+  bool write(const Job& job);
+  bool pause(std::chrono::milliseconds time);
+
+  const CheckpointWriterOptions options_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::unique_ptr<Job> waiting_;
+  std::vector<std::unique_ptr<Job>> spare_;  // their memory is used again
+  bool writing_ = false, awaited_ = false, ending_ = false;
+  std::vector<Outcome> outcomes_;
+  std::exception_ptr bug_;
+  std::thread thread_;  // last: it uses all of the above; started by the first save()
+};
+
+}  // namespace isnet
