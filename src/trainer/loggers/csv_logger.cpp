@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 #include <sstream>
 
 #include "base/error.h"
@@ -30,12 +31,29 @@ std::vector<std::string> fields(const std::string& line) {
 
 void CsvLogger::add(const Trainer& trainer, std::int64_t epoch, const std::string& split,
                     const Metrics& metrics) {
-  Row row{{"epoch", cat(epoch)}, {"step", cat(trainer.position().global_step)}, {"split", split}};
+  std::map<std::string, std::string> row{
+      {"epoch", cat(epoch)}, {"step", cat(trainer.position().global_step)}, {"split", split}};
   for (const auto& [name, value] : metrics) {
-    if (std::find(columns_.begin(), columns_.end(), name) == columns_.end()) columns_.push_back(name);
+    if (std::find(columns_.begin(), columns_.end(), name) == columns_.end()) add_column(name);
     row[name] = shortest(value);
   }
-  rows_.push_back(std::move(row));
+  for (const auto& column : columns_) {
+    const auto found = row.find(column);
+    if (&column != &columns_.front()) rows_ += ',';
+    if (found != row.end()) rows_ += found->second;
+  }
+  rows_ += '\n';
+}
+
+// The rows before it have no value there.
+void CsvLogger::add_column(const std::string& name) {
+  columns_.push_back(name);
+  std::string wider;
+  for (const char c : rows_) {
+    if (c == '\n') wider += ',';
+    wider += c;
+  }
+  rows_ = std::move(wider);
 }
 
 // At the end of an epoch together with its row of training; within one at once.
@@ -61,15 +79,7 @@ void CsvLogger::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) {
 void CsvLogger::write() const {
   std::string text;
   for (const auto& column : columns_) text += (text.empty() ? "" : ",") + column;
-  text += '\n';
-  for (const auto& row : rows_) {
-    for (std::size_t i = 0; i < columns_.size(); ++i) {
-      const auto found = row.find(columns_[i]);
-      if (i) text += ',';
-      if (found != row.end()) text += found->second;
-    }
-    text += '\n';
-  }
+  text += '\n' + rows_;
   try {
     write_file_atomically(path_, text);
   } catch (const Error& e) {
@@ -84,16 +94,18 @@ void CsvLogger::on_load_checkpoint(const Trainer& trainer, const Checkpoint&) {
   if (!std::getline(lines, line)) return;
   columns_ = fields(line);
   while (std::getline(lines, line)) {
-    Row row;
     const auto values = fields(line);
-    for (std::size_t i = 0; i < std::min(values.size(), columns_.size()); ++i)
-      if (!values[i].empty()) row[columns_[i]] = values[i];
+    const auto value = [&](const char* column) {
+      const auto found = std::find(columns_.begin(), columns_.end(), column);
+      const auto place = static_cast<std::size_t>(found - columns_.begin());
+      return place < values.size() ? values[place] : std::string();
+    };
     // Rows of what this run has done already: those of its unfinished epoch come from validations within it.
-    const auto epoch = std::atoll(row["epoch"].c_str()), step = std::atoll(row["step"].c_str());
+    const auto epoch = std::atoll(value("epoch").c_str()), step = std::atoll(value("step").c_str());
     if (epoch < trainer.position().epoch ||
-        (epoch == trainer.position().epoch && row["split"] == "val" &&
+        (epoch == trainer.position().epoch && value("split") == "val" &&
          step <= trainer.position().global_step && trainer.position().batch > 0))
-      rows_.push_back(std::move(row));
+      rows_ += line + '\n';
   }
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -22,13 +21,15 @@ class CsvLogger : public Callback {
   void on_load_checkpoint(const Trainer& trainer, const Checkpoint& checkpoint) override;
 
  private:
-  using Row = std::map<std::string, std::string>;
   void add(const Trainer& trainer, std::int64_t epoch, const std::string& split, const Metrics& metrics);
+  void add_column(const std::string& name);
   void write() const;
 
   std::filesystem::path path_;
   std::vector<std::string> columns_{"epoch", "step", "split"};
-  std::vector<Row> rows_;
+  // As they are in the file. One text: small pieces that live as long as the run, taken between the large
+  // ones that steps take and free, would leave holes in the heap and let it grow with every epoch.
+  std::string rows_;
   Metrics validation_;
 };
 
