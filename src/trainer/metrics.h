@@ -22,7 +22,9 @@ double metric(const Metrics& metrics, const std::string& name);
 class MetricSums {
  public:
   /// The losses of a batch of `samples` samples, and its accuracy where labels are there: the share of images
-  /// whose largest logit is the label, or of labels whose logit has the right sign (multi-label).
+  /// whose largest logit is the label, or of labels whose logit has the right sign (multi-label). Where pixels
+  /// are classified, dice_k and iou_k of each class k: ratios of sums over all samples; NaN where the class
+  /// is nowhere.
   void add(const Losses& losses, const at::Tensor& labels, std::int64_t samples);
   /// Those of further batches, with the same metrics.
   void add(const MetricSums& others) { add(others.names_, others.sums_); }
@@ -43,10 +45,11 @@ class MetricSums {
   static Metrics means(const std::vector<std::string>& names, const std::vector<double>& sums);
 
   std::vector<std::string> names_;  // of sums_[1], sums_[2], …
-  std::vector<double> sums_;        // samples, then one sum for each name
+  std::vector<double> sums_;        // samples, then one sum for each name; a ratio's whole follows its part
 };
 
-/// Correct answers in a batch, of how many; see MetricSums::add.
-std::pair<double, double> correct_answers(const at::Tensor& logits, const at::Tensor& labels);
+/// Correct answers among a batch's first samples, of how many; see MetricSums::add.
+std::pair<double, double> correct_answers(const at::Tensor& logits, const at::Tensor& labels,
+                                          std::int64_t samples);
 
 }  // namespace isnet
