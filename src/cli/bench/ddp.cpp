@@ -16,7 +16,7 @@ namespace {
 
 // The trainer's own time is looked for in steps of about 10 ms.
 const std::vector<std::string> short_step{"--network=densenet", "--growth-rate=8", "--blocks=3,9,2",
-                                          "--init-features=16", "--image-size=32", "--batch-size=12",
+                                          "--init-features=16", "--image-size=32", "--batch-size=17",
                                           "--num-classes=3",    "--threads=1",     "--lr=0.0001"};
 
 std::vector<cli::OptionGroup> rank_options() {
@@ -39,7 +39,7 @@ class DdpBenchmark {
                                       " images of ", side, "×", side, " for each rank, precision ",
                                       options_.text("precision"), ", ", options_.text("threads"),
                                       " thread(s) for each rank on ", std::thread::hardware_concurrency(),
-                                      " cores; Gloo on the loopback interface; torch ", TORCH_VERSION)});
+                                      " cores; Gloo by the loopback interface; torch ", TORCH_VERSION)});
     return std::move(report_);
   }
 
@@ -47,14 +47,17 @@ class DdpBenchmark {
   void ranks(std::int64_t count) {
     log::info(cat("measuring ", count, " ranks"));
     std::vector<Subject> subjects;
-    const Json settings{
-        {"variant", "plain"}, {"memory-format", "contiguous"}, {"num-classes", classes()}, {"world-size", count}};
+    const Json settings{{"variant", "plain"},
+                        {"memory-format", "contiguous"},
+                        {"num-classes", classes()},
+                        {"world-size", count}};
     Json without_broadcast = settings;
     without_broadcast["broadcast-buffers"] = false;
     processes_.start_python(subjects, "python-ddp", "Python, DistributedDataParallel", settings);
     processes_.start_python(subjects, "python-ddp-own-buffers", "the same, broadcast_buffers=False",
                             without_broadcast);
-    start(subjects, "ddp", "DistributedDataParallel", count);
+    start(subjects, "ddp", "DistributedDataParallel, shared memory", count);
+    start(subjects, "ddp-gloo", "the same over Gloo", count);
     start(subjects, "independent", cat(count, " independent processes"), count);
     start(subjects, "alone", "one process alone", 1);
     Group group = measure(cat(count, " ranks"), subjects, processes_.rounds());
@@ -63,6 +66,8 @@ class DdpBenchmark {
     group.add_ratio("one alone / independent (what the cores allow)", "alone", "independent", 1);
     group.add_ratio("one alone / DDP (efficiency)", "alone", "ddp", 1);
     group.add_ratio("independent / DDP (share of what the cores allow)", "independent", "ddp", 1);
+    group.add_ratio("independent / DDP over Gloo", "independent", "ddp-gloo", 1);
+    group.add_ratio("DDP / DDP over Gloo", "ddp", "ddp-gloo", 1);
     report_.groups.push_back(std::move(group));
   }
 
@@ -70,7 +75,7 @@ class DdpBenchmark {
              std::int64_t count) {
     processes_.start_ours(
         subjects, name, title,
-        {cat("--variant=", name == "ddp" ? "ddp" : "independent"), cat("--num-classes=", classes())}, count);
+        {cat("--variant=", name == "alone" ? "independent" : name), cat("--num-classes=", classes())}, count);
   }
 
   void trainer() {
@@ -99,10 +104,10 @@ int run_ddp(cli::Invocation& invocation) {
   OptionValues& options = invocation.options;
   if (options.has("variant")) {
     const std::string& variant = options.text("variant");
-    return variant == "ddp" || variant == "independent" ? serve_ranks(options) : serve_fit(options);
+    return variant == "fit" || variant == "bare" ? serve_fit(options) : serve_ranks(options);
   }
   const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
+  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
   if (world->size() > 1)
     fail(ErrorKind::usage, "bench ddp starts the ranks itself: start it without mpirun, or with -n 1");
   if (!options.given("threads")) options.set("threads", "1");

@@ -23,7 +23,7 @@ double slowest(const Communicator& communicator, double seconds) {
 void serve(OptionValues& options, const Communicator& communicator) {
   settle_variant(options);
   const Batch batch = make_batch(options);
-  const bool together = options.text("variant") == "ddp", main = communicator.is_main();
+  const bool together = options.text("variant") != "independent", main = communicator.is_main();
   const std::vector<double> logits = main ? fingerprint(options, batch) : std::vector<double>{};
   TrainingStep step(options, network_of(options), batch, together ? communicator : Communicator());
   communicator.barrier();
@@ -57,6 +57,7 @@ int serve_ranks(OptionValues& options) {
   World world(place);
   ProcessGroupOptions group;
   group.timeout = std::chrono::hours(2);  // ranks wait while others are measured
+  if (options.text("variant") == "ddp-gloo") group.backend = "gloo";
   const int status = answering([&] { serve(options, Communicator(world, group)); });
   return status == 0 ? World::finish(0) : World::fail(status);
 }

@@ -57,7 +57,8 @@ std::vector<cli::OptionGroup> step_options() {
                   "Python with torch (default: that of the torch in use, else python3); none: leave it out"),
       choice_option("variant", "",
                     "run this one alone, a step for each line 'step' on stdin: what a benchmark starts",
-                    {"plain", "isnet", "forward", "explain", "ddp", "independent", "fit", "bare"})};
+                    {"plain", "isnet", "forward", "explain", "ddp", "ddp-gloo", "independent", "fit", "bare", "unsaved",
+                     "foreground", "background"})};
   for (auto& option : device_option_specs())
     if (option.name == "precision") own.push_back(std::move(option));
   std::vector<cli::OptionGroup> groups{{"Steps", std::move(own), {}}};
@@ -175,7 +176,7 @@ int run_step(cli::Invocation& invocation) {
   OptionValues& options = invocation.options;
   if (options.has("variant")) return serve_variant(options);
   const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
+  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
   if (world->size() > 1)
     fail(ErrorKind::usage,
          "bench step compares processes of one rank: start it without mpirun, or with -n 1");
