@@ -1,5 +1,6 @@
 // Cases of rank_programs that hold DistributedDataParallel and its options to the mean of the ranks'
 // gradients.
+#include <torch/csrc/distributed/c10d/Backend.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include <cmath>
@@ -12,7 +13,7 @@ namespace isnet::testing {
 namespace {
 
 void gradients(World& world, bool as_view) {
-  const Communicator communicator(world, {});
+  const Communicator communicator(world, group_options());
   Network network = make_network(1), reference = make_network(1);
   auto options = small_buckets();
   options.gradient_as_bucket_view = as_view;
@@ -30,7 +31,7 @@ void gradients(World& world, bool as_view) {
 }
 
 void accumulation(World& world) {
-  const Communicator communicator(world, {});
+  const Communicator communicator(world, group_options());
   Network network = make_network(1), reference = make_network(1);
   DistributedDataParallel parallel(network.ptr(), communicator, small_buckets());
   for (std::int64_t round = 0; round < 3; ++round) {
@@ -170,7 +171,7 @@ void unused(const Communicator& communicator, bool as_view, bool accumulate) {
 
 // Nobody said that parameters may be unused; gradients of the step before are still there.
 void unused_refused(World& world) {
-  const Communicator communicator(world, {});
+  const Communicator communicator(world, group_options());
   Branches network = make_branches();
   network->spare->weight.requires_grad_(false);
   network->spare->bias.requires_grad_(false);
@@ -215,7 +216,7 @@ void static_graph(const Communicator& communicator, bool as_view, int window) {
 }
 
 void static_graph_changes(World& world) {
-  const Communicator communicator(world, {});
+  const Communicator communicator(world, group_options());
   Branches network = make_branches();
   auto options = small_buckets();
   options.static_graph = true;
@@ -259,7 +260,7 @@ void compressed(const Communicator& communicator, CommHook hook, bool as_view) {
 }
 
 void compressed_doubles(World& world) {
-  const Communicator communicator(world, {});
+  const Communicator communicator(world, group_options());
   Network network = make_network(1);
   DistributedDataParallelOptions options;
   options.comm_hook = CommHook::bf16;
@@ -268,7 +269,7 @@ void compressed_doubles(World& world) {
 
 // Gradients stay in the buckets, whether zero_grad() drops them or fills them with zeros.
 void cleared_views(World& world) {
-  const Communicator communicator(world, {});
+  const Communicator communicator(world, group_options());
   for (const bool drop : {false, true}) {
     Network network = make_network(1), reference = make_network(1);
     DistributedDataParallelOptions options;
@@ -293,14 +294,15 @@ void cleared_views(World& world) {
 
 // While gradients accumulate nothing is sent; then each bucket once.
 void silence(World& world) {
-  const Communicator communicator(world, {});
+  const Communicator communicator(world, group_options());
   Network network = make_network(1);
   auto options = small_buckets();
   options.broadcast_buffers = true;
   DistributedDataParallel parallel(network.ptr(), communicator, options);
   train_step(parallel, network, 0);
   if (world.size() == 1) return;
-  const auto sent = [&] { return communicator.process_group()->getSequenceNumberForGroup(); };
+  const auto backend = communicator.process_group()->getBackend(c10::DeviceType::CPU);
+  const auto sent = [&] { return backend->getSequenceNumberForGroup(); };
   auto before = sent();
   {
     const auto quiet = parallel.no_sync();
@@ -323,26 +325,26 @@ RankCases ddp_cases() {
           {"accumulation", accumulation},
           {"bucket-plan",
            [](World& world) {
-             const Communicator communicator(world, {});
+             const Communicator communicator(world, group_options());
              for (const std::int64_t interrupted : {1, 3}) bucket_plan(communicator, interrupted);
            }},
           {"unused",
            [](World& world) {
-             const Communicator communicator(world, {});
+             const Communicator communicator(world, group_options());
              for (const bool as_view : {false, true})
                for (const bool accumulate : {false, true}) unused(communicator, as_view, accumulate);
            }},
           {"unused-refused", unused_refused},
           {"static-graph",
            [](World& world) {
-             const Communicator communicator(world, {});
+             const Communicator communicator(world, group_options());
              for (const bool as_view : {false, true})
                for (const int window : {1, 3}) static_graph(communicator, as_view, window);
            }},
           {"static-graph-changes", static_graph_changes},
           {"compressed",
            [](World& world) {
-             const Communicator communicator(world, {});
+             const Communicator communicator(world, group_options());
              for (const auto hook : {CommHook::fp16, CommHook::bf16})
                for (const bool as_view : {false, true}) compressed(communicator, hook, as_view);
            }},

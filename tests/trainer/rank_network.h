@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/nn.h>
 
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <string>
@@ -116,9 +117,18 @@ inline void train_step(DistributedDataParallel& parallel, Network& network, std:
   for (auto& parameter : network->parameters()) parameter.sub_(parameter.grad(), rate);
 }
 
+/// With the backend that the test asks for.
+inline ProcessGroupOptions group_options() {
+  ProcessGroupOptions options;
+  if (const char* backend = std::getenv("ISNET_TEST_BACKEND")) options.backend = backend;
+  return options;
+}
+
 /// Cases by name: what a rank of them does.
 using RankCases = std::map<std::string, std::function<void(World&)>>;
 /// ddp_cases.cpp's.
 RankCases ddp_cases();
+/// exchange_cases.cpp's.
+RankCases exchange_cases();
 
 }  // namespace isnet::testing

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <iostream>
+#include <thread>
 
 #include "rank_network.h"
 
@@ -13,7 +14,7 @@ namespace {
 using namespace testing;
 
 void equalised(World& world) {
-  const Communicator communicator(world, {});
+  const Communicator communicator(world, group_options());
   Network network = make_network(static_cast<std::uint64_t>(world.rank())), main_network = make_network(0);
   network->norm->running_mean.fill_(world.rank());
   DistributedDataParallel parallel(network.ptr(), communicator);
@@ -29,7 +30,7 @@ void equalised(World& world) {
 }
 
 void buffers(World& world) {
-  const Communicator communicator(world, {});
+  const Communicator communicator(world, group_options());
   for (const bool each_forward : {false, true}) {
     Network network = make_network(1);
     auto options = small_buckets();
@@ -51,7 +52,7 @@ void buffers(World& world) {
 }
 
 void metrics(World& world) {
-  const Communicator communicator(world, {});
+  const Communicator communicator(world, group_options());
   // Rank r saw r + 3 samples: sums are those of all samples, exactly.
   std::vector<double> sums{0, 0};
   for (int sample = 0; sample < world.rank() + 3; ++sample) {
@@ -85,20 +86,20 @@ void metrics(World& world) {
 }
 
 void different_options(World& world) {
-  const Communicator communicator(world, {});
+  const Communicator communicator(world, group_options());
   const std::string options = cat("batch-size = 8\nlr = ", world.rank() == 1 ? 0.2 : 0.1, "\n");
   check_same_on_all_ranks(communicator, {{"torch", "2"}, {"options", options}});
 }
 
 void different_networks(World& world) {
-  const Communicator communicator(world, {});
+  const Communicator communicator(world, group_options());
   Network network = make_network(1, world.rank() == 1 ? 5 : 4);
   const DistributedDataParallel parallel(network.ptr(), communicator);
 }
 
 // One rank ends, in some way, in the middle of a training; the others wait for it in a collective.
 void interrupted(World& world, const std::function<void()>& end) {
-  ProcessGroupOptions options;
+  ProcessGroupOptions options = group_options();
   options.timeout = std::chrono::seconds(4);
   const Communicator communicator(world, options);
   Network network = make_network(1);
@@ -107,6 +108,14 @@ void interrupted(World& world, const std::function<void()>& end) {
     if (step == 3 && world.rank() == 1) end();
     train_step(parallel, network, step);
   }
+}
+
+// Rank 1 does not come to the rendezvous in time.
+void late(World& world) {
+  ProcessGroupOptions options;
+  options.startup_timeout = std::chrono::seconds(2);
+  if (world.rank() == 1) std::this_thread::sleep_for(std::chrono::minutes(1));
+  const Communicator communicator(world, options);
 }
 
 void place(World& world) {
@@ -123,8 +132,9 @@ RankCases cases() {
       {"metrics", metrics},
       {"different-options", different_options},
       {"different-networks", different_networks},
+      {"late", late},
       {"place", place},
-      {"connect", [](World& world) { Communicator(world, {}).barrier(); }},
+      {"connect", [](World& world) { Communicator(world, group_options()).barrier(); }},
       {"killed", [](World& world) { interrupted(world, [] { ::raise(SIGKILL); }); }},
       {"hanging", [](World& world) { interrupted(world, [] { ::raise(SIGSTOP); }); }},
       {"lone-failure",
@@ -134,13 +144,13 @@ RankCases cases() {
       {"stopped", [](World&) {}},
   };
   all.merge(ddp_cases());
+  all.merge(exchange_cases());
   return all;
 }
 
 int run(const std::string& name, int master_port) {
   const auto failed = [](const std::exception& e, ErrorKind kind) {
-    std::cerr << cat("isnet: ", e.what(), "\n") << std::flush;
-    return World::fail(exit_status(kind));
+    return World::fail(Failure{e, e.what(), exit_status(kind)});
   };
   try {
     World world(WorldOptions{master_port, 0});
