@@ -3,6 +3,7 @@
 #include <torch/version.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
@@ -40,7 +41,9 @@ std::vector<OptionGroup> train_options() {
         text_option("resume", "", "last|FILE",
                     "go on from the newest valid checkpoint of --output, or from this one"),
         flag_option("overwrite", "replace the run that --output holds"),
-        text_option("weights", "", "FILE", "start from these weights (.safetensors, or .pth of Python)")},
+        text_option("weights", "", "FILE", "start from these weights (.safetensors, or .pth of Python)"),
+        text_option("unet-weights", "", "FILE",
+                    "pipeline: the trained U-Net (weights or checkpoint); it stands still")},
        {}});
   for (auto& group : model_option_groups()) groups.push_back(std::move(group));
   groups.push_back({"Optimiser", optimizer_options(), {}});
@@ -59,34 +62,25 @@ std::vector<OptionGroup> train_options() {
 
 // Options that a resumed run may not change: its checkpoint means nothing under others.
 std::vector<std::string> bound_options() {
-  std::vector<std::string> names{"network",
-                                 "normalize",
-                                 "num-classes",
-                                 "objective",
-                                 "tune-cut",
-                                 "supervised-layers",
-                                 "optimizer",
-                                 "freeze",
-                                 "average",
-                                 "batch-size",
-                                 "accumulate-grad-batches",
-                                 "seed",
-                                 "shuffle",
-                                 "shuffle-block",
-                                 "sampling",
-                                 "last-batch",
-                                 "precision",
-                                 "sync-batchnorm",
-                                 "limit-train-batches"};
+  std::vector<std::string> names{
+      "network",           "normalize",          "num-classes", "objective",  "tune-cut",
+      "supervised-layers", "optimizer",          "freeze",      "average",    "seed",
+      "shuffle",           "shuffle-block",      "sampling",    "last-batch", "precision",
+      "sync-batchnorm",    "limit-train-batches"};
   for (const auto& option : networks().options()) names.push_back(option.name);
   return names;
 }
 
-void refuse_other_options(const OptionValues& options, const std::string& ini, const std::string& file) {
+// A checkpoint's options, as far as this program knows them.
+OptionValues stored_options(const OptionValues& options, const std::string& ini) {
   OptionValues stored(options.specs());
   std::vector<std::string> names;
   for (const auto& spec : options.specs()) names.push_back(spec.name);
   adopt_options(stored, ini, names);
+  return stored;
+}
+
+void refuse_other_options(const OptionValues& options, const OptionValues& stored, const std::string& file) {
   for (const std::string& name : bound_options()) {
     if (!options.known(name) || options.text(name) == stored.text(name)) continue;
     fail(ErrorKind::usage, "--", name, ": '", options.text(name), "' does not go with ", file,
@@ -99,6 +93,25 @@ void refuse_other_options(const OptionValues& options, const std::string& ini, c
         options.text(spec.name) != stored.text(spec.name))
       log::info(cat("--", spec.name, " changes from '", stored.text(spec.name), "' to '",
                     options.text(spec.name), "' at this resume"));
+}
+
+RunBatches batches_of(const OptionValues& options, std::int64_t ranks) {
+  return {ranks, options.integer("batch-size"), Accumulation(options.text("accumulate-grad-batches"))};
+}
+
+std::string batches_text(const RunBatches& batches, const OptionValues& options) {
+  return cat(batches.ranks, " rank(s) × --batch-size ", batches.size, " × --accumulate-grad-batches ",
+             options.text("accumulate-grad-batches"));
+}
+
+// Other batches than the run's: nothing where steps would be of other samples, else how many a rank takes at
+// once.
+std::optional<std::int64_t> other_shares(const RunBatches& run, const RunBatches& now) {
+  for (const auto* batches : {&run, &now})
+    for (const std::int64_t epoch : batches->accumulate.changes())
+      if (run.samples() * run.accumulate.at(epoch) != now.samples() * now.accumulate.at(epoch))
+        return std::nullopt;
+  return now.size;
 }
 
 // The training of one rank, from options to outcome.
@@ -148,7 +161,17 @@ class Training {
     if (options_.has("stage")) stage(classes);
     train_ = data_->split("train");
     if (!data_->is_single_shard() && data_->has_split("val")) validation_ = data_->split("val");
-    if (!options_.has("num-classes")) options_.set("num-classes", cat(data_->class_count()));
+    if (!options_.has("num-classes") && data_->class_count() > 0)
+      options_.set("num-classes", cat(data_->class_count()));
+    settle_normal_class();
+  }
+
+  // The class of images without findings, where the data names it as public sets of chest X-rays do.
+  void settle_normal_class() {
+    const auto& names = data_->description().class_names;
+    const auto named = std::find(names.begin(), names.end(), "No Finding");
+    if (named != names.end() && options_.text("network") == "ham" && !options_.has("normal-class"))
+      options_.set("normal-class", cat(named - names.begin()));
   }
 
   void stage(std::optional<std::int64_t> classes) {
@@ -188,12 +211,16 @@ class Training {
   void make_job() {
     order_ = samplings().at(options_.text("sampling")).make(*train_, training_options().seed);
     const auto network =
-        make_network(options_, options_.integer("num-classes"), device_, precision_of(options_));
+        make_network(options_, options_.has("num-classes") ? options_.integer("num-classes") : 1, device_,
+                     precision_of(options_));
     if (options_.has("weights")) {
       const std::string& file = options_.text("weights");
       announce_weights(file, load_weights(file, *network, {network->head_name()}));
     }
+    if (options_.has("unet-weights")) load_unet(options_, *network);
     std::shared_ptr<Objective> objective = objectives().at(options_.text("objective")).make(options_);
+    require_outputs(*objective, options_.text("objective"), *network);
+    if (!objective->needs_pixels()) network->classify_only();
     if (objective->needs_masks() && train_->layout().mask_channels == 0)
       fail(ErrorKind::data, data_->path().string(), ": the split train has no masks, which --objective ",
            options_.text("objective"), " needs; add them, or use --objective classifier");
@@ -224,11 +251,36 @@ class Training {
            ": there is no such checkpoint; --resume last takes the newest of --output");
     }
     StoredCheckpoint checkpoint = load_checkpoint(file);
-    refuse_other_options(options_, checkpoint.state.value("options", ""), file);
+    const OptionValues stored = stored_options(options_, checkpoint.state.value("options", ""));
+    refuse_other_options(options_, stored, file);
+    keep_batches(checkpoint, stored, file);
     if (const auto difference = environment_difference(checkpoint); !difference.empty())
       log::warning(difference);
     log::info(cat("resuming from ", file));
     return checkpoint;
+  }
+
+  // The run's batches stay what they are. Another --batch-size and --accumulate-grad-batches may say how else
+  // ranks come by steps of the same samples.
+  void keep_batches(const Checkpoint& checkpoint, const OptionValues& stored, const std::string& file) {
+    const auto same = [&](const char* name) { return options_.text(name) == stored.text(name); };
+    if (same("batch-size") && same("accumulate-grad-batches")) return;
+    const auto ranks = checkpoint.state.value("world_size", std::int64_t{1});
+    const RunBatches run =
+        batches_of(stored, checkpoint.state.value("batches", nlohmann::json::object()).value("ranks", ranks));
+    const RunBatches now = batches_of(options_, communicator_.world_size());
+    const auto largest = other_shares(run, now);
+    if (!largest)
+      fail(ErrorKind::usage, same("batch-size") ? "--accumulate-grad-batches" : "--batch-size", ": ",
+           batches_text(now, options_), " does not go with ", file, ", whose steps are ",
+           batches_text(run, stored),
+           " samples; resume with these two options as they were, on any number of ranks that divides its "
+           "steps, or "
+           "start a new run with --weights");
+    largest_share_ = *largest;
+    for (const char* name : {"batch-size", "accumulate-grad-batches"}) options_.set(name, stored.text(name));
+    log::info(cat("steps stay those of ", batches_text(run, stored), "; a rank takes ", *largest,
+                  " samples at once at most"));
   }
 
   static std::string environment_difference(const StoredCheckpoint& checkpoint) {
@@ -256,6 +308,7 @@ class Training {
     trainer.device = device_;
     trainer.order = order_;
     trainer.ddp = ddp_options(options_);
+    trainer.largest_share = largest_share_;
     return trainer;
   }
 
@@ -292,6 +345,11 @@ class Training {
                   " classes, ", train_->size(), " training samples; objective ", options_.text("objective"),
                   "; ", communicator_.world_size(), " rank(s), backend ", communicator_.backend(), ", ",
                   at::get_num_threads(), " thread(s) each"));
+    const auto& layout = train_->layout();
+    const std::int64_t rows = network.output_side(layout.height), columns = network.output_side(layout.width);
+    if (job_->objective->needs_pixels() && (rows != layout.height || columns != layout.width))
+      log::info(cat("the network has logits for the middle ", rows, "×", columns, " of ", layout.height, "×",
+                    layout.width, " pixels: masks are cut to it"));
     if (const std::int64_t depth = options_.integer("model-summary"); depth > 0)
       log::info(cat("the network:\n", model_summary(network, static_cast<int>(depth))));
   }
@@ -313,6 +371,7 @@ class Training {
   std::unique_ptr<DataSet> data_;
   std::shared_ptr<const SplitReader> train_, validation_;
   std::shared_ptr<const SampleOrder> order_;  // of train_
+  std::int64_t largest_share_ = 0;
   std::unique_ptr<TrainingJob> job_;
   std::shared_ptr<HeatmapImages> images_;
 };
@@ -323,7 +382,7 @@ int run_train(Invocation& invocation) {
     if (!invocation.options.has(name) && !(trial && std::string_view(name) == "output"))
       fail(ErrorKind::usage, "--", name, ": is required");
   const auto world = std::make_shared<World>(world_options(invocation.options));
-  invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
+  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
   int status = 0;
   {
     Training training(invocation.options, *world);

@@ -32,7 +32,8 @@ struct HostBatch {
   std::vector<std::int64_t> ids;      ///< B global sample indices in the split
   std::vector<std::uint8_t> counted;  ///< B: 0 for a repeated sample that pads the batch, else 1
   std::uint64_t epoch = 0;
-  std::int64_t step = 0;
+  std::int64_t step = 0;   ///< the global batch that these are a share of
+  std::int64_t share = 0;  ///< its number
 };
 
 }  // namespace isnet

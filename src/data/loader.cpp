@@ -47,7 +47,7 @@ void read_labels(const SplitReader& split, HostBatch& batch) {
 
 }  // namespace
 
-HostBatch read_batch(const SplitReader& split, const BatchPlan& plan, std::uint64_t epoch, std::int64_t step,
+HostBatch read_batch(const SplitReader& split, const BatchPlan& plan, std::uint64_t epoch,
                      const LoaderOptions& options, const ReadRetry& retry) {
   const auto& layout = split.layout();
   HostBatch batch;
@@ -59,7 +59,8 @@ HostBatch read_batch(const SplitReader& split, const BatchPlan& plan, std::uint6
   batch.ids = plan.ids;
   batch.counted = plan.counted;
   batch.epoch = epoch;
-  batch.step = step;
+  batch.step = plan.step;
+  batch.share = plan.share;
   read_labels(split, batch);
   const auto read = [&](std::int64_t index, auto* image, auto* mask) {
     split.read(index, image, mask, retry);
@@ -79,7 +80,7 @@ HostBatch read_batch(const SplitReader& split, const BatchPlan& plan, std::uint6
   return batch;
 }
 
-/// What workers and consumer share. Steps are handed out in order and kept by number until their turn comes.
+/// What workers and consumer share. Passes are handed out in order and kept by number until their turn comes.
 struct Loader::State {
   State(std::shared_ptr<const SplitReader> the_split, const Sampler& the_sampler,
         const LoaderOptions& the_options)
@@ -101,7 +102,8 @@ struct Loader::State {
   };
 
   void work();
-  Result read(std::uint64_t of_epoch, std::int64_t step) const;
+  Result read(std::uint64_t of_epoch, std::int64_t pass) const;
+  std::int64_t steps() const;
   std::int64_t batches_ahead() const;
   bool has_work() const { return next_to_read < end && next_to_read < next_to_deliver + ahead; }
 
@@ -134,11 +136,21 @@ std::int64_t Loader::State::batches_ahead() const {
                                   options.prefetch);
 }
 
-Loader::State::Result Loader::State::read(std::uint64_t of_epoch, std::int64_t step) const {
+std::int64_t Loader::State::steps() const {
+  const std::int64_t steps = sampler.steps_per_epoch();
+  return options.limit < 0 ? steps : std::min(steps, options.limit);
+}
+
+Loader::State::Result Loader::State::read(std::uint64_t of_epoch, std::int64_t pass) const {
   Result result;
   try {
     const ReadRetry retry{options.retry_seconds, [this] { return stopping.load(); }};
-    result.batch = read_batch(*split, sampler.plan(of_epoch, step), of_epoch, step, options, retry);
+    BatchPlan plan = sampler.plan(of_epoch, pass);
+    if (plan.step >= steps()) {  // the ranks before have taken the last shares
+      plan.ids.clear();
+      plan.counted.clear();
+    }
+    result.batch = read_batch(*split, plan, of_epoch, options, retry);
   } catch (...) {  // handed to next()
     result.error = std::current_exception();
   }
@@ -150,13 +162,13 @@ void Loader::State::work() {
   for (;;) {
     may_read.wait(lock, [this] { return stopping || has_work(); });
     if (stopping) return;
-    const std::int64_t step = next_to_read++;
+    const std::int64_t pass = next_to_read++;
     const std::uint64_t of_epoch = epoch, of_generation = generation;
     lock.unlock();
-    Result result = read(of_epoch, step);
+    Result result = read(of_epoch, pass);
     lock.lock();
     if (of_generation != generation) continue;
-    ready.emplace(step, std::move(result));
+    ready.emplace(pass, std::move(result));
     is_ready.notify_one();
   }
 }
@@ -184,18 +196,21 @@ std::int64_t Loader::batches_ahead() const {
 }
 
 std::int64_t Loader::steps_per_epoch() const {
-  const std::int64_t steps = state_->sampler.steps_per_epoch();
-  return state_->options.limit < 0 ? steps : std::min(steps, state_->options.limit);
+  return state_->steps();
 }
 
-void Loader::start(std::uint64_t epoch, std::int64_t first_step) {
-  if (first_step < 0) fail(ErrorKind::internal, "loader: start at step ", first_step);
+const LoaderOptions& Loader::options() const {
+  return state_->options;
+}
+
+void Loader::start(std::uint64_t epoch, std::int64_t first_pass) {
+  if (first_pass < 0) fail(ErrorKind::internal, "loader: start at pass ", first_pass);
   {
     std::lock_guard lock(state_->mutex);
     ++state_->generation;
     state_->epoch = epoch;
-    state_->next_to_read = state_->next_to_deliver = first_step;
-    state_->end = steps_per_epoch();
+    state_->next_to_read = state_->next_to_deliver = first_pass;
+    state_->end = passes_per_epoch();
     state_->ready.clear();
   }
   state_->may_read.notify_all();

@@ -22,11 +22,12 @@ struct LoaderOptions {
   bool as_stored = false;         ///< fill images8 and masks8 instead, if the split has all of it as uint8
   std::shared_ptr<const Augmentation> augmentation{};  ///< of every sample; as_stored does not count then
   double retry_seconds = 60;                           ///< ReadRetry's
-  std::int64_t limit = -1;                             ///< steps of an epoch to deliver at most; −1: all
+  std::int64_t limit = -1;                             ///< steps of an epoch to take at most; −1: all
 };
 
-/// Delivers one rank's batches in order. What it delivers depends on split, sampler, epoch and step only, not
-/// on the number of workers. One thread calls start() and next(); the destructor ends reading at any time.
+/// Delivers one rank's batches in order, one for each pass (data/sampler.h). What it delivers depends on
+/// split, sampler, epoch and step only, not on the number of workers. One thread calls start() and next();
+/// the destructor ends reading at any time.
 class Loader {
  public:
   Loader(std::shared_ptr<const SplitReader> split, const Sampler& sampler, const LoaderOptions& options = {});
@@ -40,9 +41,12 @@ class Loader {
   std::int64_t batches_ahead() const;
   /// Steps of an epoch: the sampler's, or options.limit if that is less.
   std::int64_t steps_per_epoch() const;
+  /// The passes of these steps.
+  std::int64_t passes_per_epoch() const { return sampler().passes(steps_per_epoch()); }
+  const LoaderOptions& options() const;
 
-  /// Begins an epoch at this step; what was read ahead of another one is dropped.
-  void start(std::uint64_t epoch, std::int64_t first_step = 0);
+  /// Begins an epoch at this pass; what was read ahead of another one is dropped.
+  void start(std::uint64_t epoch, std::int64_t first_pass = 0);
   /// The next batch; nullopt after the epoch's last. Errors: what reading threw, with its message; the epoch
   /// is over then.
   std::optional<HostBatch> next();
@@ -53,7 +57,7 @@ class Loader {
 };
 
 /// Reads the samples of a plan; what the loader's workers do. Of the options: form of the pixels.
-HostBatch read_batch(const SplitReader& split, const BatchPlan& plan, std::uint64_t epoch, std::int64_t step,
+HostBatch read_batch(const SplitReader& split, const BatchPlan& plan, std::uint64_t epoch,
                      const LoaderOptions& options, const ReadRetry& retry = {});
 
 }  // namespace isnet

@@ -51,13 +51,15 @@ LastBatch last_batch_of(const char* name) {
 }
 
 Sampler::Sampler(const SamplerOptions& options) : options_(options) {
-  const auto& o = options_;
-  if (o.size < 1 || o.batch_size < 1 || o.world < 1 || o.rank < 0 || o.rank >= o.world)
-    fail(ErrorKind::internal, "sampler: ", o.size, " samples, batch size ", o.batch_size, ", rank ", o.rank,
-         " of ", o.world);
-  const std::int64_t global_batch = o.world * o.batch_size;
+  auto& o = options_;
+  if (o.shares == 0) o.shares = o.world;
+  if (o.global_batch == 0) o.global_batch = o.shares * o.batch_size;
+  if (o.size < 1 || o.batch_size < 1 || o.world < 1 || o.rank < 0 || o.rank >= o.world || o.shares < 1 ||
+      o.global_batch < 1 || o.global_batch > o.shares * o.batch_size)
+    fail(ErrorKind::internal, "sampler: ", o.size, " samples, batches of ", o.global_batch, " in ", o.shares,
+         " shares of ", o.batch_size, ", rank ", o.rank, " of ", o.world);
   const bool whole_only = o.last_batch == LastBatch::drop;
-  steps_ = (o.size + (whole_only ? 0 : global_batch - 1)) / global_batch;
+  steps_ = (o.size + (whole_only ? 0 : o.global_batch - 1)) / o.global_batch;
   if (steps_ == 0)
     fail(ErrorKind::usage, "--batch-size: ", o.size, " samples do not fill one batch of ", o.world, " rank",
          o.world > 1 ? "s" : "", " × ", o.batch_size,
@@ -65,25 +67,51 @@ Sampler::Sampler(const SamplerOptions& options) : options_(options) {
          " fewer ranks, or --last-batch pad or short");
 }
 
-BatchPlan Sampler::plan(std::uint64_t epoch, std::int64_t step) const {
+std::int64_t Sampler::passes(std::int64_t steps) const {
+  return (steps * options_.shares + options_.world - 1) / options_.world;
+}
+
+std::int64_t Sampler::sample_at(const Permutation& permutation, std::uint64_t epoch,
+                                std::int64_t position) const {
+  if (options_.order) return options_.order->at(epoch, position);
+  return options_.shuffle ? permutation(position) : position;
+}
+
+BatchPlan Sampler::plan(std::uint64_t epoch, std::int64_t pass) const {
   const auto& o = options_;
-  if (step < 0 || step >= steps_) fail(ErrorKind::internal, "sampler: step ", step, " of ", steps_);
+  if (pass < 0 || pass >= passes(steps_))
+    fail(ErrorKind::internal, "sampler: pass ", pass, " of ", passes(steps_));
   const Permutation permutation(o.size, o.seed, epoch);
-  const auto sample_at = [&](std::int64_t position) {
-    if (o.order) return o.order->at(epoch, position);
-    return o.shuffle ? permutation(position) : position;
-  };
   BatchPlan plan;
-  const std::int64_t start = step * o.world * o.batch_size;
-  for (std::int64_t j = 0; j < o.batch_size; ++j) {
-    const std::int64_t position = start + j * o.world + o.rank;
+  const std::int64_t taken = pass * o.world + o.rank;  // among the epoch's shares
+  plan.step = taken / o.shares;
+  plan.share = taken % o.shares;
+  if (plan.step >= steps_) return plan;
+  const std::int64_t start = plan.step * o.global_batch;
+  for (std::int64_t place = plan.share; place < o.global_batch; place += o.shares) {
+    const std::int64_t position = start + place;
     const bool inside = position < o.size;
     if (!inside && o.last_batch == LastBatch::short_) break;
     // Padding may go round more than once where a global batch is larger than the split.
-    plan.ids.push_back(sample_at(position % o.size));
+    plan.ids.push_back(sample_at(permutation, epoch, position % o.size));
     plan.counted.push_back(inside ? 1 : 0);
   }
   return plan;
+}
+
+std::int64_t Sampler::samples_of(std::int64_t step) const {
+  const auto& o = options_;
+  const std::int64_t left = o.size - step * o.global_batch;
+  return o.last_batch == LastBatch::short_ ? std::min(left, o.global_batch) : o.global_batch;
+}
+
+std::vector<std::int64_t> Sampler::ids_of(std::uint64_t epoch, std::int64_t step) const {
+  const Permutation permutation(options_.size, options_.seed, epoch);
+  std::vector<std::int64_t> ids;
+  const std::int64_t start = step * options_.global_batch;
+  for (std::int64_t place = 0; place < samples_of(step); ++place)
+    ids.push_back(sample_at(permutation, epoch, (start + place) % options_.size));
+  return ids;
 }
 
 }  // namespace isnet

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/error.h"
 
@@ -31,6 +32,19 @@ OptionSpec accumulation_option() {
 Accumulation::Accumulation(const std::string& text) : table_(read(text).table) {
   if (const std::string allowed = refusal(text); !allowed.empty())
     fail(ErrorKind::usage, "--accumulate-grad-batches: '", text, "' is not allowed; allowed: ", allowed);
+}
+
+std::int64_t Accumulation::common_divisor() const {
+  std::int64_t divisor = 0;
+  for (const auto& entry : table_.entries())
+    divisor = std::gcd(divisor, static_cast<std::int64_t>(entry.second));
+  return divisor;
+}
+
+std::vector<std::int64_t> Accumulation::changes() const {
+  std::vector<std::int64_t> epochs;
+  for (const auto& entry : table_.entries()) epochs.push_back(entry.first);
+  return epochs;
 }
 
 std::int64_t Accumulation::steps_before(std::int64_t epoch, std::int64_t batches) const {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/epoch_table.h"
 #include "base/options.h"
@@ -18,6 +19,10 @@ class Accumulation {
 
   /// Batches of a step in this epoch. The last step of an epoch takes what is left.
   std::int64_t at(std::int64_t epoch) const { return static_cast<std::int64_t>(table_.at(epoch)); }
+  /// The largest number that divides those of every epoch.
+  std::int64_t common_divisor() const;
+  /// Epochs at which the number changes, 0 first.
+  std::vector<std::int64_t> changes() const;
   /// Steps of the epochs before this one, of `batches` batches each.
   std::int64_t steps_before(std::int64_t epoch, std::int64_t batches) const;
   /// The epoch in which a run of that many steps ends, counted from 1.

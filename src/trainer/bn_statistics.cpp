@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "base/activity.h"
 #include "trainer/batches.h"
 
 namespace isnet {
@@ -13,7 +14,8 @@ namespace {
 struct Estimate {
   torch::nn::BatchNorm2dImpl* layer;
   std::optional<double> momentum;  // of the layer, restored afterwards
-  at::Tensor sums;                 // 2×F, float64: Σ mean, Σ (variance + mean²)
+  std::int64_t counted;  // batches that it has seen before; a layer that sees no more stays as it is
+  at::Tensor sums;       // 2×F, float64: Σ mean, Σ (variance + mean²)
 };
 
 std::vector<Estimate> begin(Network& network) {
@@ -22,7 +24,7 @@ std::vector<Estimate> begin(Network& network) {
     auto* layer = dynamic_cast<torch::nn::BatchNorm2dImpl*>(module.get());
     if (!layer) continue;
     estimates.push_back(
-        {layer, layer->options.momentum(),
+        {layer, layer->options.momentum(), layer->num_batches_tracked.item<std::int64_t>(),
          at::zeros({2, layer->running_mean.size(0)}, layer->running_mean.options().dtype(at::kDouble))});
     layer->options.momentum(1.0);  // the running statistics become those of the last batch
   }
@@ -33,18 +35,21 @@ void finish(std::vector<Estimate>& estimates, double batches, const Communicator
   std::vector<double> values{batches};
   for (const auto& estimate : estimates) {
     const at::Tensor sums = estimate.sums.cpu().contiguous();
+    values.push_back(estimate.layer->num_batches_tracked.item<std::int64_t>() > estimate.counted ? 1 : 0);
     values.insert(values.end(), sums.data_ptr<double>(), sums.data_ptr<double>() + sums.numel());
   }
   communicator.all_reduce_sum(values);
   auto next = values.begin() + 1;
   for (auto& estimate : estimates) {
+    const bool used = *next++ > 0;
     const at::Tensor sums = at::empty_like(estimate.sums, at::kCPU);
     std::copy(next, next + sums.numel(), sums.data_ptr<double>());
     next += sums.numel();
+    estimate.layer->options.momentum(estimate.momentum);
+    if (!used) continue;
     const at::Tensor mean = sums[0] / values[0];
     estimate.layer->running_mean.copy_(mean);
     estimate.layer->running_var.copy_((sums[1] / values[0] - mean.square()).clamp_min(0));
-    estimate.layer->options.momentum(estimate.momentum);
   }
 }
 
@@ -54,14 +59,15 @@ void recompute_bn_statistics(Network& network, Loader& loader, std::int64_t batc
                              const EvaluationPlace& place, const Communicator& communicator,
                              const std::shared_ptr<const AcrossRanks>& across) {
   if (batches == 0) return;
+  const activity::Stage stage("BN statistics");
   const at::NoGradGuard no_grad;
   auto estimates = begin(network);
   if (estimates.empty()) return;
   double seen = 0;
   loader.start(epoch);
-  for (std::int64_t step = 0; step < batches; ++step) {
-    auto host = loader.next();
-    if (!host) break;
+  while (auto host = loader.next()) {
+    if (host->step >= batches) break;
+    activity::progress();
     if (host->size == 0 && !across) continue;
     const Batch batch = to_batch(std::move(*host), place.device, place.dtype);
     TapeContext context;
@@ -69,7 +75,7 @@ void recompute_bn_statistics(Network& network, Loader& loader, std::int64_t batc
     context.across = across;
     context.multiplication = network.multiplication;
     Tape tape(std::move(context));
-    network.forward(tape, batch.images);
+    network.outputs(tape, batch.images);
     for (auto& estimate : estimates) {
       const at::Tensor mean = estimate.layer->running_mean.to(at::kDouble);
       estimate.sums[0] += mean;

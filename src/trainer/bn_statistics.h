@@ -11,9 +11,9 @@
 
 namespace isnet {
 
-/// Sets running mean and variance of every batch norm to those of the first `batches` batches (of each rank)
-/// of this epoch's order, with the present weights; with `across`, of that many global batches. The same bits
-/// on all ranks. Collective. Does nothing when the network has no batch norm or batches is 0.
+/// Sets running mean and variance of every batch norm to those of the shares of the first `batches` global
+/// batches of this epoch's order, with the present weights; with `across`, of the batches as a whole. The
+/// same bits on all ranks. Collective. Does nothing when the network has no batch norm or batches is 0.
 void recompute_bn_statistics(Network& network, Loader& loader, std::int64_t batches, std::uint64_t epoch,
                              const EvaluationPlace& place, const Communicator& communicator,
                              const std::shared_ptr<const AcrossRanks>& across = nullptr);

@@ -22,9 +22,15 @@ struct StepRecord {
   MetricSums sums;                 ///< of this rank's batch; reduced() makes them those of the global batch
   Metrics metrics;                 ///< the same as means: loss, its parts, accuracy, samples
   double learning_rate = 0;        ///< of the step
-  double gradient_norm = 0;        ///< of the reduced gradient before clipping; NaN where it was not needed
+  double gradient_norm = 0;        ///< of the reduced gradient before clipping; NaN but at the end of a step
   bool optimizer_stepped = false;  ///< false while gradients are only added up, and where a step was left out
   bool overflowed = false;  ///< the step was left out for a smaller gradient scale (--precision 16-mixed)
+};
+
+/// A step that was left out because something was not finite: passes (data/sampler.h) of this epoch.
+struct BadStep {
+  std::string cause;                          ///< what, where, and in which samples
+  std::int64_t first_pass = 0, end_pass = 0;  ///< in which it was; without a culprit those of the step
 };
 
 /// For loggers that show images.
@@ -59,6 +65,8 @@ class Callback {
   /// After a validation, as soon as the run may be saved: within an epoch at once, at its end when the
   /// position is that of the next one. Comes before on_train_epoch_end.
   virtual void on_validated(Trainer&, const Metrics&) {}
+  /// Parameters and buffers are those before the step again; the optimiser has learnt nothing.
+  virtual void on_bad_step(Trainer&, const BadStep&) {}
   /// `metrics`: means over the epoch and all ranks.
   virtual void on_train_epoch_end(Trainer&, const Metrics& metrics) { static_cast<void>(metrics); }
   virtual void on_train_end(Trainer&) {}

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "trainer/kept_tensors.h"
+
 namespace isnet {
 
 /// Optimiser steps whose loss or gradient is not finite are left out on all ranks alike: they learn nothing,
@@ -19,15 +21,16 @@ class FiniteGuard {
  public:
   explicit FiniteGuard(std::int64_t tolerated = 0) : tolerated_(tolerated) {}
 
-  bool tolerant() const { return tolerated_ > 0; }
-  /// Before a step's first forward pass: keeps the buffers (running statistics), where anything is tolerated.
+  /// Before a step's first forward pass: keeps the buffers (running statistics).
   void begin_step(const std::vector<at::Tensor>& buffers);
-  /// Something was not finite. Errors: runtime, where nothing is tolerated.
+  /// Something was not finite; the first thing of a step is its cause.
   void found(const std::string& what);
   /// Whether found() was called in this step.
   bool bad() const { return !what_.empty(); }
   /// The end of a step. A bad one: buffers go back, and it is counted; returns whether it was good.
   bool end_step();
+  /// The step is not done at all: buffers go back, what was found is forgotten.
+  void abandon_step();
   /// More bad steps in a row than are tolerated.
   bool exhausted() const { return in_a_row_ > tolerated_; }
   const std::string& last_cause() const { return last_cause_; }
@@ -40,7 +43,7 @@ class FiniteGuard {
  private:
   std::int64_t tolerated_, in_a_row_ = 0, total_ = 0;
   std::string what_, last_cause_;
-  std::vector<at::Tensor> buffers_, kept_;
+  KeptTensors buffers_;
 };
 
 }  // namespace isnet

@@ -38,7 +38,8 @@ struct TrainerOptions {
   std::int64_t min_epochs = 0, min_steps = 0;  ///< before which stop() does not count
   std::int64_t max_steps = -1;                 ///< optimiser steps; −1: no limit
   double max_time = 0;                         ///< seconds; 0: no limit
-  std::int64_t batch_size = 32;                ///< per rank
+  std::int64_t batch_size = 32;                ///< per rank (of those that a resumed run began with)
+  std::int64_t largest_share = 0;  ///< that a rank takes of another number's batches; 0: batch_size
   Accumulation accumulate_grad_batches;
   GradientClipping clipping;
   GradientScalerOptions scaler;

@@ -10,11 +10,13 @@
 
 #include "data/loader.h"
 #include "model/objectives/objective.h"
+#include "trainer/batch_sharing.h"
 #include "trainer/callback.h"
 #include "trainer/distributed/across_ranks.h"
 #include "trainer/distributed/distributed_data_parallel.h"
 #include "trainer/finite_guard.h"
 #include "trainer/gradient_scaler.h"
+#include "trainer/kept_tensors.h"
 #include "trainer/optimizers/optimizer.h"
 #include "trainer/options.h"
 #include "trainer/schedules/schedule.h"
@@ -38,8 +40,9 @@ struct LoopPosition {
   std::int64_t global_step = 0;  ///< optimiser steps that are done
 };
 
+/// How a fit() ended that did not throw.
 enum class FitOutcome {
-  finished,
+  finished,    ///< --max-epochs, --max-steps, or a callback's stop()
   interrupted  ///< by a signal or --max-time; a checkpoint was asked for (Callback::on_interrupted)
 };
 
@@ -49,14 +52,15 @@ class Trainer {
   Trainer(TrainerOptions options, Communicator communicator,
           std::vector<std::shared_ptr<Callback>> callbacks);
 
-  /// From the beginning, or from where `resume` was written. Errors: data, checkpoint (one that does not
-  /// fit), runtime (a loss that is not finite: epoch, step, ranks), communication.
+  /// From the beginning, or from where `resume` was written, also by another number of ranks. Errors: data,
+  /// checkpoint (one that does not fit), runtime (losses or gradients that are not finite: epoch, batch,
+  /// ranks, samples; the last good state is saved), communication.
   FitOutcome fit(const TrainingJob& job, const Checkpoint* resume = nullptr);
 
   /// Refuses early what fit() would refuse late: too few samples for a batch, images that the network cannot
-  /// take, operations that have no relevance rule, a checkpoint of other data or another number of ranks.
-  /// Errors: usage, data, checkpoint.
-  void check(const TrainingJob& job, const Checkpoint* resume = nullptr) const;
+  /// take, operations that have no relevance rule, a checkpoint of other data or one whose batches this many
+  /// ranks cannot share out. Errors: usage, data, checkpoint.
+  void check(const TrainingJob& job, const Checkpoint* resume = nullptr);
 
   /// The run as it stands, for a checkpoint; buffers are this rank's. Between steps only. Collective.
   Checkpoint checkpoint() const;
@@ -67,6 +71,10 @@ class Trainer {
   const TrainingJob& job() const { return *job_; }
   std::int64_t batches_per_epoch() const;
   std::int64_t steps_before(std::int64_t epoch) const;  ///< optimiser steps of the epochs before this one
+  /// The run's batches, and the parts that they are cut into for the ranks there are.
+  const RunBatches& batches() const { return run_batches_; }
+  const BatchShares& shares() const { return shares_; }
+  const Loader& train_loader() const { return *train_loader_; }
   /// Batches of an optimiser step in this epoch.
   std::int64_t accumulated_batches() const { return options_.accumulate_grad_batches.at(position_.epoch); }
   /// Of the whole run; the largest number where nothing limits it.
@@ -88,7 +96,19 @@ class Trainer {
     for (const auto& callback : callbacks_) ((*callback).*hook)(*this, arguments...);
   }
 
-  void refuse_other_circumstances(const Checkpoint& checkpoint, const TrainingJob& job) const;
+  // A step that may have to be undone: what it had found.
+  struct StepStart {
+    std::int64_t pass = 0, batch = 0;
+    MetricSums sums;
+    double nonfinite_values = 0, nonfinite_samples = 0;
+    std::vector<double> gathered;
+  };
+
+  void refuse_other_data(const Checkpoint& checkpoint, const TrainingJob& job) const;
+  RunBatches stored_batches(const Checkpoint& checkpoint) const;
+  void share_out(const TrainingJob& job, const Checkpoint* resume);
+  void announce_other_ranks(std::int64_t before) const;
+  void restore_sums(const Checkpoint& checkpoint);
   void prepare(const Checkpoint* resume);
   void restore(const Checkpoint& checkpoint);
   void sanity_check();
@@ -98,8 +118,22 @@ class Trainer {
   BatchOutcome run_batch();
   void finish_objective();
   std::vector<std::vector<double>> by_rank(const std::vector<double>& own) const;
-  void count_nonfinite(double values, double samples);
-  void train_batch(HostBatch&& host);
+  std::vector<std::vector<double>> gathered_by_rank(const std::vector<double>& own) const;
+  // A step (trainer_step.cpp).
+  std::int64_t passes_per_step() const;  // but for the epoch's last, which may have fewer
+  void begin_step();
+  void undo_step();
+  void end_if_exhausted();
+  bool step_is_pending() const;  // some of its passes are done
+  void count_nonfinite(double values, double samples, const Losses& losses,
+                       const std::vector<std::int64_t>& ids);
+  void note_nonfinite_loss(double ranks, bool here, const Losses& losses,
+                           const std::vector<std::int64_t>& ids);
+  std::string samples_by_rank(const std::vector<std::int64_t>& own) const;
+  std::vector<std::int64_t> samples_of_step() const;
+  void train_pass(HostBatch&& host);
+  Losses losses_of(HostBatch&& host, at::Tensor& labels);
+  void learn_from(const BatchPlan& plan, Losses&& losses, const at::Tensor& labels, StepRecord& record);
   void backward(at::Tensor loss);
   double mean_class_weight(const HostBatch& host) const;
   void optimizer_step(StepRecord& record);
@@ -110,7 +144,8 @@ class Trainer {
   bool interrupted();          // joint decision
   bool complete() const;
   std::unique_ptr<Loader> make_loader(const std::shared_ptr<const SplitReader>& split,
-                                      const BatchLimit& limit, bool training) const;
+                                      const BatchLimit& limit, bool training,
+                                      const BatchShares& shares) const;
 
   TrainerOptions options_;
   Communicator communicator_;
@@ -120,9 +155,17 @@ class Trainer {
   std::unique_ptr<Loader> train_loader_, validation_loader_, statistics_loader_;
   std::vector<at::Tensor> parameters_, buffers_;
   std::shared_ptr<const AcrossRanks> across_;  // with --sync-batchnorm on several ranks
+  std::shared_ptr<const AcrossRanks> ranks_;   // where the objective sums over them
+  RunBatches run_batches_;
+  BatchShares shares_, evaluation_shares_;
   FiniteGuard guard_;
   GradientScaler scaler_;
   LoopPosition position_;
+  std::int64_t pass_ = 0;  // passes of this epoch that are done
+  StepStart step_start_;
+  BadStep bad_step_;
+  KeptTensors own_buffers_;  // while a share that another rank had before goes through the network
+  std::vector<std::vector<double>> inherited_;  // what ranks that are no more have gathered in this epoch
   std::int64_t total_steps_ = 0;
   MetricSums epoch_sums_;
   double nonfinite_values_ = 0, nonfinite_samples_ = 0;  // relevance, of the epoch so far, on all ranks

@@ -17,10 +17,13 @@ constexpr std::int64_t no_limit = std::numeric_limits<std::int64_t>::max();
 }  // namespace
 
 std::unique_ptr<Loader> Trainer::make_loader(const std::shared_ptr<const SplitReader>& split,
-                                             const BatchLimit& limit, bool training) const {
+                                             const BatchLimit& limit, bool training,
+                                             const BatchShares& shares) const {
   SamplerOptions sampling;
   sampling.size = split->size();
-  sampling.batch_size = options_.batch_size;
+  sampling.batch_size = shares.size;
+  sampling.shares = shares.count;
+  sampling.global_batch = run_batches_.samples();
   sampling.seed = options_.seed;
   sampling.world = communicator_.world_size();
   sampling.rank = communicator_.rank();
@@ -58,9 +61,30 @@ double Trainer::current_learning_rate() const {
   return job_->learning_rate->at(progress);
 }
 
-void Trainer::check(const TrainingJob& job, const Checkpoint* resume) const {
-  if (resume) refuse_other_circumstances(*resume, job);
-  const std::int64_t batches = make_loader(job.train, options_.limit_train_batches, true)->steps_per_epoch();
+// A run keeps its batches: other ranks than it began with share them out anew.
+void Trainer::share_out(const TrainingJob& job, const Checkpoint* resume) {
+  const std::int64_t world = communicator_.world_size();
+  run_batches_ = resume ? stored_batches(*resume)
+                        : RunBatches{world, options_.batch_size, options_.accumulate_grad_batches};
+  const bool whole = options_.sync_batchnorm || job.objective->sums_over_ranks();
+  const std::int64_t largest = options_.largest_share > 0 ? options_.largest_share : options_.batch_size;
+  const auto shares = shares_for(run_batches_, world, largest, whole);
+  if (!shares)
+    fail(ErrorKind::usage, "--resume: a step of the run has ",
+         run_batches_.samples() * run_batches_.common_batches(), " samples (", run_batches_.ranks,
+         " rank(s) × --batch-size ", run_batches_.size, " × ", run_batches_.common_batches(),
+         " batch(es)), which ", world, " ranks cannot share out: resume with a number of ranks that can: ",
+         possible_worlds(run_batches_, whole));
+  shares_ = *shares;
+  evaluation_shares_ =
+      *shares_for({run_batches_.ranks, run_batches_.size, Accumulation()}, 1, largest, false);
+}
+
+void Trainer::check(const TrainingJob& job, const Checkpoint* resume) {
+  if (resume) refuse_other_data(*resume, job);
+  share_out(job, resume);
+  const std::int64_t batches =
+      make_loader(job.train, options_.limit_train_batches, true, shares_)->steps_per_epoch();
   if (batches == 0)
     fail(ErrorKind::usage, "--limit-train-batches leaves no batch of the split ", job.train->name());
   if (const auto interval = options_.val_check_interval.of(batches);
@@ -80,30 +104,37 @@ void Trainer::check(const TrainingJob& job, const Checkpoint* resume) const {
     batch.masks = at::ones({1, layout.mask_channels, layout.height, layout.width}, real);
     if (layout.masks_per_class) batch.masks = batch.masks.unsqueeze(2);
   }
-  batch.labels = layout.labels == LabelKind::multi
-                     ? at::zeros({1, layout.label_classes}, real)
-                     : at::zeros({1}, at::dtype(at::kLong).device(options_.device));
+  if (layout.labels != LabelKind::none)
+    batch.labels = layout.labels == LabelKind::multi
+                       ? at::zeros({1, layout.label_classes}, real)
+                       : at::zeros({1}, at::dtype(at::kLong).device(options_.device));
   batch.ids = at::zeros({1}, at::kLong);
   const Losses losses = job.objective->compute(*job.network, batch);
   job.network->train(training);
-  std::vector<std::string> metrics{"loss"};
-  for (const auto& part : losses.parts) metrics.push_back(part.first);
-  if (layout.labels != LabelKind::none) metrics.emplace_back("accuracy");
+  MetricSums sums;
+  sums.add(losses, batch.labels, 1);
+  std::vector<std::string> metrics;
+  for (const auto& [name, value] : sums.local())
+    if (name != "samples") metrics.push_back(name);
   check_monitor(options_.monitor, metrics, job.validation && options_.limit_val_batches.value > 0);
 }
 
 void Trainer::prepare(const Checkpoint* resume) {
-  train_loader_ = make_loader(job_->train, options_.limit_train_batches, true);
+  if (resume) refuse_other_data(*resume, *job_);
+  share_out(*job_, resume);
+  train_loader_ = make_loader(job_->train, options_.limit_train_batches, true, shares_);
   if (job_->validation && options_.limit_val_batches.value > 0)
-    validation_loader_ = make_loader(job_->validation, options_.limit_val_batches, false);
+    validation_loader_ = make_loader(job_->validation, options_.limit_val_batches, false, evaluation_shares_);
   if (options_.recompute_bn_statistics > 0) {
     const BatchLimit limit{static_cast<double>(options_.recompute_bn_statistics), false};
-    statistics_loader_ = make_loader(job_->train, limit, true);
+    statistics_loader_ =
+        make_loader(job_->train, limit, true, options_.sync_batchnorm ? shares_ : evaluation_shares_);
   }
   total_steps_ = std::min(options_.max_epochs < 0 ? no_limit : steps_before(options_.max_epochs),
                           options_.max_steps < 0 ? no_limit : options_.max_steps);
   parallel_ = std::make_unique<DistributedDataParallel>(job_->network, communicator_, options_.ddp);
   if (options_.sync_batchnorm) across_ = across_ranks(communicator_);
+  if (job_->objective->sums_over_ranks()) ranks_ = across_ranks(communicator_);
   parameters_ = job_->network->parameters();
   buffers_ = job_->network->buffers();
   if (resume) restore(*resume);

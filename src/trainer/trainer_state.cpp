@@ -1,9 +1,12 @@
 // What a checkpoint holds of the fit loop, and how it goes on from there.
 #include <ATen/ATen.h>
 
+#include <torch/nn/modules/batchnorm.h>
+
 #include <limits>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "model/weights.h"
 #include "trainer/trainer.h"
 
@@ -18,27 +21,50 @@ at::Tensor matrix_of(const std::vector<std::vector<double>>& rows) {
       .view({height, static_cast<std::int64_t>(rows.front().size())});
 }
 
-std::vector<double> row_of(const at::Tensor& matrix, int row) {
+std::int64_t number_in(const nlohmann::json& state, const char* name) {
+  const auto found = state.find(name);
+  if (found == state.end() || !found->is_number_integer() || found->get<std::int64_t>() < 1)
+    fail(ErrorKind::checkpoint, "the checkpoint lacks '", name, "', or it is no number from 1 on");
+  return found->get<std::int64_t>();
+}
+
+std::vector<double> row_of(const at::Tensor& matrix, std::int64_t row) {
   const at::Tensor values = matrix[row].to(at::kDouble).contiguous();
   return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
 }
 
+bool has_batch_norm(const Network& network) {
+  for (const auto& module : network.modules())
+    if (dynamic_cast<const torch::nn::BatchNorm2dImpl*>(module.get())) return true;
+  return false;
+}
+
 }  // namespace
 
-// A run goes on with the data and the ranks that it began with, or its position means nothing.
-void Trainer::refuse_other_circumstances(const Checkpoint& checkpoint, const TrainingJob& job) const {
-  const auto number = [&](const char* name) {
-    const auto found = checkpoint.state.find(name);
-    if (found == checkpoint.state.end() || !found->is_number_integer())
-      fail(ErrorKind::checkpoint, "the checkpoint lacks '", name, "'");
-    return found->get<std::int64_t>();
-  };
-  if (number("train_samples") != job.train->size())
-    fail(ErrorKind::usage, "--resume: the checkpoint was trained on ", number("train_samples"),
-         " samples, --data has ", job.train->size(), ": resume on the same data");
-  if (number("world_size") != communicator_.world_size())
-    fail(ErrorKind::usage, "--resume: the checkpoint is one of ", number("world_size"),
-         " rank(s), this run has ", communicator_.world_size(), ": resume with as many ranks");
+// A run goes on with the data that it began with, or its position means nothing.
+void Trainer::refuse_other_data(const Checkpoint& checkpoint, const TrainingJob& job) const {
+  if (const auto samples = number_in(checkpoint.state, "train_samples"); samples != job.train->size())
+    fail(ErrorKind::usage, "--resume: the checkpoint was trained on ", samples, " samples, --data has ",
+         job.train->size(), ": resume on the same data");
+}
+
+RunBatches Trainer::stored_batches(const Checkpoint& checkpoint) const {
+  RunBatches run{number_in(checkpoint.state, "world_size"), options_.batch_size,
+                 options_.accumulate_grad_batches};
+  const auto stored = checkpoint.state.find("batches");
+  if (stored == checkpoint.state.end()) return run;  // of a program that knew no other number of ranks
+  run.ranks = number_in(*stored, "ranks");
+  if (const auto size = number_in(*stored, "size"); size != run.size)
+    fail(ErrorKind::usage, "--batch-size: '", run.size,
+         "' is not allowed at this resume; the run began with '", size, "', and keeps its batches of ",
+         run.ranks, " × ", size, " samples");
+  return run;
+}
+
+std::vector<std::vector<double>> Trainer::gathered_by_rank(const std::vector<double>& own) const {
+  auto rows = inherited_;
+  for (auto& row : by_rank(own)) rows.push_back(std::move(row));
+  return rows;
 }
 
 // Equally many numbers of each rank, on every rank, bit by bit.
@@ -67,7 +93,7 @@ Checkpoint Trainer::checkpoint() const {
   own.resize(static_cast<std::size_t>(communicator_.maximum(static_cast<std::int64_t>(own.size()))), 0.0);
   checkpoint.tensors["loop.metric_sums"] = matrix_of(by_rank(own));
   if (const auto gathered = job_->objective->gathered(); !gathered.empty())
-    checkpoint.tensors["objective.gathered"] = matrix_of(by_rank(gathered));
+    checkpoint.tensors["objective.gathered"] = matrix_of(gathered_by_rank(gathered));
   for (const auto& [name, value] : job_->objective->found_options())
     checkpoint.state["found_options"][name] = value;
   checkpoint.state["loop"] = {{"epoch", position_.epoch},
@@ -79,6 +105,7 @@ Checkpoint Trainer::checkpoint() const {
                               {"nonfinite_relevance", {nonfinite_values_, nonfinite_samples_}}};
   checkpoint.state["bucket_plan"] = parallel_->bucket_plan();
   checkpoint.state["world_size"] = communicator_.world_size();
+  checkpoint.state["batches"] = {{"ranks", run_batches_.ranks}, {"size", run_batches_.size}};
   checkpoint.state["train_samples"] = job_->train->size();
   for (const auto& [name, value] : validation_metrics_) checkpoint.state["validation_metrics"][name] = value;
   for (const auto& callback : callbacks_) callback->on_save_checkpoint(*this, checkpoint);
@@ -92,7 +119,6 @@ void Trainer::restore(const Checkpoint& checkpoint) {
     if (name.rfind("model.", 0) == 0) model[name.substr(6)] = tensor;
     if (name.rfind("optimizer.", 0) == 0) optimizer[name.substr(10)] = tensor;
   }
-  refuse_other_circumstances(checkpoint, *job_);
   load_weights("the checkpoint", model, *job_->network);
   job_->optimizer->load_state(optimizer);
   try {
@@ -102,18 +128,15 @@ void Trainer::restore(const Checkpoint& checkpoint) {
     position_.global_step = loop.at("global_step");
     if (loop.contains("bad_steps")) guard_.load_state(loop.at("bad_steps"));
     if (scaler_.enabled()) scaler_.load_state(loop.at("gradient_scaler"));
-    epoch_sums_.set(loop.at("metric_names"),
-                    row_of(checkpoint.tensors.at("loop.metric_sums"), communicator_.rank()));
+    restore_sums(checkpoint);
     if (loop.contains("nonfinite_relevance")) {
       nonfinite_values_ = loop.at("nonfinite_relevance").at(0);
       nonfinite_samples_ = loop.at("nonfinite_relevance").at(1);
     }
-    if (checkpoint.tensors.count("objective.gathered"))
-      job_->objective->set_gathered(
-          row_of(checkpoint.tensors.at("objective.gathered"), communicator_.rank()));
     if (checkpoint.state.contains("found_options"))
       job_->objective->set_found_options(checkpoint.state.at("found_options").get<NamedTexts>());
-    parallel_->restore_bucket_plan(checkpoint.state.at("bucket_plan").get<BucketPlan>());
+    if (number_in(checkpoint.state, "world_size") == communicator_.world_size())
+      parallel_->restore_bucket_plan(checkpoint.state.at("bucket_plan").get<BucketPlan>());
     if (checkpoint.state.contains("validation_metrics"))
       for (const auto& [name, value] : checkpoint.state.at("validation_metrics").items())
         validation_metrics_.emplace_back(
@@ -122,7 +145,46 @@ void Trainer::restore(const Checkpoint& checkpoint) {
     if (dynamic_cast<const Error*>(&e)) throw;
     fail(ErrorKind::checkpoint, "the checkpoint lacks part of the loop's state: ", e.what());
   }
+  announce_other_ranks(number_in(checkpoint.state, "world_size"));
   for (const auto& callback : callbacks_) callback->on_load_checkpoint(*this, checkpoint);
+}
+
+// What each rank has summed up in the epoch so far. Of another number of ranks: the first takes over the
+// metrics of all, and what their objectives have gathered is kept by itself until the epoch's end.
+void Trainer::restore_sums(const Checkpoint& checkpoint) {
+  const std::int64_t world = number_in(checkpoint.state, "world_size");
+  const bool same = world == communicator_.world_size();
+  const auto& sums = checkpoint.tensors.at("loop.metric_sums");
+  const at::Tensor all = sums.to(at::kDouble).sum(0, /*keepdim=*/true);
+  const at::Tensor rows = same ? sums : communicator_.is_main() ? all : at::zeros_like(all);
+  epoch_sums_.set(checkpoint.state.at("loop").at("metric_names"),
+                  row_of(rows, same ? communicator_.rank() : 0));
+  const auto gathered = checkpoint.tensors.find("objective.gathered");
+  if (gathered == checkpoint.tensors.end()) return;
+  const std::int64_t own_rows = same ? world : 0, inherited = gathered->second.size(0) - own_rows;
+  inherited_.clear();
+  for (std::int64_t row = 0; row < inherited; ++row) inherited_.push_back(row_of(gathered->second, row));
+  if (same) job_->objective->set_gathered(row_of(gathered->second, inherited + communicator_.rank()));
+}
+
+void Trainer::announce_other_ranks(std::int64_t before) const {
+  const std::int64_t world = communicator_.world_size();
+  if (before == world || !communicator_.is_main()) return;
+  std::string text =
+      cat("the run goes on with ", world, " rank(s) where ", before, " were before: batches of ",
+          run_batches_.samples(), " samples and steps of ", accumulated_batches(),
+          " batch(es) stay as they are, in ", shares_.count, " share(s) of ", shares_.size, " each, ",
+          passes_per_step(), " pass(es) of all ranks for a step");
+  const bool same_statistics = options_.sync_batchnorm || shares_.count == run_batches_.ranks;
+  if (!has_batch_norm(*job_->network) || (same_statistics && world <= run_batches_.ranks)) {
+    log::info(text);
+    return;
+  }
+  log::warning(
+      cat(text, same_statistics
+                    ? "; running statistics of batch norms are those of fewer batches than before"
+                    : "; batch norms see the shares, which are other ones than before, so that losses "
+                      "differ (--sync-batchnorm 1 would not)"));
 }
 
 }  // namespace isnet

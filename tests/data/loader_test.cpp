@@ -53,6 +53,25 @@ void expect_equal(const std::vector<HostBatch>& a, const std::vector<HostBatch>&
   }
 }
 
+TEST_F(LoaderTest, TakesTheSharesOfAsManyBatchesAsItMay) {
+  // Batches of 4 in 2 shares; 3 of them are 6 shares: 2 passes of 4 ranks, of which the last two end with
+  // none.
+  for (const std::int64_t rank : {1, 2}) {
+    const Sampler sampler(
+        {.size = 50, .batch_size = 2, .shuffle = true, .seed = 1, .world = 4, .rank = rank, .shares = 2});
+    Loader loader(split, sampler, {.limit = 3});
+    EXPECT_EQ(loader.passes_per_epoch(), 2);
+    loader.start(2);
+    const auto batches = rest(loader);
+    ASSERT_EQ(batches.size(), 2u);
+    EXPECT_EQ(batches[0].ids, sampler.plan(2, 0).ids);
+    EXPECT_EQ(batches[1].size, rank == 1 ? 2 : 0);
+    EXPECT_EQ(batches[1].step, rank == 1 ? 2 : 3);
+    loader.start(2, 1);
+    expect_equal(rest(loader), {batches.begin() + 1, batches.end()});
+  }
+}
+
 TEST_F(LoaderTest, BatchesHoldThePlannedSamplesInOrder) {
   Loader loader(split, sampler(LastBatch::pad));
   loader.start(3);

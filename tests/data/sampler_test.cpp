@@ -177,6 +177,32 @@ TEST(Sampler, ShortSharesTheRemainderOut) {
   EXPECT_TRUE(Sampler(options).plan(0, 1).ids.empty());
 }
 
+TEST(Sampler, DealsTheSharesOfBatchesOutToTheRanksInTurn) {
+  auto options = options_of(20, 2, 3, LastBatch::drop, false);
+  options.shares = 2;  // 5 batches of 4: 10 shares, 4 passes of 3 ranks
+  options.rank = 1;
+  const Sampler sampler(options);
+  EXPECT_EQ(sampler.steps_per_epoch(), 5);
+  EXPECT_EQ(sampler.passes(5), 4);
+  EXPECT_EQ(sampler.passes(3), 2);
+  const auto first = sampler.plan(0, 0), second = sampler.plan(0, 1), last = sampler.plan(0, 3);
+  EXPECT_THAT(first.ids, ElementsAre(1, 3));
+  EXPECT_EQ(first.step, 0);
+  EXPECT_EQ(first.share, 1);
+  EXPECT_THAT(second.ids, ElementsAre(8, 10));
+  EXPECT_EQ(second.step, 2);
+  EXPECT_EQ(second.share, 0);
+  EXPECT_TRUE(last.ids.empty()) << "the first rank takes the epoch's last share";
+}
+
+TEST(Sampler, SharesOfABatchMayDifferByOneSample) {
+  auto options = options_of(16, 3, 3, LastBatch::drop, false);
+  options.global_batch = 8;
+  EXPECT_THAT(Sampler(options).plan(0, 1).ids, ElementsAre(8, 11, 14));
+  options.rank = 2;
+  EXPECT_THAT(Sampler(options).plan(0, 1).ids, ElementsAre(10, 13));
+}
+
 TEST(Sampler, DropWithoutAWholeBatchSaysWhatToDo) {
   EXPECT_THAT(refusal(ErrorKind::usage, [] { Sampler(options_of(9, 5, 2, LastBatch::drop)); }),
               ::testing::AllOf(HasSubstr("9 samples do not fill one batch of 2 ranks × 5"),

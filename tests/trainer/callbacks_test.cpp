@@ -117,16 +117,33 @@ TEST(LearningRateFinder, SuggestsWhereTheLossFallsFastest) {
   EXPECT_NEAR(static_cast<double>(*finder.steepest()), 30, 1);
 }
 
-TEST(FiniteGuard, ThatToleratesNothingFailsAtOnceAndKeepsNothing) {
+TEST(FiniteGuard, ThatToleratesNothingIsExhaustedByTheFirst) {
   FiniteGuard guard(0);
   const at::Tensor buffer = at::zeros({2});
   guard.begin_step({buffer});
-  const auto message = refusal(ErrorKind::runtime, [&] { guard.found("the loss is not finite"); });
-  EXPECT_THAT(message, HasSubstr("--skip-bad-steps"));
+  buffer.add_(std::nan(""));
+  guard.found("the loss is not finite");
+  guard.found("and something else");
+  EXPECT_FALSE(guard.end_step());
+  EXPECT_TRUE(guard.exhausted());
+  EXPECT_EQ(guard.last_cause(), "the loss is not finite");
+  EXPECT_TRUE(at::equal(buffer, at::zeros({2})));
+}
+
+TEST(FiniteGuard, AbandonsAStepAsIfItHadNotBegun) {
+  FiniteGuard guard(0);
+  const at::Tensor buffer = at::zeros({2});
+  guard.begin_step({buffer});
+  buffer.add_(1);
+  guard.found("the loss is not finite");
+  guard.abandon_step();
+  EXPECT_FALSE(guard.bad());
+  EXPECT_FALSE(guard.exhausted());
+  EXPECT_EQ(guard.total(), 0);
+  EXPECT_TRUE(at::equal(buffer, at::zeros({2})));
 }
 
 TEST(FiniteGuard, PutsBuffersBackCountsAndIsExhaustedByTooManyInARow) {
-  log::configure({log::Level::error, ""});
   FiniteGuard guard(2);
   const at::Tensor buffer = at::zeros({2}), counter = at::zeros({}, at::kLong);
   const auto step = [&](bool bad) {

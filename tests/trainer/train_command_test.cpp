@@ -196,12 +196,42 @@ TEST_F(TrainRefuses, AnotherNetworkOrSeedAtResume) {
   EXPECT_EQ(attempt("run", "--resume last --max-epochs 2").status, 0);
 }
 
+TEST_F(TrainRefuses, EveryOptionThatACheckpointMeansNothingWithout) {
+  ASSERT_EQ(attempt("run").status, 0);
+  for (const auto& [name, value] :
+       std::vector<std::pair<std::string, std::string>>{{"network", "densenet121"},
+                                                        {"normalize", "imagenet"},
+                                                        {"objective", "isnet"},
+                                                        {"tune-cut", "1"},
+                                                        {"supervised-layers", "features.norm5"},
+                                                        {"optimizer", "rmsprop"},
+                                                        {"freeze", "norms"},
+                                                        {"average", "ema"},
+                                                        {"seed", "3"},
+                                                        {"shuffle", "0"},
+                                                        {"shuffle-block", "2"},
+                                                        {"sampling", "class-balanced"},
+                                                        {"last-batch", "pad"},
+                                                        {"precision", "64"},
+                                                        {"sync-batchnorm", "1"},
+                                                        {"limit-train-batches", "1"},
+                                                        {"growth-rate", "8"},
+                                                        {"blocks", "1"},
+                                                        {"batch-size", "2"},
+                                                        {"accumulate-grad-batches", "2"}}) {
+    const auto refused = attempt("run", cat("--resume last --max-epochs 2 --", name, " ", value));
+    EXPECT_EQ(refused.status, 2) << name << "\n" << refused.output;
+    EXPECT_THAT(refused.output, HasSubstr("--" + name + ": ")) << name;
+    EXPECT_THAT(refused.output, HasSubstr("does not go with")) << name;
+  }
+}
+
 TEST_F(TrainRefuses, AnotherNumberOfRanksOrOfSamplesAtResume) {
   ASSERT_EQ(attempt("run", "--batch-size 2").status, 0);
   const std::string last = (folder_ / "run" / "checkpoints" / "last.ckpt").string();
-  const auto ranks = attempt("other", "--batch-size 2 --resume " + last, 2);
+  const auto ranks = attempt("other", "--batch-size 2 --resume " + last, 3);
   EXPECT_EQ(ranks.status, 2);
-  EXPECT_THAT(ranks.output, HasSubstr("resume with as many ranks"));
+  EXPECT_THAT(ranks.output, HasSubstr("a number of ranks that can: 1, 2"));
   write_small_data_set(folder_ / "data", {{"train", 10}}, 2, 20, small_layout(32, 32));
   const auto samples = attempt("other", "--batch-size 2 --resume " + last);
   EXPECT_EQ(samples.status, 2);

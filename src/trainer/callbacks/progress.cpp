@@ -1,5 +1,6 @@
 #include "trainer/callbacks/progress.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/error.h"
@@ -39,8 +40,8 @@ void ProgressBar::on_train_epoch_start(Trainer& trainer) {
 
 std::string ProgressBar::line(const Trainer& trainer) const {
   const auto& position = trainer.position();
-  const double elapsed = seconds(Clock::now() - epoch_started_),
-               each = elapsed / static_cast<double>(batches_);
+  const std::int64_t done = std::max<std::int64_t>(position.batch - first_batch_, 1);
+  const double elapsed = seconds(Clock::now() - epoch_started_), each = elapsed / static_cast<double>(done);
   const std::int64_t all = trainer.batches_per_epoch();
   const std::int64_t left = (trainer.options().max_epochs - position.epoch) * all - position.batch;
   std::string text = cat("epoch ", position.epoch, ": ", position.batch, "/", all);
@@ -54,7 +55,7 @@ std::string ProgressBar::line(const Trainer& trainer) const {
 void ProgressBar::on_train_batch_end(Trainer& trainer, const StepRecord& record) {
   if (quiet_ || !trainer.communicator().is_main()) return;
   ++batches_;
-  samples_ += static_cast<double>(trainer.options().batch_size);
+  samples_ += static_cast<double>(trainer.shares().size);
   for (std::size_t i = 0; i < record.metrics.size(); ++i) {
     if (i >= sums_.size()) sums_.emplace_back(record.metrics[i].first, 0.0);
     sums_[i].second += record.metrics[i].second;

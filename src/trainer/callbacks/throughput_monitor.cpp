@@ -20,7 +20,7 @@ class ThroughputMonitor : public Callback {
   void on_train_epoch_start(Trainer&) override { begin(); }
   void on_validation_end(Trainer&, const Metrics&) override { begin(); }
   void on_train_batch_end(Trainer& trainer, const StepRecord& record) override {
-    samples_ += static_cast<double>(trainer.options().batch_size * trainer.communicator().world_size());
+    samples_ += static_cast<double>(trainer.shares().size * trainer.communicator().world_size());
     if (!record.optimizer_stepped ||
         trainer.position().global_step % trainer.options().log_every_n_steps != 0)
       return;
