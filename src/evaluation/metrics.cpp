@@ -1,5 +1,6 @@
 #include "evaluation/metrics.h"
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -9,10 +10,11 @@
 namespace isnet {
 namespace {
 
-using Counts = std::variant<ConfusionMatrix, MultiLabelCounts>;
+using Counts = std::variant<ConfusionMatrix, MultiLabelCounts, SampleCount>;
 using Json = nlohmann::ordered_json;
 
 Counts counts_for(ScoreKind kind, std::size_t classes) {
+  if (kind == ScoreKind::none) return SampleCount();
   if (kind == ScoreKind::multi_label) return MultiLabelCounts(static_cast<std::int64_t>(classes));
   return ConfusionMatrix(static_cast<std::int64_t>(classes));
 }
@@ -20,7 +22,7 @@ Counts counts_for(ScoreKind kind, std::size_t classes) {
 template <typename Wanted>
 Wanted& as(Counts& counts) {
   if (auto* wanted = std::get_if<Wanted>(&counts)) return *wanted;
-  fail(ErrorKind::internal, "scores: single-label and multi-label samples are mixed");
+  fail(ErrorKind::internal, "scores: samples of several kinds are mixed");
 }
 
 Json matrix_json(const ConfusionMatrix& matrix) {
@@ -43,6 +45,10 @@ Json matrix_json(const MultiLabelCounts& counts) {
   return matrices;
 }
 
+Json matrix_json(const SampleCount&) {
+  return Json::array();
+}
+
 Json ratios_json(const BinaryCounts& counts) {
   return {{"precision", counts.precision()},
           {"recall", counts.recall()},
@@ -52,11 +58,23 @@ Json ratios_json(const BinaryCounts& counts) {
 
 }  // namespace
 
-Scores::Scores(ScoreKind kind, std::vector<std::string> class_names, std::vector<std::string> loss_names)
+double SampleCount::accuracy() const {
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+void SampleCount::add_flat(std::span<const double> counts) {
+  if (counts.size() != 1) fail(ErrorKind::internal, "scores: ", counts.size(), " counts where 1 belongs");
+  samples_ += static_cast<std::int64_t>(counts[0]);
+}
+
+Scores::Scores(ScoreKind kind, std::vector<std::string> class_names, std::vector<std::string> loss_names,
+               std::vector<std::string> mask_classes)
     : class_names_(std::move(class_names)),
       loss_names_(std::move(loss_names)),
       losses_(loss_names_.size()),
-      counts_(counts_for(kind, class_names_.size())) {}
+      counts_(counts_for(kind, class_names_.size())) {
+  if (!mask_classes.empty()) segmentation_.emplace(std::move(mask_classes));
+}
 
 void Scores::add(std::int64_t label, std::int64_t predicted) {
   as<ConfusionMatrix>(counts_).add(label, predicted);
@@ -64,6 +82,15 @@ void Scores::add(std::int64_t label, std::int64_t predicted) {
 
 void Scores::add(std::span<const std::uint8_t> labels, std::span<const std::uint8_t> predicted) {
   as<MultiLabelCounts>(counts_).add(labels, predicted);
+}
+
+void Scores::add(std::int64_t samples) {
+  as<SampleCount>(counts_).add(samples);
+}
+
+void Scores::add_pixels(std::span<const double> counts) {
+  if (!segmentation_) fail(ErrorKind::internal, "scores: pixels are not classified");
+  segmentation_->add(counts);
 }
 
 std::size_t Scores::loss_index(const std::string& name) const {
@@ -84,11 +111,16 @@ std::vector<double> Scores::flat() const {
     result.push_back(loss.sum);
     result.push_back(loss.weight);
   }
+  if (segmentation_)
+    for (const double count : segmentation_->flat()) result.push_back(count);
   return result;
 }
 
 void Scores::set_flat(std::span<const double> sums) {
   const std::size_t of_losses = 2 * losses_.size();
+  const std::size_t of_pixels = segmentation_ ? segmentation_->flat().size() : 0;
+  if (segmentation_ && sums.size() >= of_pixels) segmentation_->set_flat(sums.last(of_pixels));
+  sums = sums.first(sums.size() - std::min(of_pixels, sums.size()));
   if (sums.size() < of_losses) fail(ErrorKind::internal, "scores: ", sums.size(), " sums are too few");
   counts_ = counts_for(kind(), class_names_.size());
   const auto of_counts = sums.first(sums.size() - of_losses);
@@ -98,6 +130,7 @@ void Scores::set_flat(std::span<const double> sums) {
 }
 
 ScoreKind Scores::kind() const {
+  if (std::holds_alternative<SampleCount>(counts_)) return ScoreKind::none;
   return std::holds_alternative<MultiLabelCounts>(counts_) ? ScoreKind::multi_label : ScoreKind::single_label;
 }
 
@@ -127,12 +160,17 @@ double Scores::macro(double (BinaryCounts::*ratio)() const) const {
 
 const ConfusionMatrix& Scores::confusion_matrix() const {
   if (const auto* matrix = std::get_if<ConfusionMatrix>(&counts_)) return *matrix;
-  fail(ErrorKind::internal, "scores: multi-label scores have no confusion matrix of all classes");
+  fail(ErrorKind::internal, "scores: only single-label scores have a confusion matrix of all classes");
 }
 
 Json Scores::to_json() const {
   Json result;
   for (const auto& name : loss_names_) result[name] = loss(name);
+  if (segmentation_) result["segmentation"] = segmentation_->to_json();
+  if (kind() == ScoreKind::none) {
+    result["samples"] = samples();
+    return result;
+  }
   result["accuracy"] = accuracy();
   if (const auto* counts = std::get_if<MultiLabelCounts>(&counts_))
     result["exact_match"] = counts->exact_match();
@@ -156,12 +194,40 @@ Json metrics_json(const ScoresBySplit& splits) {
   return result;
 }
 
+namespace {
+
+// Over the classes but the background.
+std::string foreground_mean(const SegmentationScores& scores,
+                            double (SegmentationScores::*ratio)(std::int64_t) const) {
+  const auto classes = static_cast<std::int64_t>(scores.class_names().size());
+  double sum = 0;
+  for (std::int64_t index = 1; index < classes; ++index) sum += (scores.*ratio)(index);
+  return fixed(sum / static_cast<double>(classes - 1), 4);
+}
+
+}  // namespace
+
 std::string summary_table(const ScoresBySplit& splits) {
-  Table table({"split", "samples", "loss", "accuracy", "precision", "recall", "F1"});
-  for (const auto& [name, scores] : splits)
-    table.add({name, cat(scores.samples()), fixed(scores.loss(), 4), fixed(scores.accuracy(), 4),
-               fixed(scores.macro(&BinaryCounts::precision), 4),
-               fixed(scores.macro(&BinaryCounts::recall), 4), fixed(scores.macro(&BinaryCounts::f1), 4)});
+  const bool classes = std::any_of(splits.begin(), splits.end(),
+                                   [](const auto& split) { return split.second.kind() != ScoreKind::none; });
+  const bool pixels = std::any_of(splits.begin(), splits.end(),
+                                  [](const auto& split) { return split.second.segmentation().has_value(); });
+  std::vector<std::string> header{"split", "samples", "loss"};
+  if (classes) header.insert(header.end(), {"accuracy", "precision", "recall", "F1"});
+  if (pixels) header.insert(header.end(), {"Dice", "IoU"});
+  Table table(header);
+  for (const auto& [name, scores] : splits) {
+    std::vector<std::string> row{name, cat(scores.samples()), fixed(scores.loss(), 4)};
+    if (classes)
+      for (const double value : {scores.accuracy(), scores.macro(&BinaryCounts::precision),
+                                 scores.macro(&BinaryCounts::recall), scores.macro(&BinaryCounts::f1)})
+        row.push_back(fixed(value, 4));
+    if (pixels) {
+      row.push_back(foreground_mean(*scores.segmentation(), &SegmentationScores::dice));
+      row.push_back(foreground_mean(*scores.segmentation(), &SegmentationScores::iou));
+    }
+    table.add(std::move(row));
+  }
   return table.text();
 }
 
@@ -177,7 +243,7 @@ std::string class_table(const Scores& scores) {
 }
 
 std::string confusion_table(const Scores& scores) {
-  if (scores.kind() == ScoreKind::multi_label) return "";
+  if (scores.kind() != ScoreKind::single_label) return "";
   const auto& matrix = scores.confusion_matrix();
   std::vector<std::string> header{"label \\ predicted"};
   header.insert(header.end(), scores.class_names().begin(), scores.class_names().end());
@@ -197,7 +263,9 @@ std::string class_tables(const ScoresBySplit& splits) {
     if (scores.class_names().size() > most_classes_shown) continue;
     text += cat("\nSplit ", name, ":\n");
     if (const std::string matrix = confusion_table(scores); !matrix.empty()) text += matrix + "\n";
-    text += class_table(scores);
+    if (scores.kind() != ScoreKind::none) text += class_table(scores);
+    if (scores.segmentation())
+      text += (scores.kind() == ScoreKind::none ? "" : "\n") + scores.segmentation()->table();
   }
   return text;
 }

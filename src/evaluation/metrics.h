@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -9,24 +10,45 @@
 #include <vector>
 
 #include "evaluation/confusion.h"
+#include "evaluation/segmentation_scores.h"
 
 namespace isnet {
 
-/// Whether a sample has one class, or any number of them.
-enum class ScoreKind { single_label, multi_label };
+/// Whether a sample has one class, or any number of them; or is not classified at all.
+enum class ScoreKind { single_label, multi_label, none };
+
+/// Samples about which nothing is decided. Not thread-safe.
+class SampleCount {
+ public:
+  void add(std::int64_t samples) { samples_ += samples; }
+  std::int64_t samples() const { return samples_; }
+  BinaryCounts of_class(std::int64_t) const { return {}; }
+  double accuracy() const;  ///< NaN
+  std::vector<double> flat() const { return {static_cast<double>(samples_)}; }
+  /// Errors: internal, if it is not one number.
+  void add_flat(std::span<const double> counts);
+
+ private:
+  std::int64_t samples_ = 0;
+};
 
 /// Collects decisions and losses of one split, on one rank or on many: each rank adds its own samples, the
 /// ranks sum flat(), and the sum replaces what each has (set_flat). Not thread-safe.
 class Scores {
  public:
-  /// `loss_names` in the order in which they shall be shown; "loss" is the total.
-  Scores(ScoreKind kind, std::vector<std::string> class_names,
-         std::vector<std::string> loss_names = {"loss"});
+  /// `loss_names` in the order in which they shall be shown; "loss" is the total. `mask_classes`: names of
+  /// the pixels' classes; empty: pixels are not classified.
+  Scores(ScoreKind kind, std::vector<std::string> class_names, std::vector<std::string> loss_names = {"loss"},
+         std::vector<std::string> mask_classes = {});
 
   /// A sample of one class. Errors: internal (wrong kind, outside the classes).
   void add(std::int64_t label, std::int64_t predicted);
   /// A sample of any number of classes: K zeros and ones each. Errors: internal (wrong kind or length).
   void add(std::span<const std::uint8_t> labels, std::span<const std::uint8_t> predicted);
+  /// Samples that are not classified. Errors: internal (wrong kind).
+  void add(std::int64_t samples);
+  /// Pixels by class of the mask and predicted class, K×K. Errors: internal (not classified, another number).
+  void add_pixels(std::span<const double> counts);
   /// The mean loss of `weight` samples. Errors: internal (unknown name).
   void add_loss(const std::string& name, double mean, double weight);
 
@@ -49,7 +71,12 @@ class Scores {
   /// The matrix of single-label scores. Errors: internal (multi-label).
   const ConfusionMatrix& confusion_matrix() const;
 
+  /// Null where pixels are not classified.
+  const std::optional<SegmentationScores>& segmentation() const { return segmentation_; }
+
   /// {"loss", …, "accuracy", "samples", "confusion_matrix", "classes", "per_class", "macro"}; a NaN is null.
+  /// Where images are not classified, what is about their classes is missing; where pixels are, there is
+  /// "segmentation" (SegmentationScores::to_json).
   /// Single-label matrices are K×K, rows are labels, columns predictions; multi-label ones K×2×2,
   /// [[TN, FP], [FN, TP]], with "exact_match" besides.
   nlohmann::ordered_json to_json() const;
@@ -64,7 +91,8 @@ class Scores {
   std::vector<std::string> class_names_;
   std::vector<std::string> loss_names_;
   std::vector<WeightedSum> losses_;
-  std::variant<ConfusionMatrix, MultiLabelCounts> counts_;
+  std::variant<ConfusionMatrix, MultiLabelCounts, SampleCount> counts_;
+  std::optional<SegmentationScores> segmentation_;
 };
 
 /// Splits with their scores, in the order in which they are shown.
@@ -77,9 +105,10 @@ nlohmann::ordered_json metrics_json(const ScoresBySplit& splits);
 std::string summary_table(const ScoresBySplit& splits);
 /// One row a class: samples, precision, recall, F1, specificity.
 std::string class_table(const Scores& scores);
-/// The confusion matrix with class names; empty for multi-label scores.
+/// The confusion matrix with class names; empty for other than single-label scores.
 std::string confusion_table(const Scores& scores);
-/// Both for each split, under its name; empty with more than most_classes_shown classes.
+/// Both for each split, under its name, and the table of pixels; empty with more than most_classes_shown
+/// classes.
 std::string class_tables(const ScoresBySplit& splits);
 /// The largest number of classes for which class_tables() shows tables.
 inline constexpr std::size_t most_classes_shown = 20;

@@ -3,23 +3,52 @@
 
 #include <torch/nn/module.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/registry.h"
 #include "model/lrp/tape.h"
 
 namespace isnet {
 
-/// A classifier. A torch module (parameters, buffers, train(), to()) whose forward pass runs on a tape.
+/// What a network yields on a tape; node −1: not.
+struct Outputs {
+  Value classes;  ///< logits of each image, B×K
+  Value pixels;   ///< logits of each pixel, B×K'×h×w, class 0 the background; h×w is the middle of the image
+};
+
+/// A classifier, a segmenter, or both. A torch module (parameters, buffers, train(), to()) whose forward pass
+/// runs on a tape.
 class Network : public torch::nn::Module {
  public:
-  /// Logits B×K of images B×3×H×W in [0, 1]; the first step must be tape.input(images, normalization).
+  /// Logits B×K of images B×3×H×W in [0, 1]; the first step must be tape.input(images, normalization). Of a
+  /// network that classifies no images, the logits of their pixels.
   virtual Value forward(Tape& tape, const at::Tensor& images) = 0;
 
-  /// K.
+  /// All that the network can yield; by default forward()'s logits alone.
+  virtual Outputs outputs(Tape& tape, const at::Tensor& images) { return {forward(tape, images), {}}; }
+
+  /// K; 0: it classifies no images.
   virtual std::int64_t num_classes() const = 0;
+
+  /// K', background included; 0: it segments no images.
+  virtual std::int64_t mask_classes() const { return 0; }
+
+  /// Side of the pixels' logits for an image of this side; 0: the image is too small. Where it is smaller,
+  /// the logits are those of the image's middle.
+  virtual std::int64_t output_side(std::int64_t side) const { return side; }
+
+  /// The smallest side, from this one on, whose logits cover an image of this side and lie on its pixels.
+  virtual std::int64_t fitting_side(std::int64_t side) const { return side; }
+
+  /// Names of what it may Tape::remark().
+  virtual std::vector<std::string> remarks() const { return {}; }
+
+  /// Says that nobody will ask for pixels: parameters that only they need take no part in training.
+  virtual void classify_only() {}
 
   /// Name of the classifying layer, as in `fc.weight`: what changes with the number of classes.
   virtual std::string head_name() const = 0;
@@ -42,6 +71,15 @@ class Network : public torch::nn::Module {
 /// generator (torch::manual_seed). Common option of all: dropout (probability before the head).
 using NetworkFactory = std::function<std::shared_ptr<Network>(const OptionValues&, std::int64_t num_classes)>;
 Registry<NetworkFactory>& networks();
+
+/// Networks that segment, by name, registered beside networks(): for messages. The others only classify.
+struct PixelNetwork {
+  bool classifies;  ///< too
+};
+Registry<PixelNetwork>& pixel_networks();
+/// Names of networks() with logits of images, or of pixels, as a list for messages.
+std::string classifying_networks();
+std::string segmenting_networks();
 
 /// Reads "none", "imagenet", or "M,S" / "M,M,M,S,S,S". Errors: usage.
 Normalization parse_normalization(const std::string& text);

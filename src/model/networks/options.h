@@ -1,6 +1,9 @@
 // Options that several families of networks share: one name, so one declaration.
 #pragma once
 
+#include <cstdint>
+#include <utility>
+
 #include "base/options.h"
 
 namespace isnet {
@@ -10,6 +13,15 @@ OptionSpec blocks_option();
 
 /// --layers: layers as text (vgg, sequence); each family reads it in its own way.
 OptionSpec layers_option();
+
+/// --batch-norm: whether convolutions have one (vgg, U-Nets).
+OptionSpec batch_norm_option();
+
+/// --pool and --hidden: the adaptive average pool before a classifying head, and the head's hidden layers.
+OptionSpec pool_option();
+OptionSpec hidden_option();
+/// Reads --pool: height and width. Errors: usage (not two numbers).
+std::pair<std::int64_t, std::int64_t> pool_size(const OptionValues& options);
 
 /// --stem: what reads the pixels (densenet, resnet).
 OptionSpec stem_option();

@@ -137,14 +137,11 @@ const Registration<NetworkFactory> vgg(
     networks(),
     {"vgg",
      "VGG of any size",
-     {layers_option(), switch_option("batch-norm", false, "vgg: a batch norm behind each convolution"),
-      integers_option("pool", "7,7", "vgg: height and width of the adaptive average pool", 1),
-      integers_option("hidden", "4096,4096", "vgg: sizes of the hidden linear layers", 1)},
+     {layers_option(), batch_norm_option(), pool_option(), hidden_option()},
      [](const OptionValues& options, std::int64_t num_classes) {
-       const auto pool = options.integers("pool");
-       if (pool.size() != 2) fail(ErrorKind::usage, "--pool: two numbers are needed, height and width");
-       return std::make_shared<Vgg>(VggShape{parse_layers(options), options.flag("batch-norm"), pool[0],
-                                             pool[1], options.integers("hidden")},
+       const auto [height, width] = pool_size(options);
+       return std::make_shared<Vgg>(VggShape{parse_layers(options), options.flag("batch-norm"), height, width,
+                                             options.integers("hidden")},
                                     num_classes, options.real("dropout"));
      }});
 

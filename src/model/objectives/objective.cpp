@@ -1,10 +1,22 @@
 #include "model/objectives/objective.h"
 
+#include "base/error.h"
+
 namespace isnet {
 
 Registry<ObjectiveFactory>& objectives() {
   static Registry<ObjectiveFactory> registry("objective");
   return registry;
+}
+
+void require_outputs(const Objective& objective, const std::string& name, const Network& network) {
+  if (objective.needs_classes() && network.num_classes() == 0)
+    fail(ErrorKind::usage, "--objective ", name,
+         " needs a network that classifies images, which this one does not; allowed: ",
+         classifying_networks());
+  if (objective.needs_pixels() && network.mask_classes() == 0)
+    fail(ErrorKind::usage, "--objective ", name,
+         " needs a network that segments images, which this one does not; allowed: ", segmenting_networks());
 }
 
 // Double precision is there to be compared with other programs: it keeps to torch's operations and their

@@ -1,0 +1,298 @@
+// U-Nets beyond the golden vectors: sizes, names, refusals, and the losses of masks.
+#include <gtest/gtest.h>
+#include <torch/nn/module.h>
+
+#include "model/losses/segmentation_loss.h"
+#include "support/golden.h"
+#include "support/model.h"
+#include "support/refusal.h"
+
+namespace isnet {
+namespace {
+
+using namespace isnet::testing;
+
+template <typename Action>
+void expect_refusal(Action&& action, ErrorKind kind, const std::vector<std::string>& said) {
+  const std::string message = refusal(kind, std::forward<Action>(action));
+  for (const auto& part : said) EXPECT_NE(message.find(part), std::string::npos) << message;
+}
+
+OptionValues small_unet(const std::vector<std::pair<std::string, std::string>>& more = {}) {
+  auto options = model_options();
+  options.set("depth", "3");
+  options.set("wf", "1");
+  options.set("padding", "1");
+  for (const auto& [name, value] : more) options.set(name, value);
+  return options;
+}
+
+std::shared_ptr<Network> make(const char* name, const OptionValues& options, std::int64_t classes = 3) {
+  at::manual_seed(1);
+  auto network = networks().at(name).make(options, classes);
+  network->place(at::kCPU, at::kDouble);
+  network->eval();
+  return network;
+}
+
+at::Tensor pixel_logits(Network& network, const at::Tensor& images) {
+  const at::NoGradGuard no_grad;
+  Tape tape(TapeContext{});
+  return tape.output(network.outputs(tape, images).pixels);
+}
+
+std::int64_t parameters(const Network& network) {
+  std::int64_t sum = 0;
+  for (const auto& parameter : network.parameters()) sum += parameter.numel();
+  return sum;
+}
+
+TEST(Unet, HasThePublishedNumberOfParameters) {
+  auto options = model_options();
+  EXPECT_EQ(parameters(*networks().at("unet").make(options, 2)), 31'030'658);
+  options.set("up-mode", "upsample");
+  EXPECT_EQ(parameters(*networks().at("unet").make(options, 2)), 28'941'698);
+}
+
+TEST(Unet, YieldsLogitsOfTheSizeThatItAnnounces) {
+  for (const char* padding : {"0", "1"})
+    for (const char* mode : {"upconv", "upsample"}) {
+      const auto network = make("unet", small_unet({{"padding", padding}, {"up-mode", mode}}));
+      for (const std::int64_t side : {44, 45, 46, 47, 50}) {
+        const at::Tensor logits = pixel_logits(*network, at::rand({1, 3, side, side + 3}, at::kDouble));
+        EXPECT_EQ(logits.size(2), network->output_side(side));
+        EXPECT_EQ(logits.size(3), network->output_side(side + 3));
+      }
+    }
+}
+
+TEST(Unet, KnowsThePublishedSizes) {
+  auto options = model_options();
+  options.set("wf", "0");
+  EXPECT_EQ(networks().at("unet").make(options, 2)->output_side(572), 388);
+  options.set("padding", "1");
+  EXPECT_EQ(networks().at("unet").make(options, 2)->output_side(250), 240);
+}
+
+TEST(Unet, ReadsTheMeanOfTheChannelsOrAllOfThem) {
+  const at::Tensor grey = at::rand({2, 1, 16, 20}, at::kDouble),
+                   colours = at::rand({2, 3, 16, 20}, at::kDouble);
+  const auto one = make("unet", small_unet());
+  EXPECT_LE(relative_difference(pixel_logits(*one, grey.expand({2, 3, 16, 20})), pixel_logits(*one, grey)),
+            1e-14);
+  const auto three = make("unet", small_unet({{"in-channels", "3"}}));
+  EXPECT_GT(relative_difference(pixel_logits(*three, colours.flip(1)), pixel_logits(*three, colours)), 1e-6);
+}
+
+TEST(Unet, RefusesImagesThatAreTooSmall) {
+  const auto network = make("unet", small_unet({{"padding", "0"}}));
+  EXPECT_EQ(network->output_side(43), 0);
+  expect_refusal([&] { pixel_logits(*network, at::rand({1, 3, 44, 43}, at::kDouble)); }, ErrorKind::usage,
+                 {"44×43", "--depth 3", "44 pixels a side"});
+}
+
+TEST(Unet, RefusesChannelsWithoutEnd) {
+  expect_refusal([] { make("unet", small_unet({{"wf", "12"}, {"depth", "10"}})); }, ErrorKind::usage,
+                 {"--wf"});
+}
+
+TEST(Unet, HasNoImageClassesAndSaysWhoHas) {
+  const auto network = make("unet", small_unet());
+  const auto options = model_options();
+  for (const char* name : {"classifier", "isnet", "multitask"})
+    expect_refusal([&] { require_outputs(*objectives().at(name).make(options), name, *network); },
+                   ErrorKind::usage, {name, "densenet121", "multitask-unet"});
+  const auto densenet = networks().at("densenet").make(options, 2);
+  expect_refusal(
+      [&] { require_outputs(*objectives().at("segmentation").make(options), "segmentation", *densenet); },
+      ErrorKind::usage, {"allowed: multitask-unet, unet"});
+  const auto both = make("multitask-unet", small_unet({{"hidden", "4,4"}}));
+  for (const char* name : {"classifier", "isnet", "multitask", "segmentation"})
+    EXPECT_NO_THROW(require_outputs(*objectives().at(name).make(options), name, *both));
+}
+
+TEST(MultitaskUnet, TrainsNothingThatOnlyMasksNeedWhereThereAreNone) {
+  const auto network = make("multitask-unet", small_unet({{"hidden", "4,4"}}));
+  network->classify_only();
+  Tape tape(TapeContext{});
+  tape.output(network->forward(tape, at::rand({2, 3, 16, 16}, at::kDouble))).sum().backward();
+  for (const auto& entry : network->named_parameters())
+    EXPECT_EQ(entry.value().requires_grad(), entry.value().grad().defined()) << entry.key();
+}
+
+TEST(MultitaskUnet, HasHeatmapsInBothFormsWithAndWithoutBatchNorm) {
+  for (const char* norm : {"0", "1"})
+    for (const LrpForm form : {LrpForm::block, LrpForm::flex}) {
+      const auto options = small_unet({{"hidden", "4,4"}, {"batch-norm", norm}, {"padding", "0"}});
+      const auto network = make("multitask-unet", options);
+      TapeContext context;
+      context.recording = true;
+      Tape tape(std::move(context));
+      LrpOptions lrp;
+      lrp.form = form;
+      const Value y = network->outputs(tape, at::rand({2, 3, 44, 45}, at::kDouble)).classes;
+      const auto all =
+          heatmap_selections().at("all").make(options)->select(logits_of(tape, y, lrp), Batch{}, 0);
+      const at::Tensor heatmaps = relevance(tape, y, all, lrp).pixels;
+      EXPECT_EQ(heatmaps.sizes(), (std::vector<std::int64_t>{2, 3, 3, 44, 45}));
+      EXPECT_TRUE(heatmaps.isfinite().all().item<bool>());
+      EXPECT_GT(largest(heatmaps), 0);
+    }
+}
+
+TEST(MultitaskUnet, LosesItsBiasesWhereToldTo) {
+  const auto network = make("multitask-unet", small_unet({{"hidden", "4,4"}, {"contracting-bias", "0"}}));
+  const auto names = network->named_parameters();
+  EXPECT_FALSE(names.contains("down_path.1.block.0.bias"));
+  EXPECT_TRUE(names.contains("up_path.0.conv_block.block.0.bias"));
+}
+
+// Masks and their losses.
+
+Batch mask_batch(const at::Tensor& masks) {
+  Batch batch;
+  batch.images = at::zeros({masks.size(0), 3, masks.size(-2), masks.size(-1)}, at::kDouble);
+  batch.masks = masks;
+  return batch;
+}
+
+at::Tensor loss_of(const std::vector<std::pair<std::string, std::string>>& chosen, const at::Tensor& logits,
+                   const at::Tensor& classes) {
+  auto options = model_options();
+  for (const auto& [name, value] : chosen) options.set(name, value);
+  return SegmentationLoss(options)(logits, classes, mask_batch(at::zeros({logits.size(0), 1, 4, 4})))
+      .front()
+      .second;
+}
+
+TEST(SegmentationLoss, CrossEntropyIsTorchsWithAndWithoutWeights) {
+  const at::Tensor logits = at::randn({3, 2, 5, 4}, at::kDouble),
+                   classes = at::randint(0, 2, {3, 5, 4}, at::kLong);
+  EXPECT_LE(relative_difference(loss_of({}, logits, classes), at::cross_entropy_loss(logits, classes)),
+            1e-15);
+  EXPECT_LE(
+      relative_difference(loss_of({{"mask-class-weights", "0.25,4"}}, logits, classes),
+                          at::cross_entropy_loss(logits, classes, at::tensor({0.25, 4.0}, at::kDouble))),
+      1e-14);
+}
+
+// The formula, image by image and class by class.
+double literal_dice(const at::Tensor& logits, const at::Tensor& classes, std::int64_t first) {
+  const at::Tensor q = at::softmax(logits, 1);
+  double sum = 0;
+  std::int64_t terms = 0;
+  for (std::int64_t b = 0; b < q.size(0); ++b)
+    for (std::int64_t k = first; k < q.size(1); ++k, ++terms) {
+      const at::Tensor o = classes[b].eq(k).to(at::kDouble);
+      const double both = (q[b][k] * o).sum().item<double>(), all = (q[b][k] + o).sum().item<double>();
+      sum += (2 * both + 1) / (all + 1);
+    }
+  return 1 - sum / static_cast<double>(terms);
+}
+
+TEST(SegmentationLoss, DiceIsTheFormulaWithSumsOfEachImage) {
+  const at::Tensor logits = at::randn({3, 3, 5, 4}, at::kDouble),
+                   classes = at::randint(0, 3, {3, 5, 4}, at::kLong);
+  const auto dice = loss_of({{"segmentation-loss", "dice"}}, logits, classes);
+  EXPECT_NEAR(dice.item<double>(), literal_dice(logits, classes, 0), 1e-14);
+  const auto front = loss_of({{"segmentation-loss", "dice"}, {"dice-foreground", "1"}}, logits, classes);
+  EXPECT_NEAR(front.item<double>(), literal_dice(logits, classes, 1), 1e-14);
+  const auto sum = loss_of({{"segmentation-loss", "sum"}}, logits, classes);
+  EXPECT_NEAR(sum.item<double>(), (dice + loss_of({}, logits, classes)).item<double>(), 1e-14);
+  // Equal shards: the mean of their losses is that of all.
+  const auto shard = [&](std::int64_t i) {
+    return loss_of({{"segmentation-loss", "dice"}}, logits.narrow(0, i, 1), classes.narrow(0, i, 1))
+        .item<double>();
+  };
+  EXPECT_NEAR((shard(0) + shard(1) + shard(2)) / 3, dice.item<double>(), 1e-14);
+}
+
+// ∂L/∂q = −[2o(U + s) − (2I + s)]/(U + s)²/(B·K), through the softmax.
+TEST(SegmentationLoss, DiceHasTheFormulasDerivative) {
+  const at::Tensor logits = at::randn({2, 2, 4, 4}, at::kDouble).requires_grad_(true);
+  const at::Tensor classes = at::randint(0, 2, {2, 4, 4}, at::kLong);
+  loss_of({{"segmentation-loss", "dice"}}, logits, classes).backward();
+  const at::Tensor free = logits.detach().clone().requires_grad_(true);
+  const at::Tensor q = at::softmax(free, 1),
+                   o = at::one_hot(classes, 2).permute({0, 3, 1, 2}).to(at::kDouble);
+  const at::Tensor u = (q + o).sum({2, 3}, true).detach(), i = (q * o).sum({2, 3}, true).detach();
+  q.backward(-(2 * o * (u + 1) - (2 * i + 1)) / (u + 1).square() / 4);
+  EXPECT_LE(relative_difference(logits.grad(), free.grad()), 1e-13);
+}
+
+TEST(SegmentationLoss, RefusesWeightsThatDoNotFit) {
+  const at::Tensor logits = at::randn({1, 2, 4, 4}), classes = at::zeros({1, 4, 4}, at::kLong);
+  expect_refusal([&] { loss_of({{"mask-class-weights", "1,2,3"}}, logits, classes); }, ErrorKind::usage,
+                 {"--mask-class-weights", "3 numbers for 2 classes"});
+  expect_refusal(
+      [&] { loss_of({{"mask-class-weights", "1,2"}, {"segmentation-loss", "dice"}}, logits, classes); },
+      ErrorKind::usage, {"--mask-class-weights", "dice"});
+  expect_refusal([&] { loss_of({{"mask-class-weights", "0,0"}}, logits, classes); }, ErrorKind::usage,
+                 {"--mask-class-weights"});
+  expect_refusal([&] { small_unet({{"mask-classes", "1"}}); }, ErrorKind::usage, {"--mask-classes", "2"});
+}
+
+TEST(PixelClasses, AreThoseOfTheMiddle) {
+  at::Tensor mask = at::zeros({1, 1, 5, 6}, at::kDouble);
+  mask[0][0][1][1] = 1;    // rows 1 … 4 and columns 1 … 4 of the middle 4×4: ⌊1/2⌋ = 0 above, 1 to the left
+  mask[0][0][3][4] = 0.5;  // belongs to the region
+  mask[0][0][2][2] = 0.49;
+  const at::Tensor classes = pixel_classes(mask, 2, 4, 4);
+  EXPECT_EQ(classes.sizes(), (std::vector<std::int64_t>{1, 4, 4}));
+  EXPECT_EQ(classes.sum().item<std::int64_t>(), 2);
+  EXPECT_EQ(classes[0][1][0].item<std::int64_t>(), 1);
+  EXPECT_EQ(classes[0][3][3].item<std::int64_t>(), 1);
+}
+
+TEST(PixelClasses, OfSeveralMasksTheLargestWins) {
+  at::Tensor masks = at::zeros({1, 2, 1, 1, 3}, at::kDouble);
+  masks[0][0][0][0][1] = 0.7;
+  masks[0][1][0][0][1] = 0.9;
+  masks[0][0][0][0][2] = 1.0;
+  EXPECT_TRUE(at::equal(pixel_classes(masks, 3, 1, 3).flatten(), at::tensor({0L, 2L, 1L})));
+  expect_refusal([&] { pixel_classes(masks, 2, 1, 3); }, ErrorKind::usage, {"--mask-classes", "allowed: 3"});
+}
+
+TEST(PixelClasses, AreCountedByTruthAndPrediction) {
+  const at::Tensor truth = at::tensor({0L, 0L, 1L, 1L, 1L}), predicted = at::tensor({0L, 1L, 1L, 1L, 0L});
+  EXPECT_TRUE(at::equal(count_pixels(truth, predicted, 2),
+                        at::tensor({1.0, 1.0, 1.0, 2.0}, at::kDouble).view({2, 2})));
+}
+
+TEST(Segmentation, NeedsMasks) {
+  const auto network = make("unet", small_unet());
+  Batch batch = mask_batch(at::ones({1, 1, 16, 16}, at::kDouble));
+  batch.masks = at::Tensor();
+  batch.ids = at::zeros({1}, at::kLong);
+  expect_refusal([&] { objectives().at("segmentation").make(model_options())->compute(*network, batch); },
+                 ErrorKind::data, {"no masks", "--objective segmentation"});
+}
+
+TEST(Segmentation, LearnsAMask) {
+  const auto network = make("unet", small_unet({{"wf", "3"}}));
+  network->train();
+  const auto objective = objectives().at("segmentation").make(model_options());
+  Batch batch = mask_batch(at::zeros({2, 1, 16, 16}, at::kDouble));
+  batch.masks.narrow(2, 4, 8).narrow(3, 4, 6).fill_(1);
+  batch.images = batch.masks.expand({2, 3, 16, 16}) * 0.5 + at::rand({2, 3, 16, 16}, at::kDouble) * 0.3;
+  batch.ids = at::arange(2, at::kLong);
+  double first = 0;
+  at::Tensor counts;
+  for (int step = 0; step < 60; ++step) {
+    const Losses losses = objective->compute(*network, batch);
+    if (step == 0) first = losses.total.item<double>();
+    losses.total.backward();
+    counts = losses.pixel_counts;
+    const at::NoGradGuard no_grad;
+    for (auto& parameter : network->parameters()) {
+      parameter.sub_(parameter.grad() * 0.3);
+      parameter.mutable_grad() = at::Tensor();
+    }
+  }
+  EXPECT_LT(objective->compute(*network, batch).total.item<double>(), first / 4);
+  EXPECT_EQ(counts.sum().item<double>(), 2 * 16 * 16);
+  EXPECT_GT(2 * counts[1][1].item<double>() / (counts.sum(0)[1] + counts.sum(1)[1]).item<double>(), 0.9);
+}
+
+}  // namespace
+}  // namespace isnet
