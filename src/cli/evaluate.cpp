@@ -64,21 +64,32 @@ std::vector<std::string> splits_of(const OptionValues& options, const DataSet& d
 Scores score(Network& network, Objective& objective, const std::shared_ptr<const SplitReader>& split,
              const DataSet& data, const OptionValues& options, const Kind& kind, const EvaluationPlace& place,
              const Communicator& communicator) {
-  if (split->layout().labels == LabelKind::none)
+  const bool classifies = objective.needs_classes(), segments = objective.needs_pixels();
+  if (classifies && split->layout().labels == LabelKind::none)
     fail(ErrorKind::data, data.path().string(), ": split ", split->name(),
          " has no labels; evaluate needs them");
   const bool multi = split->layout().labels == LabelKind::multi;
-  std::vector<std::string> losses{"loss", "loss_classification"};
-  if (objective.needs_masks()) losses.emplace_back("loss_heatmap");
-  Scores scores(multi ? ScoreKind::multi_label : ScoreKind::single_label, data.description().class_names,
-                losses);
+  std::vector<std::string> losses{"loss"};
+  for (auto& name : objective.loss_names()) losses.push_back(std::move(name));
+  for (auto& name : network.remarks()) losses.push_back(std::move(name));
+  const auto& class_names = data.description().class_names;
+  const ScoreKind of_classes = multi ? ScoreKind::multi_label : ScoreKind::single_label;
+  Scores scores(
+      classifies ? of_classes : ScoreKind::none, class_names, losses,
+      segments ? mask_class_names(network.mask_classes(), class_names) : std::vector<std::string>{});
   const auto observe = [&](const Batch& batch, const Losses& result, std::int64_t samples) {
     const auto weight = static_cast<double>(samples);
     scores.add_loss("loss", result.total.item<double>(), weight);
     for (const auto& [name, value] : result.parts)
       if (std::find(losses.begin(), losses.end(), name) != losses.end())
         scores.add_loss(name, value.item<double>(), weight);
-    if (multi) {
+    if (segments) {
+      const at::Tensor counts = result.pixel_counts.cpu().contiguous();
+      scores.add_pixels({counts.data_ptr<double>(), static_cast<std::size_t>(counts.numel())});
+    }
+    if (!classifies) {
+      scores.add(samples);
+    } else if (multi) {
       const at::Tensor truth = (batch.labels > 0.5).to(at::kByte).cpu().contiguous();
       const at::Tensor predicted = (result.logits > 0).to(at::kByte).cpu().contiguous();
       const auto classes = static_cast<std::size_t>(truth.size(1));
@@ -106,6 +117,7 @@ int run(OptionValues& options, World& world, const Kind& kind) {
   TrainedModel model = load_trained_model(options, device);
   const EvaluationPlace place{device, model.dtype};
   const auto objective = objectives().at(options.text("objective")).make(options);
+  require_outputs(*objective, options.text("objective"), *model.network);
   const auto splits = splits_of(options, *model.data, kind);
 
   const auto score_all = [&] {
@@ -137,7 +149,7 @@ int run(OptionValues& options, World& world, const Kind& kind) {
 
 int run_evaluate(Invocation& invocation, const Kind& kind) {
   const auto world = std::make_shared<World>(world_options(invocation.options));
-  invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
+  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
   return world->finish(run(invocation.options, *world, kind));
 }
 

@@ -13,6 +13,8 @@
 #include "model/lrp/layer_rule.h"
 #include "model/lrp/selection.h"
 #include "model/networks/layer_list.h"
+#include "model/networks/unet.h"
+#include "model/objectives/defaults.h"
 #include "model/weights.h"
 #include "trainer/checkpoint.h"
 #include "trainer/options.h"
@@ -73,10 +75,15 @@ StoredModel read_model(const std::string& path) {
   return stored;
 }
 
-// Rows of the classifying layer's weight: DenseNet's classifier, ResNet's fc, the last of VGG's classifier.
+// The classes of images that the model knows: as its options say, else the rows of its classifying layer's
+// weight, DenseNet's classifier, ResNet's fc, the last of VGG's classifier.
 std::int64_t classes_of(const StoredModel& stored, const std::string& file) {
+  OptionValues stated({integer_option("num-classes", "", "", 1)});
+  adopt_options(stated, stored.description.options, {"num-classes"});
+  if (stated.has("num-classes")) return stated.integer("num-classes");
   auto head = stored.tensors.find("classifier.weight");
-  if (head == stored.tensors.end()) head = stored.tensors.find("fc.weight");
+  for (const char* name : {"fc.weight", "classifier1.weight", "heads.head.weight", "cls_fc.weight"})
+    if (head == stored.tensors.end()) head = stored.tensors.find(name);
   for (int place = 0; head == stored.tensors.end() && place < 30; place += 3)
     if (stored.tensors.count(cat("classifier.", place + 3, ".weight")) == 0)
       head = stored.tensors.find(cat("classifier.", place, ".weight"));
@@ -84,7 +91,45 @@ std::int64_t classes_of(const StoredModel& stored, const std::string& file) {
     fail(ErrorKind::checkpoint, file,
          ": no classifying layer ('classifier.weight', 'fc.weight', …): these are not weights of a known "
          "network");
-  return head->second.size(0);
+  // HAM's normal class has no row of its own.
+  return head->second.size(0) + (head->first == "cls_fc.weight" ? 1 : 0);
+}
+
+bool only_segments(const std::string& network) {
+  const auto names = pixel_networks().names();
+  return std::find(names.begin(), names.end(), network) != names.end() &&
+         !pixel_networks().at(network).make.classifies;
+}
+
+StoredModel read_unet(const OptionValues& options) {
+  const std::string& file = options.text("unet-weights");
+  return std::filesystem::path(file).extension() == ".ckpt" ? read_checkpoint(file, options)
+                                                            : read_model(file);
+}
+
+// --unet-options from the file of the U-Net, unless it says nothing or the user did.
+void settle_unet(OptionValues& options) {
+  if (!options.has("unet-weights"))
+    fail(ErrorKind::usage,
+         "--unet-weights: is required by --network pipeline: weights or a checkpoint of a trained --network "
+         "unet");
+  const StoredModel stored = read_unet(options);
+  if (options.given("unet-options") || stored.description.options.empty()) return;
+  auto specs = unet_options();
+  specs.push_back(normalize_option());
+  std::vector<std::string> names{"network"};
+  for (const auto& spec : specs) names.push_back(spec.name);
+  specs.push_back(text_option("network", "", "", ""));
+  OptionValues unet(std::move(specs));
+  adopt_options(unet, stored.description.options, names);
+  if (unet.text("network") != "unet")
+    fail(ErrorKind::checkpoint, options.text("unet-weights"), ": these are weights of --network ",
+         unet.text("network"), ", --network pipeline needs those of a unet");
+  std::string text;
+  for (const auto& spec : unet.specs())
+    if (spec.name != "network" && unet.has(spec.name))
+      text += cat(text.empty() ? "" : " ", spec.name, "=", unet.text(spec.name));
+  options.set("unet-options", text);
 }
 
 }  // namespace
@@ -121,8 +166,22 @@ std::vector<OptionGroup> model_option_groups() {
 
 void settle_defaults(OptionValues& options) {
   const bool heatmaps = options.text("objective") != "classifier";
+  settle_objective_defaults(options, options.text("objective"));
   if (!options.has("dropout")) options.set("dropout", heatmaps ? "0.5" : "0");
   if (options.has("layers")) options.set("layers", layers_text(options.text("layers")));
+  if (options.known("unet-weights") && options.text("network") == "pipeline") settle_unet(options);
+}
+
+void load_unet(const OptionValues& options, Network& network) {
+  const auto children = network.named_children();
+  const auto* unet = children.find("unet");
+  if (!unet)
+    fail(ErrorKind::usage, "--unet-weights: is not allowed with --network ", options.text("network"),
+         "; allowed: with pipeline");
+  const StoredModel stored = read_unet(options);
+  WeightsReport report = load_weights(options.text("unet-weights"), stored.tensors, **unet);
+  report.notes = stored.notes;
+  announce_weights(options.text("unet-weights"), report);
 }
 
 std::string portable_options(const OptionValues& options) {
@@ -131,6 +190,7 @@ std::string portable_options(const OptionValues& options) {
                                               "resume",
                                               "overwrite",
                                               "weights",
+                                              "unet-weights",
                                               "checkpoint",
                                               "quiet",
                                               "plugin",
@@ -139,6 +199,9 @@ std::string portable_options(const OptionValues& options) {
                                               "master-port",
                                               "threads",
                                               "distributed-timeout",
+                                              "startup-timeout",
+                                              "heartbeat-interval",
+                                              "heartbeat-timeout",
                                               "num-workers",
                                               "prefetch",
                                               "prefetch-mb",
@@ -223,17 +286,18 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNe
       from_checkpoint ? read_checkpoint(model.source, options) : read_model(model.source);
   adopt_options(options, stored.description.options, model_option_names());
   settle_defaults(options);
-  const std::int64_t classes = classes_of(stored, model.source);
-  if (options.given("num-classes") && options.integer("num-classes") != classes)
+  std::optional<std::int64_t> classes;
+  if (!only_segments(options.text("network"))) classes = classes_of(stored, model.source);
+  if (classes && options.given("num-classes") && options.integer("num-classes") != *classes)
     fail(ErrorKind::usage, "--num-classes: '", options.integer("num-classes"),
-         "' is not allowed; the head of ", model.source, " has ", classes);
+         "' is not allowed; the head of ", model.source, " has ", *classes);
   model.dtype = precision_of(options);
   model.class_names = stored.description.class_names;
   if (options.has("data")) {
     model.data = std::make_unique<DataSet>(options.text("data"), classes);
     if (model.class_names.empty()) model.class_names = model.data->description().class_names;
   }
-  model.network = make_network(options, classes, device, model.dtype);
+  model.network = make_network(options, classes.value_or(1), device, model.dtype);
   WeightsReport report = load_weights(model.source, stored.tensors, *model.network);
   report.notes = stored.notes;
   announce_weights(model.source, report);

@@ -24,8 +24,12 @@ namespace isnet::cli {
 std::vector<OptionGroup> model_option_groups();
 
 /// --dropout is "" until the objective is known: 0.5 for those with heatmaps, else 0. --layers @FILE becomes
-/// what the file says, so that a stored model does not depend on the file.
+/// what the file says, so that a stored model does not depend on the file; likewise --unet-options of a
+/// pipeline what --unet-weights says. Errors: usage, checkpoint.
 void settle_defaults(OptionValues& options);
+
+/// Gives a pipeline's U-Net the weights of --unet-weights. Errors: usage (no pipeline), checkpoint.
+void load_unet(const OptionValues& options, Network& network);
 
 /// The options without those that say where files are or how a machine is used: what goes into checkpoints
 /// and weights, so that equal runs leave equal files.

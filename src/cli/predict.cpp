@@ -74,6 +74,8 @@ std::string rows_of(const Batch& batch, const at::Tensor& logits, const SplitRea
 
 int run(OptionValues& options, World& world) {
   const TrainedModel model = load_trained_model(options, device_of(options, world.local_rank()));
+  if (model.network->num_classes() == 0)
+    fail(ErrorKind::usage, model.source, " classifies no images; its masks are made by isnet segment");
   const auto split = model.data->split(options.text("split"));
   const auto loader = split_loader(split, options, false, Communicator(), "limit-predict-batches");
   const bool labelled = split->layout().labels != LabelKind::none;
@@ -99,7 +101,7 @@ int run(OptionValues& options, World& world) {
 int run_predict(Invocation& invocation) {
   if (!invocation.options.has("output")) fail(ErrorKind::usage, "--output: is required");
   const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
+  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
   if (world->size() > 1)
     fail(ErrorKind::usage, "predict runs as one process: start it without mpirun, or with -n 1");
   return world->finish(run(invocation.options, *world));
