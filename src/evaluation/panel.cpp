@@ -176,8 +176,10 @@ class PanelWriter {
       draw_outline(enlarged, mask, input_.width, input_.height, layout_.factor(), outline_on_map);
 
     const auto& caption = input_.maps[map];
-    std::vector<std::string> lines{formatted("logit %.3g", caption.logit)};
-    if (!std::isnan(caption.probability)) lines.front() += formatted(", p %.3f", caption.probability);
+    std::vector<std::string> lines;
+    if (!std::isnan(caption.logit)) lines.push_back(formatted("logit %.3g", caption.logit));
+    if (!lines.empty() && !std::isnan(caption.probability))
+      lines.front() += formatted(", p %.3f", caption.probability);
     if (!mask.empty())
       lines.push_back(formatted("background %.1f %%", 100 * background_share(heatmap, mask)));
     lines.push_back(formatted("full colour at %.2g", maximum));

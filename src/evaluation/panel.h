@@ -13,7 +13,7 @@ namespace isnet {
 /// What stands under a heatmap.
 struct MapCaption {
   std::string class_name;
-  double logit = 0;
+  double logit = 0;  ///< NaN: not shown, nor is a probability
   /// Softmax, or sigmoid where a sample may have several classes; NaN: not shown.
   double probability = 0;
   bool is_label = false;
