@@ -63,7 +63,7 @@ mend() {  # mend FAULT FOLDER
   esac
 }
 every_step=(--checkpoint-every-n-steps 1)
-status_of "$work/log" train "$work/undisturbed" 40 "${every_step[@]}"
+status_of "$work/log" train "$work/undisturbed" 24 "${every_step[@]}"
 expect_equal "status" 0 "$status"
 table_head
 for fault in full read-only; do
@@ -71,7 +71,7 @@ for fault in full read-only; do
     run=$work/$fault-$background disk=$work/$fault-$background/checkpoints
     small_disk "$disk"
     # There is no checkpoint yet: the run starts from the beginning, in place.
-    train "$run" 40 "${every_step[@]}" --checkpoint-background "$background" --resume last > "$work/log" 2>&1 &
+    train "$run" 24 "${every_step[@]}" --checkpoint-background "$background" --resume last > "$work/log" 2>&1 &
     training_process=$!
     wait_for 60 "a first checkpoint" test -e "$disk/last.ckpt"
     begin_fault "$fault" "$disk"

@@ -17,6 +17,7 @@
 #include "cli/model_setup.h"
 #include "model/lrp/selection.h"
 #include "model/lrp/walk.h"
+#include "model/weights.h"
 #include "trainer/distributed/distributed_data_parallel.h"
 #include "trainer/optimizers/optimizer.h"
 #include "trainer/options.h"
@@ -93,6 +94,13 @@ void TrainingStep::step() {
   optimizer_->set_learning_rate(learning_rate_);
   optimizer_->step();
   optimizer_->zero_grad();
+}
+
+Checkpoint TrainingStep::checkpoint() const {
+  Checkpoint checkpoint;
+  for (const auto& [name, tensor] : named_tensors(*network_)) checkpoint.tensors["model." + name] = tensor;
+  for (const auto& [name, tensor] : optimizer_->state()) checkpoint.tensors["optimizer." + name] = tensor;
+  return checkpoint;
 }
 
 namespace {

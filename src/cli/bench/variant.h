@@ -12,6 +12,7 @@
 #include "model/batch.h"
 #include "model/network.h"
 #include "model/objectives/objective.h"
+#include "trainer/checkpoint.h"
 #include "trainer/distributed/distributed_data_parallel.h"
 #include "trainer/optimizers/optimizer.h"
 
@@ -40,6 +41,8 @@ class TrainingStep : public Variant {
   /// these would not stay finite.
   void prepare() override;
   void step() override;
+  /// Parameters, buffers and the optimiser's state; not copies.
+  Checkpoint checkpoint() const;
 
  private:
   std::shared_ptr<Network> network_;
