@@ -168,21 +168,54 @@ for signal in INT TERM HUP USR1; do
   trap "on_signal $signal" "$signal"
 done
 
+# Once a rank has given up, mpirun tells all hosts, and waits for ever for one that cannot be reached.
+alarms=0
+on_alarm() {
+  [[ -n $child ]] || return 0
+  alarms=$((alarms + 1))
+  say "mpirun has not ended $host_timeout s after a rank gave up: a host cannot be reached; ending it"
+  kill -KILL -- "-$child" 2>/dev/null || true
+}
+trap on_alarm ALRM
+pass_on_errors() {  # what mpirun writes to stderr; an alarm to this script some time after a rank has given up
+  local line timer=''
+  while IFS= read -r line || [[ -n $line ]]; do
+    printf '%s\n' "$line" >&2
+    if [[ -z $timer && $line == *"MPI_ABORT was invoked"* ]]; then
+      (sleep "$host_timeout"; kill -ALRM $$) > /dev/null 2>&1 &
+      timer=$!
+    fi
+  done
+  [[ -z $timer ]] || kill "$timer" 2>/dev/null || true
+}
+
 run_once() {
-  local status signals
+  local status signals errors watcher=''
+  alarms=0
+  if [[ -n $host_list$host_file ]]; then
+    exec {errors}> >(trap '' INT TERM HUP USR1; pass_on_errors)
+    watcher=$!
+  else
+    exec {errors}>&2
+  fi
   # A process group of its own: a Ctrl-C at the terminal reaches this script only. Without signals that are
   # ignored in background processes, too: hence set -m.
   set -m
-  "${launcher[@]}" "$binary" "${arguments[@]}" </dev/null &
+  "${launcher[@]}" "$binary" "${arguments[@]}" </dev/null 2>&"$errors" {errors}>&- &
   child=$!
   set +m
+  exec {errors}>&-
   while true; do
-    signals=$stopping status=0
+    signals=$((stopping + alarms)) status=0
     wait "$child" || status=$?
     # wait also ends, with 128 + its number, when a signal has come in
-    if ((signals == stopping)); then break; fi
+    if ((signals == stopping + alarms)); then break; fi
   done
   child=''
+  if [[ -n $watcher ]]; then  # mpirun's last words come before ours; what else it started may hold on to them
+    for _ in {1..40}; do kill -0 "$watcher" 2>/dev/null || break; sleep 0.05; done
+  fi
+  if ((alarms)); then status=205; fi
   return "$status"
 }
 
