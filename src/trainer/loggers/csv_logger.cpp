@@ -100,12 +100,15 @@ void CsvLogger::on_load_checkpoint(const Trainer& trainer, const Checkpoint&) {
       const auto place = static_cast<std::size_t>(found - columns_.begin());
       return place < values.size() ? values[place] : std::string();
     };
-    // Rows of what this run has done already: those of its unfinished epoch come from validations within it.
+    // Rows of what this run has done already, which come first: those of its unfinished epoch are of
+    // validations within it. From the row of training on, which is written at an epoch's end, all is made
+    // again.
     const auto epoch = std::atoll(value("epoch").c_str()), step = std::atoll(value("step").c_str());
-    if (epoch < trainer.position().epoch ||
-        (epoch == trainer.position().epoch && value("split") == "val" &&
-         step <= trainer.position().global_step && trainer.position().batch > 0))
-      rows_ += line + '\n';
+    if (epoch > trainer.position().epoch ||
+        (epoch == trainer.position().epoch &&
+         (value("split") != "val" || trainer.position().batch == 0 || step > trainer.position().global_step)))
+      break;
+    rows_ += line + '\n';
   }
 }
 
