@@ -25,6 +25,10 @@ has_ended() { ! kill -0 "$launcher"; }
 # shellcheck disable=SC2317  # called by wait_for
 no_rank_on() { [[ -z $("$hosts" exec "$1" pgrep -x isnet) ]]; }
 checkpoint_time() { stat -c %y "$work/$1/checkpoints/last.ckpt"; }
+plug_in_again() {  # what was tried in vain is forgotten after a moment
+  "$hosts" link node2 up
+  sleep 3
+}
 resume() {  # resume NAME WHAT
   start "$1" 5 --resume last
   finish "$1" 0
@@ -63,7 +67,7 @@ wait_for 60 "a checkpoint" has_checkpoint "$work/cable"
 "$hosts" link node2 down
 ends_within 20 cable
 wait_for 20 "the end of the rank on node2" no_rank_on node2
-"$hosts" link node2 up
+plug_in_again
 resume cable "a cable out for good"
 
 step "a cable is out for good: ranks miss each other before the launcher does"
@@ -77,7 +81,7 @@ is_missed | grep -E "host or network is gone.*(phase|before).*exchange" ||
   { cat "$work/silent.log" >&2; fail "the message lacks the phase or the exchange"; }
 ends_within 45 silent
 wait_for 20 "the end of the rank on node2" no_rank_on node2
-"$hosts" link node2 up
+plug_in_again
 resume silent "a silent rank"
 
 step "the host of rank 0 loses power"
