@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/files.h"
+#include "data/data_set.h"
 #include "support/data.h"
 #include "support/temporary_folder.h"
 #include "support/training_runs.h"
@@ -49,6 +50,8 @@ class TuneCut : public ::testing::Test {
     const auto value = begin + name.size() + 4;
     return text.substr(value, text.find('\n', value) - value);
   }
+
+  void expect_names_of_spoilt_samples(const std::string& names) const;
 
   TemporaryFolder folder_;
 };
@@ -198,6 +201,26 @@ TEST_F(TuneCut, AnOperationWithoutARuleIsRefusedAtTheStartWithItsLayer) {
   trained("classifier", "--objective classifier --max-epochs 1" + plugin);
 }
 
+// "rank 0: ID, ID; rank 1: ID"; every eighth sample is spoilt.
+void TuneCut::expect_names_of_spoilt_samples(const std::string& names) const {
+  const auto split = DataSet(folder_ / "data").split("train");
+  std::vector<std::string> spoilt;
+  for (std::int64_t i = 0; i < split->size(); i += 8) spoilt.push_back(split->id(i));
+  EXPECT_EQ(names.rfind("rank ", 0), 0u) << names;
+  std::istringstream words(names);
+  int named = 0;
+  for (std::string word; words >> word;) {
+    if (word == "rank") {
+      words >> word;
+      continue;
+    }
+    while (!word.empty() && (word.back() == ',' || word.back() == ';')) word.pop_back();
+    EXPECT_THAT(spoilt, ::testing::Contains(word)) << names;
+    ++named;
+  }
+  EXPECT_GT(named, 0) << names;
+}
+
 TEST_F(TuneCut, RelevanceThatIsNotFiniteIsCountedOnAllRanksAndSaidOnceAnEpoch) {
   for (const int ranks : {1, 2}) {
     const auto result = trained(cat("run", ranks),
@@ -208,6 +231,8 @@ TEST_F(TuneCut, RelevanceThatIsNotFiniteIsCountedOnAllRanksAndSaidOnceAnEpoch) {
     const auto first = result.output.find(said);
     EXPECT_NE(first, std::string::npos);
     EXPECT_EQ(result.output.find(said, first + 1), std::string::npos) << "one epoch has such samples";
+    const auto begin = first + said.size() + 2, end = result.output.find(')', begin);
+    expect_names_of_spoilt_samples(result.output.substr(begin, end - begin));
     // 48 samples, of which 6 have one bad pixel in each of 3 maps.
     std::istringstream lines(text_of(folder_ / cat("run", ranks) / "metrics.csv"));
     std::string header, line;
