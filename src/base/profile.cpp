@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/activity.h"
 #include "base/error.h"
 
 namespace isnet::profile {
@@ -79,21 +80,25 @@ void Step::finish() {
   recorder_ = nullptr;
 }
 
-Scope::Scope(Phase phase) : recorder_(active() ? recorder : nullptr) {
+Scope::Scope(Phase phase)
+    : recorder_(active() ? recorder : nullptr), outer_activity_(activity::enter_phase(name_of(phase))) {
   if (!recorder_) return;
   outer_ = recorder_->phase_;
   recorder_->change(phase, recorder_->now());
 }
 
 Scope::~Scope() {
+  activity::enter_phase(outer_activity_);
   if (recorder_) recorder_->change(outer_, recorder_->now());
 }
 
 void Scope::next(Phase phase) {
+  activity::enter_phase(name_of(phase));
   if (recorder_) recorder_->change(phase, recorder_->now());
 }
 
 void Scope::next(Phase phase, Clock::time_point since) {
+  activity::enter_phase(name_of(phase));
   if (recorder_) recorder_->change(phase, std::clamp(since, recorder_->since_, Clock::now()));
 }
 

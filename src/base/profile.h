@@ -96,7 +96,8 @@ class Step {
   Recorder* recorder_;
 };
 
-/// The phase of what happens while it lives; then the phase before goes on. Nothing outside of steps.
+/// The phase of what happens while it lives; then the phase before goes on. Measured within steps only; who
+/// watches the thread (activity.h) always sees it.
 class Scope {
  public:
   explicit Scope(Phase phase);
@@ -110,6 +111,7 @@ class Scope {
  private:
   Recorder* recorder_;  // null: nothing is measured
   Phase outer_ = Phase::other;
+  const char* outer_activity_;
 };
 
 }  // namespace isnet::profile

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/failure.h"
 #include "base/options.h"
 #include "base/registry.h"
 
@@ -37,11 +38,11 @@ struct Invocation {
   std::string command;
   OptionValues options;  ///< validated one by one; what depends on several is the command's to check
   std::vector<std::string> positionals;
-  /// Set by a command once it is one of several ranks: called after the message of an uncaught error was
-  /// written, with the exit status of the error. It must end the other ranks too (World::fail). The command's
-  /// own objects are gone by then: the hook shares what it needs. When it returns, the process leaves at
-  /// once, without static destructors.
-  std::function<void(int status)> on_failure;
+  /// Set by a command once it is one of several ranks: called for an uncaught error in place of writing its
+  /// message. It has to see to it that one rank says it, and must end the other ranks too (World::fail). The
+  /// command's own objects are gone by then: the hook shares what it needs. When it returns, the process
+  /// leaves at once, without static destructors.
+  std::function<void(const Failure&)> on_failure;
 };
 
 /// A subcommand: how it is called, its options, and what it does.

@@ -158,7 +158,7 @@ int run_on_rank(const OptionValues& values, const std::string& format, World& wo
 
 int run_pack(Invocation& invocation) {
   const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
+  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
   return world->finish(run_on_rank(invocation.options, invocation.positionals.front(), *world));
 }
 

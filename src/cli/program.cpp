@@ -22,18 +22,19 @@ namespace {
 /// Hands the hook over when a command ends, however it ends.
 class HookKeeper {
  public:
-  HookKeeper(Invocation& invocation, std::function<void(int)>& into) : invocation_(invocation), into_(into) {}
+  HookKeeper(Invocation& invocation, std::function<void(const Failure&)>& into)
+      : invocation_(invocation), into_(into) {}
   ~HookKeeper() { into_ = std::move(invocation_.on_failure); }
   HookKeeper(const HookKeeper&) = delete;
   HookKeeper& operator=(const HookKeeper&) = delete;
 
  private:
   Invocation& invocation_;
-  std::function<void(int)>& into_;
+  std::function<void(const Failure&)>& into_;
 };
 
 int run_command(const Command& command, const std::vector<std::string>& words,
-                std::function<void(int)>& on_failure) {
+                std::function<void(const Failure&)>& on_failure) {
   const EarlyOptions early = early_options(words);
   for (const auto& file : early.plugins) load_plugin(file);
   if (early.help) {
@@ -53,7 +54,7 @@ bool reader_left() {
 
 }  // namespace
 
-int run_program(const std::vector<std::string>& words, std::function<void(int)>& on_failure) {
+int run_program(const std::vector<std::string>& words, std::function<void(const Failure&)>& on_failure) {
   if (words.empty()) {
     std::cerr << program_help(commands(), terminal_width());
     return exit_status(ErrorKind::usage);

@@ -5,12 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "base/failure.h"
+
 namespace isnet::cli {
 
 /// Runs what `words` (without the program's name) ask for and returns the exit status. `on_failure` becomes
 /// what the command set in its Invocation, also when it throws. Errors: any of isnet::Error, and whatever
 /// libraries throw.
-int run_program(const std::vector<std::string>& words, std::function<void(int)>& on_failure);
+int run_program(const std::vector<std::string>& words, std::function<void(const Failure&)>& on_failure);
 
 /// Flushes stdout. Errors: runtime, when results could not be written; a reader that left (`isnet … | head`)
 /// is none.

@@ -1,7 +1,11 @@
 #include "data/staging.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <string_view>
 
 #include "base/error.h"
@@ -43,10 +47,24 @@ void make(const Copy& copy) {
   }
 }
 
-// Names of folders may repeat: the whole path tells them apart.
+// In a folder for all, such as /dev/shm, nobody else may read our copies, or put files in their place.
+void claim(const std::filesystem::path& place) {
+  create_folders(place);
+  struct stat state{};
+  if (::lstat(place.c_str(), &state) != 0)
+    fail(ErrorKind::runtime, "--stage: ", place.string(), ": ", std::strerror(errno));
+  if (!S_ISDIR(state.st_mode) || state.st_uid != ::geteuid())
+    fail(ErrorKind::runtime, "--stage: ", place.string(),
+         " is no folder of this user: remove it, or choose another folder");
+  if ((state.st_mode & 0077) != 0 && ::chmod(place.c_str(), 0700) != 0)
+    fail(ErrorKind::runtime, "--stage: ", place.string(), " cannot be made private: ", std::strerror(errno));
+}
+
+// Names of folders may repeat: the whole path tells them apart, and users have their own.
 std::filesystem::path place_of(const std::filesystem::path& source, const std::filesystem::path& folder) {
   const auto whole = std::filesystem::weakly_canonical(source);
-  return folder / cat(whole.filename().string(), "-", sha256(whole.string()).substr(0, 12));
+  return folder /
+         cat(whole.filename().string(), "-", sha256(cat(whole.string(), "\n", ::geteuid())).substr(0, 12));
 }
 
 std::vector<Copy> copies_of(const DataSet& data, const std::vector<std::string>& splits,
@@ -66,6 +84,7 @@ std::vector<Copy> copies_of(const DataSet& data, const std::vector<std::string>&
 std::filesystem::path stage_data(const DataSet& data, const std::vector<std::string>& splits,
                                  const std::filesystem::path& folder, const StagingShare& share) {
   const auto place = place_of(data.path(), folder);
+  claim(place);
   auto copies = copies_of(data, splits, place);
   const auto result = data.is_single_shard() ? copies.front().to : place;
   std::vector<Copy> own;
@@ -75,7 +94,6 @@ std::filesystem::path stage_data(const DataSet& data, const std::vector<std::str
   std::erase_if(own, is_there);
   std::int64_t bytes = 0;
   for (const auto& copy : own) bytes += copy.bytes;
-  create_folders(place);
   std::error_code code;
   const auto room = std::filesystem::space(place, code).available;
   if (!code && !own.empty() && static_cast<std::uintmax_t>(bytes) > room)

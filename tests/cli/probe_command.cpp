@@ -25,7 +25,9 @@ int run_probe(Invocation& invocation) {
   log::info("an information");
   log::warning("a warning");
   if (options.flag("hook"))
-    invocation.on_failure = [](int status) { std::cerr << "hook " << status << "\n" << std::flush; };
+    invocation.on_failure = [](const Failure& failure) {
+      std::cerr << "isnet: error: " << failure.message << "\nhook " << failure.status << "\n" << std::flush;
+    };
   fail_as_told(options.text("fail"));
   for (int line = 0; line < options.integer("lines"); ++line) std::cout << "a line of results\n";
   for (const auto& word : invocation.positionals) std::cout << "positional = " << word << "\n";

@@ -1,6 +1,7 @@
 #include "data/staging.h"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -62,6 +63,24 @@ TEST_F(Staging, WhatHasAnotherSizeOrTimeIs) {
   std::filesystem::last_write_time(shard, std::filesystem::last_write_time(shard) - std::chrono::hours(1));
   stage();
   EXPECT_EQ(read_file(shard), good);
+}
+
+TEST_F(Staging, NobodyElseReadsTheCopiesOrPutsFilesInTheirPlace) {
+  const auto place = stage();
+  using std::filesystem::perms;
+  EXPECT_EQ(std::filesystem::status(place).permissions(), perms::owner_all);
+  std::filesystem::permissions(place, perms::all);
+  stage();
+  EXPECT_EQ(std::filesystem::status(place).permissions(), perms::owner_all);
+
+  std::filesystem::rename(place, folder / "elsewhere");
+  std::filesystem::create_directory_symlink(folder / "elsewhere", place);
+  EXPECT_THAT(refusal(ErrorKind::runtime, [&] { stage(); }), HasSubstr("is no folder of this user: remove it"));
+  std::filesystem::remove(place);
+  if (::geteuid() != 0) return;  // only root can give a folder away
+  std::filesystem::create_directory(place);
+  ASSERT_EQ(::chown(place.c_str(), 12345, 12345), 0);
+  EXPECT_THAT(refusal(ErrorKind::runtime, [&] { stage(); }), HasSubstr("is no folder of this user: remove it"));
 }
 
 TEST_F(Staging, AFailedCopyLeavesNoHalfFile) {

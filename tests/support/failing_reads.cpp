@@ -3,6 +3,8 @@
 //   eio     reading gives EIO, ISNET_TEST_COUNT times (without: from then on)
 //   vanish  the file is moved away, and its open descriptor is stale
 //   shrink  the file is cut to 1000 bytes
+//   hang    reading never ends, as from a dead file system
+// With ISNET_TEST_RANK only on that rank under mpirun.
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,7 +29,9 @@ ssize_t read_or_fail(int file, void* out, size_t count, off_t offset) {
   char path[4096];
   const std::string link = "/proc/self/fd/" + std::to_string(file);
   const ssize_t length = ::readlink(link.c_str(), path, sizeof path - 1);
-  if (part.empty() || length < 0) return real();
+  const std::string rank = variable("ISNET_TEST_RANK");
+  if (part.empty() || length < 0 || (!rank.empty() && rank != variable("OMPI_COMM_WORLD_RANK")))
+    return real();
   path[length] = '\0';
   if (std::string(path).find(part) == std::string::npos || ::access(trigger.c_str(), F_OK) != 0)
     return real();
@@ -36,6 +40,8 @@ ssize_t read_or_fail(int file, void* out, size_t count, off_t offset) {
     if (::truncate(path, 1000) != 0) return -1;
     return real();
   }
+  if (fault == "hang")
+    for (;;) ::pause();
   if (left-- <= 0) return real();
   if (fault == "vanish") {
     ::rename(path, (std::string(path) + ".gone").c_str());

@@ -232,7 +232,7 @@ class DataBenchmark {
 
 int run_data(cli::Invocation& invocation) {
   const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
+  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
   if (world->size() > 1)
     fail(ErrorKind::usage, "bench data measures one process: start it without mpirun, or with -n 1");
   deliver(DataBenchmark(invocation.options).run(), invocation.options);

@@ -1,20 +1,21 @@
 #include "trainer/distributed/bootstrap.h"
 
 #include <ATen/Parallel.h>
-#include <arpa/inet.h>
 #include <mpi.h>
-#include <netinet/in.h>
 #include <sched.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cmath>
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -22,7 +23,10 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "trainer/distributed/heartbeat.h"
 #include "trainer/distributed/interfaces.h"
+#include "trainer/distributed/process_group.h"
+#include "trainer/distributed/sockets.h"
 
 namespace isnet {
 namespace {
@@ -79,30 +83,6 @@ std::string random_token() {
   return token;
 }
 
-// A socket that listens on this address only. `port`: 0 for a free one; set to the one in use.
-int listen_on(const std::string& address, int& port) {
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (socket < 0) fail(ErrorKind::communication, "no socket for the rendezvous: ", std::strerror(errno));
-  const int on = 1;
-  ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in place{};
-  place.sin_family = AF_INET;
-  place.sin_port = htons(static_cast<std::uint16_t>(port));
-  ::inet_pton(AF_INET, address.c_str(), &place.sin_addr);
-  socklen_t size = sizeof place;
-  if (::bind(socket, reinterpret_cast<sockaddr*>(&place), size) != 0 || ::listen(socket, SOMAXCONN) != 0 ||
-      ::getsockname(socket, reinterpret_cast<sockaddr*>(&place), &size) != 0) {
-    const int code = errno;
-    ::close(socket);
-    if (code == EADDRINUSE)
-      fail(ErrorKind::communication, "port ", port, " on ", address,
-           " is taken by another program: choose another --master-port, or leave it out to get a free one");
-    fail(ErrorKind::communication, "cannot listen on ", address, " port ", port, ": ", std::strerror(code));
-  }
-  port = ntohs(place.sin_port);
-  return socket;
-}
-
 // GLOO_SOCKET_IFNAME's first name, or "".
 std::string wanted_interface() {
   const std::string names = environment("GLOO_SOCKET_IFNAME");
@@ -133,7 +113,8 @@ Interface named_interface(const std::string& name, const std::string& host) {
 }
 
 // This rank's interface on the network of the run. Collective; alike on all ranks but for GLOO_SOCKET_IFNAME.
-Interface choose_interface(int rank, int world_size, int local_size, const std::string& host) {
+Interface choose_interface(int rank, int world_size, int local_size, const std::vector<Host>& hosts) {
+  const std::string& host = hosts[static_cast<std::size_t>(rank)].name;
   if (const std::string name = wanted_interface(); !name.empty()) return named_interface(name, host);
   if (local_size == world_size) {
     for (const auto& one : local_interfaces())
@@ -141,7 +122,6 @@ Interface choose_interface(int rank, int world_size, int local_size, const std::
     fail(ErrorKind::communication, "host ", host,
          " has no loopback interface that is up: set GLOO_SOCKET_IFNAME");
   }
-  const auto hosts = exchange_hosts(host, world_size);
   const auto chosen = shared_network(hosts);
   if (chosen.empty())
     fail(ErrorKind::communication,
@@ -167,6 +147,39 @@ int share_of_cores(MPI_Comm local, int local_size) {
   return std::max(1, static_cast<int>(std::floor(share + 1e-9)));
 }
 
+// Ends the process when MPI does not connect the ranks: it would wait for ever, without a word.
+class StartWatch {
+ public:
+  StartWatch(std::chrono::milliseconds patience, int rank, int size, const std::string& host)
+      : thread_([this, patience, rank, size, host] {
+          std::unique_lock lock(mutex_);
+          if (over_.wait_for(lock, patience, [this] { return done_; })) return;
+          log::error(
+              cat("rank ", rank, " of ", size, " on ", host, ": MPI has not connected the ranks within ",
+                  std::chrono::duration_cast<std::chrono::seconds>(patience).count(),
+                  " s; a firewall between the hosts, or the wrong network (launch/run.sh --interface, or "
+                  "--mca btl_tcp_if_include)"));
+          lock.unlock();
+          abort_world(1);
+        }) {}
+  ~StartWatch() {
+    {
+      const std::lock_guard lock(mutex_);
+      done_ = true;
+    }
+    over_.notify_all();
+    thread_.join();
+  }
+  StartWatch(const StartWatch&) = delete;
+  StartWatch& operator=(const StartWatch&) = delete;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable over_;
+  bool done_ = false;
+  std::thread thread_;
+};
+
 bool mpi_is_up() {
   int started = 0, ended = 0;
   MPI_Initialized(&started);
@@ -180,8 +193,15 @@ World::World(const WorldOptions& options) : launched_(started_by_mpi_launcher())
   std::array<char, 256> name{};
   ::gethostname(name.data(), name.size() - 1);
   host_ = name.data();
-  if (launched_) place_from_mpi();
-  if (size_ > 1) meet(options.master_port);
+  if (launched_) init_mpi();
+  if (size_ > 1) {
+    const StartWatch watch(options.startup_timeout, rank_, size_, host_);
+    place_among_local_ranks();
+    meet(options.master_port);
+  } else {
+    hosts_ = {host_};
+    if (launched_) place_among_local_ranks();
+  }
   choose_threads(options.threads);
 }
 
@@ -189,11 +209,14 @@ World::~World() {
   if (listening_socket_ >= 0) ::close(listening_socket_);
 }
 
-void World::place_from_mpi() {
+void World::init_mpi() {
   int provided = 0;
   if (!mpi_is_up()) MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);
+}
+
+void World::place_among_local_ranks() {
   MPI_Comm local = MPI_COMM_NULL;
   MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &local);
   MPI_Comm_rank(local, &local_rank_);
@@ -204,13 +227,16 @@ void World::place_from_mpi() {
 
 void World::meet(int master_port) {
   MeetingPlace place;
+  const auto hosts = exchange_hosts(host_, size_);
+  for (const auto& one : hosts) hosts_.push_back(one.name);
   try {
-    const Interface mine = choose_interface(rank_, size_, local_size_, host_);
+    const Interface mine = choose_interface(rank_, size_, local_size_, hosts);
     rendezvous_.interface = mine.name;
+    rendezvous_.own_address = address_text(mine.address);
     if (is_main()) {
       int port = master_port;
       rendezvous_.address = address_text(mine.address);
-      listening_socket_ = listen_on(rendezvous_.address, port);
+      listening_socket_ = listen_on(rendezvous_.address, port).release();
       place.port = port;
       std::strncpy(place.address, rendezvous_.address.c_str(), sizeof place.address - 1);
       std::strncpy(place.token, random_token().c_str(), sizeof place.token - 1);
@@ -242,24 +268,81 @@ int World::take_listening_socket() {
 }
 
 int World::finish(int status, std::chrono::milliseconds patience) {
-  if (!mpi_is_up()) return status;
+  return end(status, "", patience);
+}
+
+int World::end(int status, const std::string& message, std::chrono::milliseconds patience) {
+  bool said = message.empty();
+  const auto say = [&] {
+    if (!std::exchange(said, true)) log::error(message);
+  };
+  if (!mpi_is_up()) return say(), status;
+  if (!heartbeat::told()) {
+    if (status == 0 || status == exit_status_stopped)
+      heartbeat::leave();
+    else
+      heartbeat::report(status, message, false);
+  }
+  int rank = 0, size = 1, complete = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  if (rank == 0) say();
+  struct Outcome {
+    std::int32_t status;
+    std::uint32_t message;
+  };
+  const Outcome own{status, static_cast<std::uint32_t>(std::hash<std::string>()(message))};
+  std::vector<Outcome> all(static_cast<std::size_t>(size));
   // Polled, since a collective that waits would never notice that a rank is gone.
-  int largest = status, complete = 0;
   MPI_Request request = MPI_REQUEST_NULL;
-  MPI_Iallreduce(&status, &largest, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD, &request);
+  MPI_Iallgather(&own, sizeof own, MPI_BYTE, all.data(), sizeof own, MPI_BYTE, MPI_COMM_WORLD, &request);
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (MPI_Test(&request, &complete, MPI_STATUS_IGNORE), !complete) {
     if (std::chrono::steady_clock::now() > deadline) {
+      say();
       if (status == 0) log::error("this rank has waited in vain for the others to end");
       abort_world(status == 0 ? 1 : status);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  // What several ranks say alike is said by the first of them.
+  const auto same = [&](const Outcome& one) { return one.message == own.message; };
+  if (std::find_if(all.begin(), all.end(), same) - all.begin() == rank) say();
+  heartbeat::stop();
   MPI_Finalize();
-  return largest;
+  return std::max_element(all.begin(), all.end(),
+                          [](const auto& a, const auto& b) { return a.status < b.status; })
+      ->status;
+}
+
+int World::fail(const Failure& failure) {
+  const bool secondary = is_communication_failure(failure.error);
+  heartbeat::report(failure.status, failure.message, secondary);
+  if (!secondary || !heartbeat::runs()) return end(failure.status, failure.message, failure_patience);
+  const auto ending = heartbeat::explanation(failure.status);
+  if (!ending.explained) return end(failure.status, failure.message, failure_patience);
+  if (!ending.alone) return fail(ending.status);
+  // Rank 0 may still have a checkpoint to write; it ends all ranks when it is done.
+  int rank = 0;
+  if (mpi_is_up()) MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  if (rank != 0) std::this_thread::sleep_for(std::chrono::seconds(4));
+  abort_world(ending.status);
+}
+
+void World::report(const std::exception& error) {
+  const auto* ours = dynamic_cast<const Error*>(&error);
+  heartbeat::report(exit_status(ours ? ours->kind() : ErrorKind::runtime), error.what(),
+                    is_communication_failure(error));
 }
 
 void abort_world(int status) {
+  static std::atomic<bool> ending{false};
+  if (ending.exchange(true))
+    for (;;) ::pause();  // another thread is at it
+  std::thread([status] {
+    std::this_thread::sleep_for(std::chrono::seconds(10));
+    ::_exit(status);
+  }).detach();
   if (mpi_is_up()) MPI_Abort(MPI_COMM_WORLD, status);
   ::_exit(status);
 }

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <sstream>
 
 #include "base/error.h"
 
@@ -64,7 +63,7 @@ Communicator::Communicator(World& world, const ProcessGroupOptions& options)
   group_->options = options;
   group_->place = meet(world, options);
   group_->process_group = group_->next();
-  if (group_->process_group) backend_ = resolve_backend(options);
+  if (group_->process_group) backend_ = group_->process_group->getBackend(options.device)->getBackendName();
 }
 
 c10::intrusive_ptr<c10d::ProcessGroup> Communicator::process_group() const {
@@ -138,68 +137,12 @@ void Communicator::barrier() const {
   if (process_group()) maximum(0);
 }
 
-namespace {
-
-// "momentum = 0.9 there, momentum = 0.8 on rank 0": the first line that differs.
-std::string first_difference(const std::string& other, const std::string& reference) {
-  std::istringstream others(other), references(reference);
-  for (;;) {
-    std::string left, right;
-    const bool more_left = static_cast<bool>(std::getline(others, left));
-    const bool more_right = static_cast<bool>(std::getline(references, right));
-    if (!more_left && !more_right) return "they differ in line ends";
-    if (left == right && more_left == more_right) continue;
-    const auto shown = [](bool more, const std::string& line) { return more ? "'" + line + "'" : "nothing"; };
-    return cat(shown(more_left, left), " there, ", shown(more_right, right), " on rank 0");
-  }
-}
-
-// Texts with their lengths in front, so that they can be told apart again.
-std::string joined(const std::vector<Fact>& facts) {
-  std::string all;
-  for (const auto& [name, text] : facts) all += cat(name.size(), " ", name, text.size(), " ", text);
-  return all;
-}
-
-std::vector<Fact> separated(const std::string& all) {
-  std::vector<Fact> facts;
-  std::istringstream in(all);
-  const auto next = [&](std::string& text) {
-    std::size_t size = 0;
-    if (!(in >> size)) return false;
-    in.get();
-    text.resize(size);
-    in.read(text.data(), static_cast<std::streamsize>(size));
-    return true;
-  };
-  for (Fact fact; next(fact.first) && next(fact.second);) facts.push_back(fact);
-  return facts;
-}
-
-}  // namespace
-
 void check_same_on_all_ranks(const Communicator& communicator, const std::vector<Fact>& facts) {
   const auto all = communicator.all_gather(joined(facts));
-  const auto reference = separated(all.front());
-  std::string ranks, difference;
-  for (std::size_t rank = 1; rank < all.size(); ++rank) {
-    if (all[rank] == all.front()) continue;
-    ranks += cat(ranks.empty() ? "" : ", ", rank);
-    if (!difference.empty()) continue;
-    const auto others = separated(all[rank]);
-    for (std::size_t i = 0; i < std::max(others.size(), reference.size()) && difference.empty(); ++i) {
-      const Fact none{"nothing", ""};
-      const auto& left = i < others.size() ? others[i] : none;
-      const auto& right = i < reference.size() ? reference[i] : none;
-      if (left.first != right.first)
-        difference = cat("facts: ", left.first, " there, ", right.first, " on rank 0");
-      else if (left.second != right.second)
-        difference = cat(left.first, ": ", first_difference(left.second, right.second));
-    }
-  }
-  if (!ranks.empty())
-    fail(ErrorKind::usage, "rank ", ranks, " differ", ranks.find(',') == std::string::npos ? "s" : "",
-         " from rank 0 in ", difference, " (start all ranks with the same program, options and data)");
+  std::vector<std::size_t> others;
+  for (std::size_t rank = 1; rank < all.size(); ++rank)
+    if (all[rank] != all.front()) others.push_back(rank);
+  if (!others.empty()) refuse_difference(others, separated(all[others.front()]), separated(all.front()));
 }
 
 }  // namespace isnet

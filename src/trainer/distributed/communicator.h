@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "trainer/distributed/facts.h"
 #include "trainer/distributed/process_group.h"
 
 namespace isnet {
@@ -56,9 +56,6 @@ class Communicator {
   std::string backend_ = "none";
   std::shared_ptr<Group> group_;
 };
-
-/// A fact that must be the same on all ranks: its name for messages ("options", "torch") and its text.
-using Fact = std::pair<std::string, std::string>;
 
 /// Compares every rank's facts with rank 0's. Collective. Errors, alike on all ranks: usage, naming the ranks
 /// that differ and the first difference (for texts of several lines, the first line that differs).

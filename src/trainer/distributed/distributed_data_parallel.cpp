@@ -1,6 +1,7 @@
 #include "trainer/distributed/distributed_data_parallel.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/engine.h>
 #include <torch/nn/module.h>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/logger.hpp>
@@ -12,6 +13,7 @@
 #include <sstream>
 #include <unordered_map>
 
+#include "base/activity.h"
 #include "base/error.h"
 #include "base/files.h"
 
@@ -159,8 +161,16 @@ void DistributedDataParallel::broadcast_from_main(const std::vector<at::Tensor>&
   // c10d coalesces tensors of one type only.
   std::map<c10::ScalarType, std::vector<at::Tensor>> by_type;
   for (const auto& tensor : tensors) by_type[tensor.scalar_type()].push_back(tensor);
-  for (const auto& entry : by_type)
-    c10d::broadcast_coalesced(communicator_.process_group(), entry.second, broadcast_bytes, 0);
+  const activity::Exchange exchange("rank 0's tensors for all");
+  try {
+    for (const auto& entry : by_type)
+      c10d::broadcast_coalesced(communicator_.process_group(), entry.second, broadcast_bytes, 0);
+  } catch (const std::exception& e) {
+    if (!is_communication_failure(e)) throw;
+    fail(ErrorKind::communication, "rank ", communicator_.rank(), " of ", communicator_.world_size(),
+         ": giving all ranks rank 0's tensors failed, another rank is gone or hangs: ",
+         communication_failure_text(e));
+  }
 }
 
 void DistributedDataParallel::synchronise_buffers() {
@@ -243,10 +253,19 @@ void DistributedDataParallel::prepare_backward(const at::Tensor& loss) {
   if (!reducer_ || !synchronise_) return;
   reducer_->prepare_for_backward({loss});
   expects_reduction_ = true;
+  // The engine's callbacks run when this rank's own gradients are there, in the order in which they were
+  // queued: this one comes before the reducer's, which waits for the others.
+  if (!loss.requires_grad()) return;
+  loss.register_hook([](const at::Tensor& gradient) {
+    torch::autograd::Engine::get_default_engine().queue_callback(
+        [] { activity::begin_exchange("averaging gradients"); });
+    return gradient;
+  });
 }
 
 void DistributedDataParallel::finish_backward() {
   if (!reducer_ || !expects_reduction_) return;
+  activity::end_exchange();
   expects_reduction_ = false;
   const at::NoGradGuard no_grad;
   if (graph_first_) reducer_->delay_all_reduce();  // the reducer has only counted

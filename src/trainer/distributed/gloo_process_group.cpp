@@ -9,9 +9,12 @@ namespace isnet {
 namespace {
 
 c10::intrusive_ptr<c10d::Backend> connect(const BackendPlace& place) {
-  auto options = c10d::ProcessGroupGloo::Options::create(place.timeout);
+  auto options = c10d::ProcessGroupGloo::Options::create(place.startup_timeout);
   options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForInterface(place.interface));
-  return c10::make_intrusive<c10d::ProcessGroupGloo>(place.store, place.rank, place.world_size, options);
+  const c10::intrusive_ptr<c10d::Backend> group =
+      c10::make_intrusive<c10d::ProcessGroupGloo>(place.store, place.rank, place.world_size, options);
+  set_timeout(*group, place.timeout);
+  return group;
 }
 
 const Registration<BackendFactory> registration(

@@ -8,6 +8,7 @@
 #include <exception>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "base/registry.h"
 #include "trainer/distributed/bootstrap.h"
@@ -21,13 +22,22 @@ class Work;
 
 namespace isnet {
 
-/// How ranks exchange tensors: --backend, --distributed-timeout.
+namespace shared_memory {
+class Rings;
+}
+
+/// How ranks exchange tensors: --backend, --distributed-timeout, --startup-timeout, --heartbeat-….
 struct ProcessGroupOptions {
-  /// "gloo" (CPU, and CUDA by way of host memory), "nccl" (CUDA), or "auto": nccl for CUDA where it is
-  /// compiled in, else gloo.
+  /// "shm" (CPU, ranks of one host), "gloo" (CPU, and CUDA by way of host memory), "nccl" (CUDA), or "auto":
+  /// nccl for CUDA where it is compiled in; for CPU shm where all ranks are on one host, else gloo.
   std::string backend = "auto";
-  c10::DeviceType device = c10::DeviceType::CPU;                 ///< where the parameters are
-  std::chrono::milliseconds timeout = std::chrono::minutes(10);  ///< of one collective
+  c10::DeviceType device = c10::DeviceType::CPU;  ///< where the parameters are
+  /// Of one collective; a rank that does nothing for so long while it need not wait is given up, too.
+  std::chrono::milliseconds timeout = std::chrono::minutes(10);
+  std::chrono::milliseconds startup_timeout =
+      std::chrono::minutes(2);                          ///< for the rendezvous and connections
+  std::chrono::milliseconds heartbeat_interval{2000};   ///< 0: ranks do not watch each other
+  std::chrono::milliseconds heartbeat_timeout{60'000};  ///< of a silent rank
 };
 
 /// What a backend needs to connect the ranks.
@@ -36,9 +46,14 @@ struct BackendPlace {
   int rank = 0;
   int world_size = 1;
   int local_rank = 0;     ///< the CUDA device of this rank
+  int local_size = 1;     ///< ranks on this host
   std::string interface;  ///< network interface of this rank
   std::string host;       ///< name of this rank's host, for messages
+  /// "rank 2 on node1" and its IPv4 address on the network of the run, by rank.
+  std::vector<std::pair<std::string, std::string>> peers;
   std::chrono::milliseconds timeout{};
+  std::chrono::milliseconds startup_timeout{};
+  std::shared_ptr<shared_memory::Rings> rings;  ///< of this process
 };
 
 /// Connects the ranks. Collective. Errors: anything that derives from std::exception.
@@ -47,15 +62,16 @@ using BackendFactory = std::function<c10::intrusive_ptr<c10d::Backend>(const Bac
 /// The registered backends; "nccl" is among them when the torch wheel has CUDA.
 Registry<BackendFactory>& process_group_backends();
 
-/// The name that "auto" stands for with this device; other names are checked. Errors: usage (unknown name, or
-/// a backend that cannot carry this device's tensors).
+/// The name that "auto" stands for with this device; "auto" for CPU, since connecting decides that. Other
+/// names are checked. Errors: usage (unknown name, or a backend that cannot carry this device's tensors).
 std::string resolve_backend(const ProcessGroupOptions& options);
 
 /// The ranks' rendezvous; once for each world. Collective. Errors: usage (backend), communication (ranks that
 /// did not come, by number).
 BackendPlace meet(World& world, const ProcessGroupOptions& options);
 
-/// A process group of all ranks: CPU tensors go through Gloo, CUDA tensors through the backend asked for.
+/// A process group of all ranks. Besides a CUDA device's backend there is one for CPU tensors: Gloo where
+/// that is asked for, else as "auto". That shared memory cannot be used on one host is said as a warning.
 /// nullptr in a world of one. `name`: the group's own in this world. Collective. Errors: communication
 /// (connections that failed).
 c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const BackendPlace& place, const std::string& name,
@@ -72,11 +88,15 @@ bool is_communication_failure(const std::exception& exception);
 /// Its cause in one line, without source places and advice of the library's.
 std::string communication_failure_text(const std::exception& exception);
 
-/// --backend, --master-port, --threads, --distributed-timeout.
+/// For backends: their connections have been made within the start-up time-out, collectives have their own.
+void set_timeout(c10d::Backend& backend, std::chrono::milliseconds timeout);
+
+/// --backend, --master-port, --threads, --distributed-timeout, --startup-timeout, --heartbeat-….
 std::vector<OptionSpec> distributed_options();
-/// Reads --master-port and --threads.
+/// Reads --master-port, --threads and --startup-timeout.
 WorldOptions world_options(const OptionValues& options);
-/// Reads --backend and --distributed-timeout. `device`: where the parameters are.
+/// Reads --backend, --distributed-timeout, --startup-timeout and --heartbeat-…. `device`: where the
+/// parameters are. Errors: usage (a heartbeat time-out of less than two intervals).
 ProcessGroupOptions process_group_options(const OptionValues& options, c10::DeviceType device);
 
 }  // namespace isnet

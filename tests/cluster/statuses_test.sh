@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# The exit statuses of real trainings on two ranks, through launch/run.sh, mpirun and srun: a table of what happened by
+# who was asked. Budget: 90 s. Needs mpirun; for srun also root, namespaces and slurm-wlm.
+# shellcheck source=tests/cluster/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+need_programs mpirun
+troublemaker=${TROUBLEMAKER:-$root/build/dev/lib/libtroublemaker.so}
+[[ -r $troublemaker ]] || skip "PROGRAMS: no $troublemaker here (the tests' build makes it)"
+
+make_data "$work/data"
+cp -r "$work/data" "$work/damaged"
+shard=$(compgen -G "$work/damaged/train/*.h5" | head -n 1)
+truncate -s 1000 "$shard"
+
+launchers=(run.sh mpirun)
+slurm=$tests_cluster/mini-slurm.sh
+export SLURM_MINI_DIR=$work/slurm
+# shellcheck disable=SC2317  # called at the end
+slurm_down() { "$slurm" down; }
+if ((EUID == 0)) && command -v slurmctld slurmd munged srun ip nsenter > /dev/null && unshare --net --uts --mount --ipc --pid --fork true 2> /dev/null; then
+  at_exit+=(slurm_down)
+  "$slurm" up 2
+  launchers+=(srun)
+fi
+
+launch() {  # launch LAUNCHER WORD...: isnet on two ranks
+  case $1 in
+    run.sh) "$root/launch/run.sh" -n 2 -- "${@:2}" ;;
+    mpirun) env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1 \
+      mpirun -n 2 --oversubscribe --bind-to none "$ISNET_BINARY" "${@:2}" ;;
+    srun) "$slurm" run srun -N 2 -n 2 --mpi=pmix --kill-on-bad-exit=1 "$ISNET_BINARY" "${@:2}" ;;
+  esac
+}
+# Statuses that the launcher makes of a rank that a signal has ended.
+killed() { [[ $1 == 137 || $1 == 1 ]]; }
+
+check() {  # check STATUS TEXT WHAT OPTION...: on all launchers
+  local launcher row
+  row=$(printf '%-34s' "$3")
+  for launcher in "${launchers[@]}"; do
+    rm -rf "$work/run"
+    status_of "$work/log" launch "$launcher" train "${training[@]}" --data "$work/data" --max-epochs 1 \
+      --output "$work/run" --heartbeat-interval 0.5 --heartbeat-timeout 4 --quiet "${@:4}"
+    if [[ $1 == killed ]]; then
+      killed "$status" || { cat "$work/log" >&2; fail "$3 through $launcher: status $status"; }
+    elif [[ $1 != "$status" ]]; then
+      cat "$work/log" >&2
+      fail "$3 through $launcher: expected status $1, got $status"
+    fi
+    [[ -z $2 ]] || expect_text "$3 through $launcher" "$2" "$work/log"
+    row+=$(printf '%10s' "$status")
+  done
+  echo "$row"
+}
+trouble() { echo "--plugin $troublemaker --max-epochs 1000 --trouble $1"; }
+
+printf '%-34s' "what happens"
+printf '%10s' "${launchers[@]}"
+echo
+# shellcheck disable=SC2046  # words
+{
+  check 0 "" "done"
+  check 75 "" "time is up" --max-time 1e-9
+  check 2 "--lr: 'x' is not allowed" "a bad value" --lr x
+  check 2 "do not fill one batch" "a batch larger than the split" --batch-size 100000 --last-batch drop
+  check 3 "shard-00000.h5" "a damaged shard" --data "$work/damaged"
+  check 3 "is cut in half" "bad data on one rank, later" $(trouble error:1:3)
+  check 1 "has been silent for" "a stopped rank" $(trouble stop:1:300)
+  check 1 "is alive, but has done nothing" "an endless loop" $(trouble loop:1:3) --distributed-timeout 4
+  check killed "" "a killed rank" $(trouble kill:1:3)
+}
+echo "passed in $SECONDS s (${launchers[*]})"

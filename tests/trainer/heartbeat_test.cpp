@@ -1,0 +1,106 @@
+// The heartbeat's door: who is let in, and what rank 0 does when a rank that was let in is gone.
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cstring>
+#include <thread>
+#include <torch/csrc/distributed/c10d/HashStore.hpp>
+
+#include "trainer/distributed/bootstrap.h"
+#include "trainer/distributed/heartbeat.h"
+#include "trainer/distributed/sockets.h"
+
+namespace isnet {
+namespace {
+
+using namespace std::chrono_literals;
+using Record = HeartbeatRecord;
+
+// Rank 0 of two; the test plays rank 1, or a stranger.
+class Door : public ::testing::Test {
+ protected:
+  Door() {
+    heartbeat::start(*store_, {0, {"here", "there"}, "127.0.0.1", token_}, {100ms, 10s, 600s, 10s});
+    port_ = std::stoi(store_->get_to_str("heartbeat"));
+  }
+  ~Door() override {
+    heartbeat::leave();
+    heartbeat::stop();
+  }
+
+  Socket knock(const std::string& bytes) const {
+    Socket socket = connect_to("127.0.0.1", port_, 5s);
+    EXPECT_EQ(::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+    return socket;
+  }
+  std::string hello(int rank, const std::string& token) const {
+    Record record;
+    record.kind = Record::Kind::hello;
+    record.rank = rank;
+    std::memcpy(record.token, token.data(), token.size());
+    return {reinterpret_cast<const char*>(&record), sizeof record};
+  }
+  // Bytes that come within ten seconds; "" when the connection is closed first.
+  static std::string answer(const Socket& socket) {
+    pollfd watched{socket.get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&watched, 1, 10'000), 1);
+    char buffer[sizeof(Record)];
+    const ssize_t n = ::recv(socket.get(), buffer, sizeof buffer, 0);
+    return n > 0 ? std::string(buffer, static_cast<std::size_t>(n)) : "";
+  }
+
+  const std::string token_ = "0123456789abcdef0123456789abcdef";
+  c10::intrusive_ptr<c10d::Store> store_ = c10::make_intrusive<c10d::HashStore>();
+  int port_ = 0;
+};
+
+TEST_F(Door, OnlyARankThatKnowsTheTokenIsLetIn) {
+  EXPECT_EQ(answer(knock(hello(1, "0123456789abcdef0123456789abcdee"))), "") << "another token";
+  EXPECT_EQ(answer(knock(hello(1, ""))), "") << "no token";
+  EXPECT_EQ(answer(knock(hello(2, token_))), "") << "a rank that there is not";
+  EXPECT_EQ(answer(knock(hello(0, token_))), "") << "rank 0's place";
+  EXPECT_EQ(answer(knock(hello(-1, token_))), "");
+  EXPECT_EQ(answer(knock(std::string(100'000, 'x'))), "") << "no record";
+  EXPECT_EQ(answer(knock("GET / HTTP/1.1")), "") << "too short, and closed after some seconds";
+
+  const Socket rank = knock(hello(1, token_));
+  EXPECT_EQ(answer(rank).size(), sizeof(Record));
+  EXPECT_EQ(answer(knock(hello(1, token_))), "") << "its place is taken";
+  Record goodbye;
+  goodbye.kind = Record::Kind::leave;
+  goodbye.rank = 1;
+  ::send(rank.get(), &goodbye, sizeof goodbye, MSG_NOSIGNAL);
+  EXPECT_EQ(answer(rank).size(), sizeof(Record)) << "rank 0 goes on";
+}
+
+TEST_F(Door, AStrangerThatWaitsDoesNotKeepARankOut) {
+  std::vector<Socket> strangers;
+  for (int i = 0; i < 100; ++i) strangers.push_back(connect_to("127.0.0.1", port_, 5s));
+  const Socket rank = knock(hello(1, token_));
+  EXPECT_EQ(answer(rank).size(), sizeof(Record));
+  Record goodbye;
+  goodbye.kind = Record::Kind::leave;
+  goodbye.rank = 1;
+  ::send(rank.get(), &goodbye, sizeof goodbye, MSG_NOSIGNAL);
+  std::this_thread::sleep_for(200ms);
+}
+
+using DoorDeathTest = Door;
+TEST_F(DoorDeathTest, ARankWhoseConnectionEndsIsSaidToBeGoneAndTheProcessEnds) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(
+      {
+        {
+          const Socket rank = knock(hello(1, token_));
+          answer(rank);
+        }
+        std::this_thread::sleep_for(30s);
+      },
+      ::testing::ExitedWithCode(1), "error: rank 1 on there is gone without a word");
+}
+
+}  // namespace
+}  // namespace isnet
