@@ -31,6 +31,7 @@ std::vector<OptionGroup> explain_options() {
         integer_option("batch-size", "16", "samples of a batch", 1),
         integer_option("seed", "0", "of stochastic heatmaps", 0)})
     what.push_back(more);
+  for (auto& more : explanation_options()) what.push_back(std::move(more));
   std::vector<OptionGroup> groups{{"Model and data", std::move(what), {}}};
   groups.push_back({"Device", device_option_specs(), {}});
   for (auto& group : model_option_groups()) groups.push_back(std::move(group));
@@ -56,6 +57,7 @@ class HeatmapFile {
   void append(const Explained& batch) {
     write("logits", batch.logits);
     write("heatmaps", batch.heatmaps);
+    for (const auto& [name, map] : batch.shown) write(("map_" + name).c_str(), map);
     if (batch.classes.defined()) {  // the same for all maps of an image
       const at::Tensor classes = batch.classes.select(1, 0).cpu().contiguous();
       if (written_ == 0) file_.create_dataset<std::int64_t>("map_class", {samples_});
@@ -185,7 +187,7 @@ int run_explain(Invocation& invocation) {
   if (!invocation.options.has("output") && !invocation.options.has("pictures"))
     fail(ErrorKind::usage, "nothing to write: give --output FILE.h5, --pictures DIR, or both");
   const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
+  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
   if (world->size() > 1)
     fail(ErrorKind::usage, "explain runs as one process: start it without mpirun, or with -n 1");
   return world->finish(Explainer(invocation.options).run());

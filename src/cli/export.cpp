@@ -50,7 +50,7 @@ int run(OptionValues& options) {
 int run_export(Invocation& invocation) {
   if (!invocation.options.has("output")) fail(ErrorKind::usage, "--output: is required");
   const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](int status) { std::_Exit(world->fail(status)); };
+  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
   if (world->size() > 1)
     fail(ErrorKind::usage, "export runs as one process: start it without mpirun, or with -n 1");
   return world->finish(run(invocation.options));

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "base/activity.h"
 #include "trainer/batches.h"
 
 namespace isnet {
@@ -43,12 +44,14 @@ double mean_class_weight(const std::vector<double>& weights, const SplitReader& 
 
 Metrics evaluate(Network& network, Objective& objective, Loader& loader, const EvaluationPlace& place,
                  const Communicator& communicator, const BatchObserver& observer) {
+  const activity::Stage stage("evaluation");
   const at::NoGradGuard no_grad;
   const EvalMode eval(network);
   const double mean_weight = mean_class_weight(objective.class_weights(), loader.split());
   MetricSums sums;
   loader.start(0);
   while (auto host = loader.next()) {
+    activity::progress();
     const std::int64_t samples = counted_samples(*host);
     if (samples == 0) continue;
     Batch batch = to_batch(std::move(*host), place.device, place.dtype);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/activity.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
@@ -49,6 +50,7 @@ void ModelCheckpoint::on_fit_start(Trainer& trainer) {
 
 // Collective.
 void ModelCheckpoint::save(const std::filesystem::path& path, const Trainer& trainer) {
+  const activity::Stage stage("a checkpoint");
   const Checkpoint checkpoint = trainer.checkpoint();
   if (writer_) writer_->save(path, checkpoint);
 }
@@ -119,6 +121,7 @@ void ModelCheckpoint::decide(Trainer& trainer, double value) {
 
 // Collective.
 void ModelCheckpoint::save_last_or_fail(Trainer& trainer) {
+  const activity::Stage stage("the last checkpoint");
   if (writer_) learn(trainer, writer_->wait());
   if (!trainer.communicator().all(last_is_current_ && last_is_written_)) {
     const Checkpoint checkpoint = trainer.checkpoint();
