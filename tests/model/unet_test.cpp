@@ -123,7 +123,8 @@ TEST(MultitaskUnet, TrainsNothingThatOnlyMasksNeedWhereThereAreNone) {
 TEST(MultitaskUnet, HasHeatmapsInBothFormsWithAndWithoutBatchNorm) {
   for (const char* norm : {"0", "1"})
     for (const LrpForm form : {LrpForm::block, LrpForm::flex}) {
-      const auto options = small_unet({{"hidden", "4,4"}, {"batch-norm", norm}, {"padding", "0"}});
+      const auto options =
+          small_unet({{"hidden", "32,32"}, {"wf", "3"}, {"batch-norm", norm}, {"padding", "0"}});
       const auto network = make("multitask-unet", options);
       TapeContext context;
       context.recording = true;
@@ -269,7 +270,7 @@ TEST(Segmentation, NeedsMasks) {
 }
 
 TEST(Segmentation, LearnsAMask) {
-  const auto network = make("unet", small_unet({{"wf", "3"}}));
+  const auto network = make("unet", small_unet({{"wf", "3"}, {"batch-norm", "1"}}));
   network->train();
   const auto objective = objectives().at("segmentation").make(model_options());
   Batch batch = mask_batch(at::zeros({2, 1, 16, 16}, at::kDouble));
@@ -278,7 +279,7 @@ TEST(Segmentation, LearnsAMask) {
   batch.ids = at::arange(2, at::kLong);
   double first = 0;
   at::Tensor counts;
-  for (int step = 0; step < 60; ++step) {
+  for (int step = 0; step < 80; ++step) {
     const Losses losses = objective->compute(*network, batch);
     if (step == 0) first = losses.total.item<double>();
     losses.total.backward();
