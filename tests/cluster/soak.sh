@@ -44,8 +44,8 @@ import csv, math, sys
 rows = list(csv.DictReader(open(sys.argv[1])))
 bad = False
 for rank in sorted({row["rank"] for row in rows}):
-    mine = [row for row in rows if row["rank"] == rank]
-    mine = mine[len(mine) // 5:-1]  # the last one may be of a rank that is ending
+    mine = [row for row in rows if row["rank"] == rank and row["threads"] != "1"]  # 1: it is ending
+    mine = mine[len(mine) // 5:-1]
     x = [float(row["seconds"]) / 3600 for row in mine]
     y = [float(row["rss_kb"]) / 1024 for row in mine]
     n, mx, my = len(x), sum(x) / len(x), sum(y) / len(y)
