@@ -51,7 +51,9 @@ choose_launcher() {  # choose_launcher LOG-FOLDER: fills $launcher
   if [[ $kind == srun ]]; then
     # srun does not take over what sbatch was told about cores (Slurm 22.05 and later)
     [[ -z ${SLURM_CPUS_PER_TASK:-} ]] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
-    launcher=(srun --mpi=pmix --kill-on-bad-exit=1 --open-mode=append
+    # Not --kill-on-bad-exit: ranks that refuse a command one after the other would end each other with SIGTERM, and
+    # the status would be 143. PMIx ends the step when a rank dies.
+    launcher=(srun --mpi=pmix --kill-on-bad-exit=0 --open-mode=append
       --output="$logs/rank-%t.log" --error="$logs/rank-%t.log" "$binary")
   else
     launcher=("$home/launch/run.sh" --rank-logs "$logs" --)

@@ -28,7 +28,7 @@ launch() {  # launch LAUNCHER WORD...: isnet on two ranks
     run.sh) "$root/launch/run.sh" -n 2 -- "${@:2}" ;;
     mpirun) env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1 \
       mpirun -n 2 --oversubscribe --bind-to none "$ISNET_BINARY" "${@:2}" ;;
-    srun) "$slurm" run srun -N 2 -n 2 --mpi=pmix --kill-on-bad-exit=1 "$ISNET_BINARY" "${@:2}" ;;
+    srun) "$slurm" run srun -N 2 -n 2 --mpi=pmix --kill-on-bad-exit=0 "$ISNET_BINARY" "${@:2}" ;;
   esac
 }
 # Statuses that the launcher makes of a rank that a signal has ended.

@@ -52,10 +52,8 @@ std::string build_id(const dl_phdr_info& file) {
   for (int i = 0; i < file.dlpi_phnum; ++i) {
     const auto& segment = file.dlpi_phdr[i];
     if (segment.p_type != PT_NOTE) continue;
-    const auto padded = [&](std::size_t size) {
-      const std::size_t unit = segment.p_align == 8 ? 8 : 4;
-      return (size + unit - 1) / unit * unit;
-    };
+    // Also where the segment has an alignment of 8, by a first note whose size is a multiple of that.
+    const auto padded = [](std::size_t size) { return (size + 3) / 4 * 4; };
     const auto* note = reinterpret_cast<const unsigned char*>(file.dlpi_addr + segment.p_vaddr);
     for (std::size_t left = segment.p_memsz; left >= sizeof(ElfW(Nhdr));) {
       ElfW(Nhdr) header;

@@ -146,7 +146,7 @@ class Hub final : public HeartbeatThread {
 class Member final : public HeartbeatThread {
  public:
   Member(const Place& place, const HeartbeatOptions& options, Socket socket)
-      : HeartbeatThread(place, options, {place.hosts.front()}), link_(std::move(socket)) {
+      : HeartbeatThread(place, for_life_only(options), {place.hosts.front()}), link_(std::move(socket)) {
     Record hello = status();
     hello.kind = Kind::hello;
     std::memcpy(hello.token, place.token.data(), std::min(place.token.size(), sizeof hello.token - 1));
@@ -182,10 +182,16 @@ class Member final : public HeartbeatThread {
   void tell(const Record& record) override { link_.send(record); }
   // Rank 0 is lost, and can say nothing. Of the others the first speaks, and ends all that it can reach.
   void found(const Verdict&) override {
-    std::this_thread::sleep_for(std::min(milliseconds(1500) * (place_.rank - 1), milliseconds(3000)));
+    std::this_thread::sleep_for(std::min(milliseconds(3000) * (place_.rank - 1), milliseconds(4000)));
   }
 
  private:
+  // Whether rank 0 stands still is its own to say: its heartbeat goes on then.
+  static HeartbeatOptions for_life_only(HeartbeatOptions options) {
+    options.stall = milliseconds::max();
+    return options;
+  }
+
   void take(const Record& record, Clock::time_point now) {
     switch (record.kind) {
       case Kind::failure:

@@ -28,7 +28,7 @@ namespace {
 using c10d::ProcessGroup;
 
 // Rank 0 can say who has not come, the others why they cannot: they get the time to say so first.
-constexpr auto main_rank_waits_longer = std::chrono::seconds(5);
+constexpr auto main_rank_waits_longer = std::chrono::seconds(10);
 
 // While it lives, c10d does not warn that addresses have no names: clusters without reverse look-up are
 // common, and the errors say it all. TORCH_CPP_LOG_LEVEL wins.
