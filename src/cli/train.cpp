@@ -14,6 +14,7 @@
 #include "cli/heatmap_images.h"
 #include "cli/model_setup.h"
 #include "cli/range_test.h"
+#include "cli/resume_options.h"
 #include "data/augmentation/augmentation.h"
 #include "data/sampling/sampling.h"
 #include "data/staging.h"
@@ -58,60 +59,6 @@ std::vector<OptionGroup> train_options() {
   groups.push_back({"Distribution", distributed_options(), {}});
   for (auto& option : ddp_option_specs()) groups.back().options.push_back(std::move(option));
   return groups;
-}
-
-// Options that a resumed run may not change: its checkpoint means nothing under others.
-std::vector<std::string> bound_options() {
-  std::vector<std::string> names{
-      "network",           "normalize",          "num-classes", "objective",  "tune-cut",
-      "supervised-layers", "optimizer",          "freeze",      "average",    "seed",
-      "shuffle",           "shuffle-block",      "sampling",    "last-batch", "precision",
-      "sync-batchnorm",    "limit-train-batches"};
-  for (const auto& option : networks().options()) names.push_back(option.name);
-  return names;
-}
-
-// A checkpoint's options, as far as this program knows them.
-OptionValues stored_options(const OptionValues& options, const std::string& ini) {
-  OptionValues stored(options.specs());
-  std::vector<std::string> names;
-  for (const auto& spec : options.specs()) names.push_back(spec.name);
-  adopt_options(stored, ini, names);
-  return stored;
-}
-
-void refuse_other_options(const OptionValues& options, const OptionValues& stored, const std::string& file) {
-  for (const std::string& name : bound_options()) {
-    if (!options.known(name) || options.text(name) == stored.text(name)) continue;
-    fail(ErrorKind::usage, "--", name, ": '", options.text(name), "' does not go with ", file,
-         ", which was trained with '", stored.text(name),
-         "'; resume with that, or start a new run with --weights");
-  }
-  const std::string portable = cat("\n", portable_options(options));
-  for (const auto& spec : options.specs())
-    if (portable.find(cat("\n", spec.name, " = ")) != std::string::npos &&
-        options.text(spec.name) != stored.text(spec.name))
-      log::info(cat("--", spec.name, " changes from '", stored.text(spec.name), "' to '",
-                    options.text(spec.name), "' at this resume"));
-}
-
-RunBatches batches_of(const OptionValues& options, std::int64_t ranks) {
-  return {ranks, options.integer("batch-size"), Accumulation(options.text("accumulate-grad-batches"))};
-}
-
-std::string batches_text(const RunBatches& batches, const OptionValues& options) {
-  return cat(batches.ranks, " rank(s) × --batch-size ", batches.size, " × --accumulate-grad-batches ",
-             options.text("accumulate-grad-batches"));
-}
-
-// Other batches than the run's: nothing where steps would be of other samples, else how many a rank takes at
-// once.
-std::optional<std::int64_t> other_shares(const RunBatches& run, const RunBatches& now) {
-  for (const auto* batches : {&run, &now})
-    for (const std::int64_t epoch : batches->accumulate.changes())
-      if (run.samples() * run.accumulate.at(epoch) != now.samples() * now.accumulate.at(epoch))
-        return std::nullopt;
-  return now.size;
 }
 
 // The training of one rank, from options to outcome.
@@ -251,40 +198,12 @@ class Training {
            ": there is no such checkpoint; --resume last takes the newest of --output");
     }
     StoredCheckpoint checkpoint = load_checkpoint(file);
-    const OptionValues stored = stored_options(options_, checkpoint.state.value("options", ""));
-    refuse_other_options(options_, stored, file);
-    keep_batches(checkpoint, stored, file);
-    if (const auto difference = environment_difference(checkpoint); !difference.empty())
+    if (const auto largest = settle_resumed_options(options_, checkpoint, file, communicator_.world_size()))
+      largest_share_ = *largest;
+    if (const auto difference = circumstances_difference(checkpoint, communicator_); !difference.empty())
       log::warning(difference);
     log::info(cat("resuming from ", file));
     return checkpoint;
-  }
-
-  // The run's batches stay what they are. Another --batch-size and --accumulate-grad-batches may say how else
-  // ranks come by steps of the same samples.
-  void keep_batches(const Checkpoint& checkpoint, const OptionValues& stored, const std::string& file) {
-    const auto same = [&](const char* name) { return options_.text(name) == stored.text(name); };
-    if (same("batch-size") && same("accumulate-grad-batches")) return;
-    const auto ranks = checkpoint.state.value("world_size", std::int64_t{1});
-    const RunBatches run =
-        batches_of(stored, checkpoint.state.value("batches", nlohmann::json::object()).value("ranks", ranks));
-    const RunBatches now = batches_of(options_, communicator_.world_size());
-    const auto largest = other_shares(run, now);
-    if (!largest)
-      fail(ErrorKind::usage, same("batch-size") ? "--accumulate-grad-batches" : "--batch-size", ": ",
-           batches_text(now, options_), " does not go with ", file, ", whose steps are ",
-           batches_text(run, stored),
-           " samples; resume with these two options as they were, on any number of ranks that divides its "
-           "steps, or "
-           "start a new run with --weights");
-    largest_share_ = *largest;
-    for (const char* name : {"batch-size", "accumulate-grad-batches"}) options_.set(name, stored.text(name));
-    log::info(cat("steps stay those of ", batches_text(run, stored), "; a rank takes ", *largest,
-                  " samples at once at most"));
-  }
-
-  static std::string environment_difference(const StoredCheckpoint& checkpoint) {
-    return isnet::environment_difference(checkpoint.environment);
   }
 
   void prepare_folder(bool resumed) {

@@ -98,15 +98,13 @@ bool Trainer::run_epoch() {
               ? train_loader_->passes_per_epoch()
               : position_.batch * shares_.count / communicator_.world_size();
   train_loader_->start(static_cast<std::uint64_t>(position_.epoch), pass_);
+  validate_within_epoch();  // a checkpoint of the step before it may be all that was left
   while (!complete()) {
     const BatchOutcome outcome = run_batch();
     if (outcome == BatchOutcome::interrupted) return false;
     if (outcome == BatchOutcome::end_of_epoch) break;
     end_if_exhausted();
-    if (validation_is_due()) {
-      validate();
-      call(&Callback::on_validated, validation_metrics_);
-    }
+    validate_within_epoch();
   }
   finish_objective();
   const bool last = position_.epoch + 1 == options_.max_epochs || complete();
@@ -120,7 +118,7 @@ bool Trainer::run_epoch() {
   }
   // What callbacks save now is the run at the beginning of the next epoch.
   ++position_.epoch;
-  position_.batch = 0;
+  position_.batch = position_.validated = 0;
   epoch_sums_ = {};
   nonfinite_values_ = nonfinite_samples_ = 0;
   if (validates && validation_loader_) call(&Callback::on_validated, validation_metrics_);
@@ -162,6 +160,14 @@ bool Trainer::validation_is_due() const {
     return false;
   return (position_.epoch + 1) % options_.check_val_every_n_epoch == 0 &&
          position_.batch / interval > (position_.batch - window) / interval;
+}
+
+// Once for each step in which an interval ends.
+void Trainer::validate_within_epoch() {
+  if (position_.validated == position_.batch || !validation_is_due()) return;
+  validate();
+  position_.validated = position_.batch;
+  call(&Callback::on_validated, validation_metrics_);
 }
 
 void Trainer::validate() {

@@ -37,6 +37,7 @@ struct TrainingJob {
 struct LoopPosition {
   std::int64_t epoch = 0;
   std::int64_t batch = 0;        ///< batches of this epoch that are done
+  std::int64_t validated = 0;    ///< batches of this epoch that were done at its last validation
   std::int64_t global_step = 0;  ///< optimiser steps that are done
 };
 
@@ -140,6 +141,7 @@ class Trainer {
   bool learns_from_gradients(StepRecord& record);
   void validate();
   bool validation_is_due() const;
+  void validate_within_epoch();
   bool asked_to_stop() const;  // this rank
   bool interrupted();          // joint decision
   bool complete() const;

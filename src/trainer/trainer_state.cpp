@@ -98,6 +98,7 @@ Checkpoint Trainer::checkpoint() const {
     checkpoint.state["found_options"][name] = value;
   checkpoint.state["loop"] = {{"epoch", position_.epoch},
                               {"batch", position_.batch},
+                              {"validated", position_.validated},
                               {"global_step", position_.global_step},
                               {"metric_names", epoch_sums_.names()},
                               {"bad_steps", guard_.state()},
@@ -105,6 +106,7 @@ Checkpoint Trainer::checkpoint() const {
                               {"nonfinite_relevance", {nonfinite_values_, nonfinite_samples_}}};
   checkpoint.state["bucket_plan"] = parallel_->bucket_plan();
   checkpoint.state["world_size"] = communicator_.world_size();
+  if (communicator_.world_size() > 1) checkpoint.state["backend"] = communicator_.backend();
   checkpoint.state["batches"] = {{"ranks", run_batches_.ranks}, {"size", run_batches_.size}};
   checkpoint.state["train_samples"] = job_->train->size();
   for (const auto& [name, value] : validation_metrics_) checkpoint.state["validation_metrics"][name] = value;
@@ -125,6 +127,7 @@ void Trainer::restore(const Checkpoint& checkpoint) {
     const auto& loop = checkpoint.state.at("loop");
     position_.epoch = loop.at("epoch");
     position_.batch = loop.at("batch");
+    position_.validated = loop.value("validated", position_.batch);
     position_.global_step = loop.at("global_step");
     if (loop.contains("bad_steps")) guard_.load_state(loop.at("bad_steps"));
     if (scaler_.enabled()) scaler_.load_state(loop.at("gradient_scaler"));

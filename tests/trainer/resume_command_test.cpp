@@ -3,6 +3,8 @@
 // interrupted, bit by bit.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "trainer/small_training.h"
 
 namespace isnet {
@@ -64,6 +66,18 @@ TEST_P(ResumedOn, RanksNotAtAllAfterASecondInterruptWhichEndsAtOnce) {
   const auto result = run(GetParam(), command("run", "--probe-interrupt 1:1"));
   EXPECT_EQ(result.status, 130) << result.output;
   EXPECT_FALSE(std::filesystem::exists(folder_ / "run" / "weights.safetensors"));
+}
+
+TEST(ResumedRanks, SayThatAnotherBackendAddsUpInAnotherOrder) {
+  const TemporaryFolder folder;
+  write_small_data_set(folder / "data", {{"train", 6}}, 2, 20, small_layout(24, 24));
+  const std::string options = "--growth-rate 4 --blocks 2 --init-features 4 --batch-size 2 --max-epochs ";
+  ASSERT_EQ(run(3, train(folder / "data", folder / "run", options + "1")).status, 0);
+  auto command = train(folder / "data", folder / "run", options + "2 --resume last");
+  std::replace(command.begin(), command.end(), std::string("gloo"), std::string("shm"));
+  const auto resumed = run(3, command);
+  EXPECT_EQ(resumed.status, 0) << resumed.output;
+  EXPECT_THAT(resumed.output, ::testing::HasSubstr("backend: gloo then, shm now"));
 }
 
 INSTANTIATE_TEST_SUITE_P(One, ResumedOn, ::testing::Values(1));

@@ -1,6 +1,8 @@
 // A plug-in that makes one rank fail: --trouble KIND:RANK:BATCH, at the beginning of that batch (counted from
 // 0 over the whole run).
 //   kill, stop       by a signal
+//   kill-at-end      by a signal, at the end of the epoch that ends there, before rows of it are written
+//   kill-validating  by a signal, at the beginning of the validation there
 //   leave            the process ends, with status 0, without a word
 //   loop, wait       an endless loop; reading from a pipe that nobody writes, as from a dead file system
 //   backward-loop    an endless loop in the backward pass
@@ -49,6 +51,10 @@ class Troublemaker : public isnet::Callback {
     if (kind_ == "error" || kind_ == "errors")
       isnet::fail(isnet::ErrorKind::data, "shard-00000.h5 is cut in half");
   }
+  void on_validation_start(Trainer& trainer) override { kill_at(trainer, "kill-validating"); }
+  void on_train_epoch_end(Trainer& trainer, const isnet::Metrics&) override {
+    kill_at(trainer, "kill-at-end");
+  }
   void on_before_backward(Trainer&, const at::Tensor& loss) override {
     if (due_ && kind_ == "backward-loop")
       loss.register_hook([](const at::Tensor& gradient) {
@@ -58,6 +64,9 @@ class Troublemaker : public isnet::Callback {
   }
 
  private:
+  void kill_at(const Trainer& trainer, const char* kind) const {
+    if (kind_ == kind && batches_ == batch_ && trainer.communicator().rank() == rank_) ::raise(SIGKILL);
+  }
   static void wait_for_nobody() {
     int ends[2];
     char byte = 0;

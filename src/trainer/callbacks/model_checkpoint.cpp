@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 #include "base/activity.h"
 #include "base/error.h"
@@ -97,7 +98,16 @@ void ModelCheckpoint::on_train_batch_end(Trainer& trainer, const StepRecord& rec
   if (trainer.position().global_step % every == 0) save_last(trainer);
 }
 
+// A checkpoint of the next epoch's beginning says that this one's end is behind it: loggers have written
+// their rows of it by then.
+void ModelCheckpoint::on_validated(Trainer& trainer, const Metrics& metrics) {
+  if (trainer.position().batch > 0) return Monitoring::on_validated(trainer, metrics);
+  validated_ = metrics;
+}
+
 void ModelCheckpoint::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) {
+  if (const auto validated = std::exchange(validated_, std::nullopt))
+    Monitoring::on_validated(trainer, *validated);
   Monitoring::on_train_epoch_end(trainer, metrics);
   last_is_current_ = false;  // the position is that of the next epoch
   if (trainer.position().epoch % trainer.options().checkpoint_every_n_epochs == 0) save_last(trainer);

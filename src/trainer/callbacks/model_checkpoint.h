@@ -28,6 +28,7 @@ class ModelCheckpoint : public Monitoring {
 
   void on_fit_start(Trainer& trainer) override;
   void on_train_batch_end(Trainer& trainer, const StepRecord& record) override;
+  void on_validated(Trainer& trainer, const Metrics& metrics) override;
   void on_train_epoch_end(Trainer& trainer, const Metrics& metrics) override;
   void on_train_end(Trainer& trainer) override;
   void on_interrupted(Trainer& trainer) override;
@@ -56,7 +57,8 @@ class ModelCheckpoint : public Monitoring {
   RunFolder folder_;
   nlohmann::json state_;
   CheckpointWriterOptions writing_;
-  bool last_is_current_ = false;  // what was saved last as last.ckpt is the run as it stands
+  std::optional<Metrics> validated_;  // of an epoch whose end is not there yet
+  bool last_is_current_ = false;      // what was saved last as last.ckpt is the run as it stands
   // Of the main rank alone:
   std::unique_ptr<CheckpointWriter> writer_;
   std::vector<Ranked> ranked_;     // best first; their files are written

@@ -63,6 +63,11 @@ void CsvLogger::on_validated(Trainer& trainer, const Metrics& metrics) {
     validation_ = metrics;
     return;
   }
+  // One that is made again, after a checkpoint of the step before it, replaces its row.
+  const std::string start = cat(trainer.position().epoch, ",", trainer.position().global_step, ",val,");
+  const auto last = rows_.rfind('\n', rows_.size() < 2 ? 0 : rows_.size() - 2);
+  const std::size_t begin = last == std::string::npos ? 0 : last + 1;
+  if (rows_.compare(begin, start.size(), start) == 0) rows_.erase(begin);
   add(trainer, trainer.position().epoch, "val", metrics);
   write();
 }
