@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <thread>
@@ -25,6 +26,7 @@ using std::chrono::milliseconds;
 constexpr char port_key[] = "heartbeat";
 constexpr milliseconds hello_patience{5000};
 constexpr std::size_t most_strangers = 64;
+constexpr milliseconds main_rank_waits_longer{10'000};
 
 bool same_bytes(const void* a, const void* b, std::size_t size) {
   return std::memcmp(a, b, size) == 0;
@@ -38,6 +40,18 @@ class Hub final : public HeartbeatThread {
     prepare_for_records(listening_.get());
     for (std::size_t i = 0; i < place.hosts.size(); ++i) members_.emplace_back(Socket());
     set_token(place.token);
+  }
+
+  // Waits for all ranks to connect: those that cannot have something to say first.
+  void wait_for_members(milliseconds patience) const {
+    const auto deadline = Clock::now() + patience;
+    while (admitted_ + 1 < members_.size()) {
+      if (Clock::now() > deadline)
+        fail(ErrorKind::communication, members_.size() - 1 - admitted_, " of ", members_.size() - 1,
+             " ranks have not connected to rank 0 on ", place_.hosts.front(), " at ", place_.address,
+             " for the heartbeat (a firewall between the hosts?)");
+      std::this_thread::sleep_for(milliseconds(2));
+    }
   }
 
  protected:
@@ -133,12 +147,14 @@ class Hub final : public HeartbeatThread {
     first.kind = Kind::status;
     watch_.heard(first, now);
     members_[rank].send(status());
+    ++admitted_;
   }
 
   Socket listening_;
   std::vector<RecordLink> members_;  // by rank
   std::vector<Stranger> strangers_;
   std::array<char, sizeof(Record::token)> token_{};
+  std::atomic<std::size_t> admitted_{0};
   bool error_relayed_ = false;
 };
 
@@ -220,9 +236,11 @@ void start(c10d::Store& store, const Place& place, const HeartbeatOptions& optio
   if (place.rank == 0) {
     int port = 0;
     Socket listening = listen_on(place.address, port);
-    running = new Hub(place, options, std::move(listening));
+    auto* hub = new Hub(place, options, std::move(listening));
+    running = hub;
+    running->begin();
     store.set(port_key, std::to_string(port));
-    return running->begin();
+    return hub->wait_for_members(options.startup + main_rank_waits_longer);
   }
   const int port = std::stoi(store.get_to_str(port_key));
   const auto unreachable = [&](const std::string& cause) {

@@ -21,6 +21,7 @@
 #include "trainer/distributed/heartbeat.h"
 #include "trainer/distributed/shared_memory/group.h"
 #include "trainer/distributed/shared_memory/ring.h"
+#include "trainer/distributed/sockets.h"
 
 namespace isnet {
 namespace {
@@ -35,7 +36,7 @@ constexpr auto main_rank_waits_longer = std::chrono::seconds(10);
 class QuietConnecting {
  public:
   QuietConnecting() {
-    if (!std::getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = 2;  // errors
+    if (!std::getenv("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = 3;  // what is fatal
   }
   ~QuietConnecting() { FLAGS_caffe2_log_level = before_; }
   QuietConnecting(const QuietConnecting&) = delete;
@@ -55,6 +56,8 @@ c10::intrusive_ptr<c10d::Store> open_store(World& world, std::chrono::millisecon
   options.timeout = patience;
   if (world.is_main()) options.masterListenFd = world.take_listening_socket();
   try {
+    // The store's own attempts go on for a multiple of their time.
+    if (!options.isServer) connect_to(place.address, place.port, patience);
     auto store = c10::make_intrusive<c10d::TCPStore>(place.address, options);
     return c10::make_intrusive<c10d::PrefixStore>("isnet-" + place.token, std::move(store));
   } catch (const std::exception& e) {
@@ -127,6 +130,7 @@ std::string named_peers(const BackendPlace& place, const std::string& text) {
   for (const auto& [name, address] : place.peers)
     if (text.find("[" + address + "]") != std::string::npos || text.find(address + ":") != std::string::npos)
       names += (names.empty() ? "" : ", ") + name;
+  if (names.empty() && place.peers.size() == 2) return place.peers[place.rank == 0 ? 1 : 0].first;
   return names.empty() ? "another rank" : names;
 }
 
@@ -162,8 +166,8 @@ std::string communication_failure_text(const std::exception& exception) {
   std::string text = exception.what();
   text = text.substr(0, text.find('\n'));
   // Gloo: "[/path/pair.cc:537] Read error [10.0.0.1]:54460: … This is typically caused by …".
-  if (const auto end = text.find("] "); text.rfind("[/", 0) == 0 && end != std::string::npos)
-    text.erase(0, end + 2);
+  if (const auto place = text.find("[/"); place != std::string::npos)
+    if (const auto end = text.find("] ", place); end != std::string::npos) text.erase(place, end + 2 - place);
   if (const auto advice = text.find(" This is typically"); advice != std::string::npos) text.erase(advice);
   // The store's, which hold the run's token.
   if (const auto keys = text.find(", keys: "); keys != std::string::npos) text.erase(keys);

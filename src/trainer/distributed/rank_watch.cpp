@@ -233,7 +233,9 @@ std::string RankWatch::waiting_text(const std::vector<std::size_t>& but) const {
   for (std::size_t i = 0; i < ranks_.size(); ++i) {
     const auto& last = ranks_[i].last;
     const bool in_vain = ranks_[i].failed_at && ranks_[i].failure.secondary;
-    if ((!last.waiting && !in_vain) || std::find(but.begin(), but.end(), i) != but.end()) continue;
+    if (last.exchanges == 0 || (!last.waiting && !in_vain) ||
+        std::find(but.begin(), but.end(), i) != but.end())
+      continue;
     return cat("; ", name(i),
                in_vain ? " has waited in vain in exchange number " : " waits in exchange number ",
                last.exchanges, " (", get(last.exchange), ")");
