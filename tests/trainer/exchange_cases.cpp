@@ -305,6 +305,7 @@ void refusals(World& world) {
 // Rank 1 is in another operation than the others.
 void mismatch(World& world) {
   const Communicator communicator(world, group_options());
+  communicator.barrier();  // all are connected
   if (world.rank() == 1) communicator.minimum(1);
   Tensors tensors{at::zeros({4}, at::kDouble)};
   const auto group = communicator.process_group();
