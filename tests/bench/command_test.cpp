@@ -143,8 +143,9 @@ TEST_F(BenchStepWithPython, DdpComparesRanksWithPythonsAndTheTrainersStepWithABa
   ASSERT_EQ(json.at("groups").size(), 2u);
   const Json& ranks = json.at("groups").at(0);
   EXPECT_THAT(names(ranks.at("variants"), "name"),
-              ::testing::ElementsAre("python-ddp", "python-ddp-own-buffers", "ddp", "independent", "alone"));
-  EXPECT_EQ(ranks.at("ratios").size(), 5u);
+              ::testing::ElementsAre("python-ddp", "python-ddp-own-buffers", "ddp", "ddp-gloo", "independent",
+                                     "alone"));
+  EXPECT_EQ(ranks.at("ratios").size(), 7u);
   const Json& trainer = json.at("groups").at(1);
   EXPECT_THAT(names(trainer.at("variants"), "name"), ::testing::ElementsAre("bare", "fit"));
   EXPECT_EQ(trainer.at("ratios").size(), 1u);

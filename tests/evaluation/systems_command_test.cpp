@@ -229,7 +229,8 @@ INSTANTIATE_TEST_SUITE_P(
             "single",
             "--objective gradient-x-input --network densenet --growth-rate 4 --blocks 2,2 --init-features 8",
             {},
-            0},
+            0,
+            false},  // running statistics of four steps: losses of 1e303 in evaluation mode
         System{"gain", "single", "--objective gain --network resnet --blocks 1,1 --widths 4,6", {}, 0},
         System{"ham",
                "findings",
