@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
+#include <cmath>
+
 namespace isnet {
 namespace {
 
@@ -12,11 +15,46 @@ std::vector<at::Tensor> gradients_of(const std::vector<at::Tensor>& parameters) 
   return gradients;
 }
 
-// The norm of the norms, on the gradients' device.
-at::Tensor total_norm(const std::vector<at::Tensor>& gradients) {
-  std::vector<at::Tensor> norms;
-  for (const auto& norm : at::_foreach_norm(gradients, 2)) norms.push_back(norm);
-  return at::linalg_vector_norm(at::stack(norms), 2);
+// A tensor operation takes longer than so many numbers.
+constexpr std::int64_t few_numbers = 16384;
+
+template <typename Number>
+double sum_of_squares(const Number* values, std::int64_t size) {
+  std::array<double, 8> sums{};  // in lanes, which a compiler may add up side by side
+  std::int64_t i = 0;
+  for (; i + 8 <= size; i += 8)
+    for (std::int64_t lane = 0; lane < 8; ++lane) {
+      const auto value = static_cast<double>(values[i + lane]);
+      sums[static_cast<std::size_t>(lane)] += value * value;
+    }
+  for (; i < size; ++i) sums[0] += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+  double sum = 0;
+  for (const double one : sums) sum += one;
+  return sum;
+}
+
+// In float64: that of a few numbers on the CPU read directly, since a small network has hundreds of such
+// tensors.
+double total_norm(const std::vector<at::Tensor>& gradients) {
+  double squares = 0;
+  std::vector<at::Tensor> others;
+  for (const auto& gradient : gradients) {
+    const bool few = gradient.device().is_cpu() && gradient.numel() <= few_numbers &&
+                     gradient.is_non_overlapping_and_dense();
+    if (few && gradient.scalar_type() == at::kFloat)
+      squares += sum_of_squares(gradient.const_data_ptr<float>(), gradient.numel());
+    else if (few && gradient.scalar_type() == at::kDouble)
+      squares += sum_of_squares(gradient.const_data_ptr<double>(), gradient.numel());
+    else
+      others.push_back(gradient);
+  }
+  if (!others.empty()) {
+    std::vector<at::Tensor> norms;
+    for (const auto& norm : at::_foreach_norm(others, 2)) norms.push_back(norm);
+    const auto norm = at::linalg_vector_norm(at::stack(norms), 2).item<double>();
+    squares += norm * norm;
+  }
+  return std::sqrt(squares);
 }
 
 }  // namespace
@@ -37,21 +75,22 @@ GradientClipping gradient_clipping(const OptionValues& options) {
 
 double gradient_norm(const std::vector<at::Tensor>& parameters) {
   const auto gradients = gradients_of(parameters);
-  return gradients.empty() ? 0.0 : total_norm(gradients).item<double>();
+  return gradients.empty() ? 0.0 : total_norm(gradients);
 }
 
 double clip_gradients(const std::vector<at::Tensor>& parameters, const GradientClipping& clipping) {
   auto gradients = gradients_of(parameters);
   if (gradients.empty()) return 0.0;
-  const at::Tensor norm = total_norm(gradients);
+  const double norm = total_norm(gradients);
   if (clipping.limit > 0 && clipping.algorithm == ClipAlgorithm::value) {
     for (auto& gradient : gradients) gradient.clamp_(-clipping.limit, clipping.limit);
   } else if (clipping.limit > 0) {
     // torch.nn.utils.clip_grad_norm_: the constant keeps a norm of zero from dividing.
-    const at::Tensor factor = at::clamp_max(clipping.limit / (norm + 1e-6), 1.0);
-    for (auto& gradient : gradients) gradient.mul_(factor.to(gradient.options()));
+    const double factor = clipping.limit / (norm + 1e-6);
+    if (!(factor >= 1))
+      for (auto& gradient : gradients) gradient.mul_(factor);
   }
-  return norm.item<double>();
+  return norm;
 }
 
 }  // namespace isnet
