@@ -5,6 +5,7 @@
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <thread>
@@ -331,6 +332,10 @@ void unshared(World& world) {
   other.local_size = 1;
   const std::string hosts = connect("hosts", other, 4);
   require(hosts == "rank 0: the ranks are on several hosts", hosts);
+  // Rank 0 is the store's server: it stays until the others have read what they need.
+  place.store->add("done", 1);
+  while (world.is_main() && place.store->add("done", 0) < world.size())
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 }  // namespace
