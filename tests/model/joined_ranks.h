@@ -2,14 +2,18 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <gtest/gtest.h>
 #include <torch/nn/module.h>
 
+#include <cmath>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "model/objectives/objective.h"
+#include "support/golden.h"
+#include "support/model.h"
 
 namespace isnet::testing {
 
@@ -36,14 +40,10 @@ inline Batch part_of(const Batch& batch, std::int64_t first, std::int64_t count)
   return part;
 }
 
-/// Loss and parameter gradients of ranks that have `sizes` samples of the batch each, weighted by these, as
-/// the trainer does.
-struct JoinedStep {
-  double loss = 0;
-  std::map<std::string, at::Tensor> gradients;
-};
-inline JoinedStep joined_step(Objective& objective, Network& network, const Batch& batch,
-                              const std::vector<std::int64_t>& sizes) {
+/// The loss of ranks that have `sizes` samples of the batch each, weighted by these, as the trainer does; the
+/// network has their gradients afterwards.
+inline double joined_loss(Objective& objective, Network& network, const Batch& batch,
+                          const std::vector<std::int64_t>& sizes) {
   std::vector<at::Tensor> own;
   std::int64_t first = 0;
   for (const auto size : sizes) {
@@ -56,7 +56,7 @@ inline JoinedStep joined_step(Objective& objective, Network& network, const Batc
   }
   const auto ranks = std::make_shared<JoinedRanks>();
   ranks->all = at::stack(own);
-  JoinedStep step;
+  double sum = 0;
   first = 0;
   network.zero_grad();
   for (const auto size : sizes) {
@@ -67,12 +67,24 @@ inline JoinedStep joined_step(Objective& objective, Network& network, const Batc
     if (!loss.defined()) continue;
     const at::Tensor share = loss * (static_cast<double>(size) / static_cast<double>(batch.size()));
     share.backward();
-    step.loss += share.item<double>();
+    sum += share.item<double>();
   }
+  return sum;
+}
+
+/// Ranks with these shares of the batch come to the loss and the gradients of one rank that has all of it.
+inline void expect_ranks_do_as_one(Objective& objective, Network& network, const Batch& batch,
+                                   const std::vector<std::int64_t>& sizes) {
+  ASSERT_TRUE(objective.sums_over_ranks());
+  const at::Tensor whole = objective.compute(network, batch).total;
+  whole.backward();
+  std::map<std::string, at::Tensor> expected;
   for (const auto& parameter : network.named_parameters())
-    if (parameter.value().grad().defined())
-      step.gradients[parameter.key()] = parameter.value().grad().clone();
-  return step;
+    expected[parameter.key()] = parameter.value().grad().clone();
+  const double loss = whole.item<double>();
+  EXPECT_NEAR(joined_loss(objective, network, batch, sizes), loss, 1e-12 * std::abs(loss));
+  const Worst worst = worst_gradient(network, expected);
+  EXPECT_LE(worst.value(), 1e-10) << worst.name();
 }
 
 }  // namespace isnet::testing
