@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/files.h"
 #include "support/ranks.h"
@@ -220,6 +222,48 @@ TEST(BenchStep, RefusesAPythonThatRunsAnotherNetworkOrVariant) {
   EXPECT_THAT(variant.output, HasSubstr("runs 'python-forward' as Python, plain step"));
 }
 
+// Those of the same backbone in the same rounds; each group with what it is compared with.
+TEST(BenchSystems, MeasuresEachSystemBesideThePlainClassifier) {
+  const TemporaryFolder folder;
+  const std::string file = (folder / "bench.json").string();
+  ProgramOptions options;
+  options.timeout = std::chrono::seconds(250);
+  const auto result =
+      run_program({ISNET_BINARY, "bench", "systems", "--network-size", "small", "--image-size", "40",
+                   "--batch-size", "2", "--threads", "1", "--steps", "2", "--warmup", "0", "--output", file},
+                  options);
+  ASSERT_EQ(result.status, 0) << result.output;
+  const Json json = Json::parse(read_file(file));
+  EXPECT_EQ(json.at("benchmark"), "systems");
+  std::map<std::string, double> steps;
+  std::set<std::string> ratios;
+  for (const auto& group : json.at("groups")) {
+    expect_consistent_group(group);
+    EXPECT_EQ(group.at("variants").at(0).at("name"), "densenet");
+    for (const auto& one : group.at("variants")) {
+      EXPECT_GT(one.at("parameters"), 0);
+      EXPECT_GT(one.at("multiply_adds").at("forward"), 0);
+      steps[one.at("name")] = one.at("multiply_adds").at("step").get<double>() /
+                              one.at("multiply_adds").at("forward").get<double>();
+    }
+    for (const auto& ratio : group.at("ratios"))
+      ratios.insert(ratio.at("numerator").get<std::string>() + "/" +
+                    ratio.at("denominator").get<std::string>());
+  }
+  EXPECT_EQ(steps.size(), 14u);
+  EXPECT_EQ(ratios.size(), 13u + 3u);  // all by the plain DenseNet, three by their own plain network too
+  for (const char* own : {"multitask/multitask-plain", "ag-sononet-isnet/ag-sononet", "ham/resnet50"})
+    EXPECT_TRUE(ratios.count(own)) << own;
+  // Forward and two gradients, but for the first layer's by the pixels; a frozen U-Net has a forward pass.
+  for (const char* plain : {"densenet", "unet", "ag-sononet", "resnet50", "vit"}) {
+    EXPECT_GT(steps.at(plain), 2.5) << plain;
+    EXPECT_LE(steps.at(plain), 3.0) << plain;
+  }
+  EXPECT_LT(steps.at("pipeline"), steps.at("densenet"));
+  for (const char* more : {"isnet", "rrr", "gradient-x-input", "gain"})
+    EXPECT_GT(steps.at(more), 1.5 * steps.at("densenet")) << more;
+}
+
 TEST(Bench, RefusesBadUsage) {
   const auto refused = [](std::vector<std::string> words, const std::string& text) {
     words.insert(words.begin(), {ISNET_BINARY, "bench"});
@@ -231,6 +275,11 @@ TEST(Bench, RefusesBadUsage) {
   refused({"steps"}, "unknown benchmark 'steps'; known: ");
   refused({"step", "--heatmaps", "all"}, "--heatmaps: the benchmark sets it for each variant");
   refused({"step", "--parts", "plane"}, "--parts: 'plane' is not allowed; allowed: some of plain,");
+  refused({"systems", "--objective", "isnet"}, "--objective: the benchmark sets it for each system");
+  refused({"systems", "--systems", "isnet,plane"},
+          "--systems: 'isnet,plane' is not allowed; allowed: some of");
+  refused({"systems", "--systems", "vit", "--image-size", "40", "--python", "none", "--threads", "1"},
+          "--image-size: '40' is not allowed; allowed: multiples of 16");
   refused({"ddp", "--ranks", "-1"}, "--ranks: '-1' is not allowed");
   refused({"step", "--classes", "0"}, "--classes: '0' is not allowed");
   refused({"step", "--steps", "0"}, "--steps: '0' is not allowed");

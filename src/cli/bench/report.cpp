@@ -29,6 +29,10 @@ Json json_of(const Row& row) {
             {"peak_bytes", row.peak_bytes},
             {"idle_cpu_share", idle_share(row)}};
   if (!row.convolution_share.empty()) json["convolution_share"] = json_of(row.convolution_share);
+  if (row.work) {
+    json["parameters"] = row.work->parameters;
+    json["multiply_adds"] = {{"forward", row.work->forward}, {"step", row.work->step}};
+  }
   return json;
 }
 
@@ -48,15 +52,39 @@ std::vector<std::string> cells(const std::string& title, const std::vector<doubl
           fixed(summary.max * unit, digits), cat(summary.count)};
 }
 
-std::string table_text(const Group& group) {
-  Table times({group.title, "median ms", "min", "max", "count", "peak MB", "convolutions"});
+// "31.03 M".
+std::string count_of(double count) {
+  const bool giga = count >= 1e9, mega = count >= 1e6;
+  return fixed(count / (giga ? 1e9 : mega ? 1e6 : 1e3), 2) + (giga ? " G" : mega ? " M" : " k");
+}
+
+// Columns that no row has something for are left out.
+Table times_of(const Group& group) {
+  const auto any = [&](const auto& has) { return std::any_of(group.rows.begin(), group.rows.end(), has); };
+  const bool shares = any([](const Row& row) { return !row.convolution_share.empty(); });
+  const bool work = any([](const Row& row) { return row.work.has_value(); });
+  std::vector<std::string> columns{group.title, "median ms", "min", "max", "count", "peak MB"};
+  if (shares) columns.emplace_back("convolutions");
+  if (work) columns.insert(columns.end(), {"parameters", "forward", "step"});
+  Table times(columns);
   for (const auto& row : group.rows) {
     auto line = cells(row.title, row.seconds, 1e3, 1);
     line.push_back(fixed(row.peak_bytes / 1e6, 0));
-    line.push_back(
-        row.convolution_share.empty() ? "–" : fixed(100 * summary_of(row.convolution_share).median, 0) + "%");
+    if (shares)
+      line.push_back(row.convolution_share.empty()
+                         ? "–"
+                         : fixed(100 * summary_of(row.convolution_share).median, 0) + "%");
+    if (work && !row.work) line.insert(line.end(), 3, "–");
+    if (row.work)
+      line.insert(line.end(),
+                  {count_of(row.work->parameters), count_of(row.work->forward), count_of(row.work->step)});
     times.add(line);
   }
+  return times;
+}
+
+std::string table_text(const Group& group) {
+  const Table times = times_of(group);
   std::string text = times.text();
   if (group.ratios.empty()) return text;
   Table ratios({"ratio, pair by pair", "median", "min", "max", "count"});

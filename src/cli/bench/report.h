@@ -2,12 +2,19 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace isnet::bench {
 
 using Json = nlohmann::json;
+
+/// What a variant has to do, by counting.
+struct Work {
+  double parameters = 0;
+  double forward = 0, step = 0;  ///< multiply-adds for one image
+};
 
 /// What was measured of one variant.
 struct Row {
@@ -17,6 +24,7 @@ struct Row {
   double peak_bytes = 0;                  ///< its process's largest resident set so far
   std::vector<double> convolution_share;  ///< of a step's time; empty: not measured
   double idle_cpu = 0, idle_wall = 0;     ///< seconds while others had their turn
+  std::optional<Work> work;
 };
 
 /// Pair by pair: numerator / (factor · denominator).
@@ -49,8 +57,9 @@ struct Report {
 std::string table_text(const Report& report);
 
 /// {"benchmark", facts…, "groups": [{"title", "variants": [{"name", "title", "seconds": {"median", "min",
-/// "max", "count", "values"}, "peak_bytes", "convolution_share"?: {…}, "idle_cpu_share"}], "ratios":
-/// [{"title", "numerator", "denominator", "factor", "median", "min", "max", "count", "values"}]}]}
+/// "max", "count", "values"}, "peak_bytes", "convolution_share"?: {…}, "idle_cpu_share",
+/// "parameters"?, "multiply_adds"?: {"forward", "step"}}], "ratios": [{"title", "numerator", "denominator",
+/// "factor", "median", "min", "max", "count", "values"}]}]}
 Json json_of(const Report& report);
 
 }  // namespace isnet::bench

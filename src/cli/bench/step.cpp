@@ -57,8 +57,8 @@ std::vector<cli::OptionGroup> step_options() {
                   "Python with torch (default: that of the torch in use, else python3); none: leave it out"),
       choice_option("variant", "",
                     "run this one alone, a step for each line 'step' on stdin: what a benchmark starts",
-                    {"plain", "isnet", "forward", "explain", "ddp", "ddp-gloo", "independent", "fit", "bare", "unsaved",
-                     "foreground", "background"})};
+                    {"plain", "isnet", "forward", "explain", "ddp", "ddp-gloo", "independent", "fit", "bare",
+                     "unsaved", "foreground", "background", "system"})};
   for (auto& option : device_option_specs())
     if (option.name == "precision") own.push_back(std::move(option));
   std::vector<cli::OptionGroup> groups{{"Steps", std::move(own), {}}};

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "cli/bench/convolutions.h"
+#include "cli/bench/multiply_adds.h"
 #include "cli/bench/variant.h"
 #include "cli/model_setup.h"
 #include "model/lrp/selection.h"
@@ -27,6 +28,11 @@ namespace {
 
 using Json = nlohmann::json;
 using Clock = std::chrono::steady_clock;
+
+// As `isnet train` has them.
+OptionValues ddp_defaults() {
+  return OptionValues(ddp_option_specs());
+}
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -69,7 +75,7 @@ TrainingStep::TrainingStep(const OptionValues& options, std::shared_ptr<Network>
     : network_(std::move(network)),
       batch_(std::move(batch)),
       objective_(objectives().at(options.text("objective")).make(options)),
-      parallel_(network_, communicator),
+      parallel_(network_, communicator, ddp_options(ddp_defaults())),
       learning_rate_(options.real("lr")) {
   NamedParameters parameters;
   for (const auto& entry : network_->named_parameters()) parameters.emplace_back(entry.key(), entry.value());
@@ -190,11 +196,27 @@ std::vector<double> fingerprint(const OptionValues& options, const Batch& batch)
 
 namespace {
 
-std::unique_ptr<Variant> make_variant(const OptionValues& options, const Batch& batch) {
+std::unique_ptr<Variant> make_variant(const OptionValues& options, const std::shared_ptr<Network>& network,
+                                      const Batch& batch) {
   const std::string& name = options.text("variant");
-  if (name == "forward") return std::make_unique<Forward>(network_of(options), batch);
-  if (name == "explain") return std::make_unique<Explain>(options, network_of(options), batch);
-  return std::make_unique<TrainingStep>(options, network_of(options), batch);
+  if (name == "forward") return std::make_unique<Forward>(network, batch);
+  if (name == "explain") return std::make_unique<Explain>(options, network, batch);
+  return std::make_unique<TrainingStep>(options, network, batch);
+}
+
+// A forward pass as in prediction, and the variant's step; for one image.
+Json work_of(Network& network, Variant& variant, const Batch& batch) {
+  double parameters = 0;
+  for (const auto& parameter : network.parameters()) parameters += static_cast<double>(parameter.numel());
+  const double step = multiply_adds([&] { variant.step(); }) / static_cast<double>(batch.size());
+  const bool training = network.is_training();
+  network.eval();
+  const double forward = multiply_adds([&] {
+    const at::NoGradGuard no_grad;
+    network.logits(batch.images.slice(0, 0, 1));
+  });
+  network.train(training);
+  return {{"parameters", parameters}, {"forward", forward}, {"step", step}};
 }
 
 }  // namespace
@@ -206,7 +228,8 @@ void say(const Json& answer) {
 void settle_variant(OptionValues& options) {
   at::set_num_threads(static_cast<int>(options.integer("threads")));
   if (!options.has("num-classes")) options.set("num-classes", "3");
-  options.set("objective", options.text("variant") == "isnet" ? "isnet" : "classifier");
+  const std::string& variant = options.text("variant");
+  if (variant != "system") options.set("objective", variant == "isnet" ? "isnet" : "classifier");
   cli::settle_defaults(options);
   at::manual_seed(static_cast<std::uint64_t>(options.integer("seed")));
 }
@@ -231,9 +254,11 @@ namespace {
 void serve(OptionValues& options) {
   settle_variant(options);
   const Batch batch = make_batch(options);
-  const std::vector<double> logits = fingerprint(options, batch);
-  const auto variant = make_variant(options, batch);
-  say({{"torch", TORCH_VERSION}, {"logits", logits}});
+  Json greeting{{"torch", TORCH_VERSION}};
+  if (options.text("variant") != "system") greeting["logits"] = fingerprint(options, batch);
+  const auto network = network_of(options);
+  const auto variant = make_variant(options, network, batch);
+  say(greeting);
   double cpu = cpu_seconds();
   auto end = Clock::now();
   for (std::string request; std::getline(std::cin, request);) {
@@ -250,8 +275,10 @@ void serve(OptionValues& options) {
     } else if (request == "convolutions") {
       const double inside = seconds_in_convolutions([&] { variant->step(); });
       say({{"share", inside / seconds_since(begin)}});
+    } else if (request == "work") {
+      say(work_of(*network, *variant, batch));
     } else {
-      fail(ErrorKind::usage, "unknown request '", request, "'; known: step, convolutions");
+      fail(ErrorKind::usage, "unknown request '", request, "'; known: step, convolutions, work");
     }
     cpu = cpu_seconds();
     end = Clock::now();

@@ -1,4 +1,4 @@
-// What the processes of `isnet bench step` and `isnet bench ddp` run, and how they answer (child.h,
+// What the processes of `isnet bench step`, `systems` and `ddp` run, and how they answer (child.h,
 // rounds.h).
 #pragma once
 
@@ -54,7 +54,8 @@ class TrainingStep : public Variant {
   double learning_rate_;
 };
 
-/// Threads, classes, objective ("isnet" for the variant of that name, else "classifier") and seed.
+/// Threads, classes, objective ("isnet" for the variant of that name, for "system" as the options say, else
+/// "classifier") and seed.
 void settle_variant(OptionValues& options);
 /// Random images, one square mask, labels in turn: --batch-size, --image-size, --num-classes.
 Batch make_batch(const OptionValues& options);
