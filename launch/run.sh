@@ -14,6 +14,8 @@ Usage: launch/run.sh [OPTION...] [--] COMMAND [ARGUMENT...]      COMMAND of isne
   --hosts FILE         the same from a file, a line a host: "node1 slots=2"
   --interface NAME     the network that connects the hosts, such as eth0 (default: what Open MPI and Gloo find)
   --host-timeout SEC   a host that is silent for so long is given up (default 20)
+  --save-seconds SEC   a checkpoint that is being written when another rank is killed may take so long (default 2);
+                       mpirun takes as long to end after any failure, done or not
   --max-restarts N     after a failure start again, with --resume last, up to N times in a row without a new
                        checkpoint (default 0), after pauses of 1, 2, 4, ... 60 s
   --min-ranks M        hosts that cannot be reached any more are left out of a restart, as long as M ranks find a
@@ -42,11 +44,11 @@ die() { say "$@"; exit 1; }
 usage_error() { say "$* (see launch/run.sh --help)"; exit 2; }
 number() { [[ $2 =~ ^(0|[1-9][0-9]{0,5})$ ]] || usage_error "$1 wants a number, got '$2'"; }
 
-ranks='' host_list='' host_file='' interface='' host_timeout=20 max_restarts=0 min_ranks='' oversubscribe=false bind=none
+ranks='' host_list='' host_file='' interface='' host_timeout=20 save_seconds=2 max_restarts=0 min_ranks='' oversubscribe=false bind=none
 rank_logs='' dry_run=false print_binary=false variables=()
 while (($#)); do
   case $1 in
-    -n | --host | --hosts | --interface | --host-timeout | --max-restarts | --min-ranks | --bind | -x | --rank-logs)
+    -n | --host | --hosts | --interface | --host-timeout | --save-seconds | --max-restarts | --min-ranks | --bind | -x | --rank-logs)
       (($# >= 2)) || usage_error "$1 wants a value" ;;
   esac
   case $1 in
@@ -55,6 +57,7 @@ while (($#)); do
     --hosts) host_file=$2; shift ;;
     --interface) interface=$2; shift ;;
     --host-timeout) number "$1" "$2"; (($2 >= 5)) || usage_error "--host-timeout wants 5 or more, got '$2'"; host_timeout=$2; shift ;;
+    --save-seconds) number "$1" "$2"; save_seconds=$2; shift ;;
     --max-restarts) number "$1" "$2"; max_restarts=$2; shift ;;
     --min-ranks) number "$1" "$2"; (($2 > 0)) || usage_error "--min-ranks wants at least 1 rank"; min_ranks=$2; shift ;;
     --oversubscribe) oversubscribe=true ;;
@@ -112,6 +115,8 @@ build_launcher() {
   launcher+=(--bind-to "$bind")
   # MPI carries one broadcast and a few barriers: plain transports will do, and waiting ranks give up their core.
   launcher+=(--mca pml ob1 --mca btl "vader,tcp,self" --mca btl_vader_single_copy_mechanism none --mca mpi_yield_when_idle 1)
+  # SIGTERM comes after this time, SIGKILL after the same again.
+  launcher+=(--mca odls_base_sigkill_timeout $(((save_seconds + 1) / 2)))
   # Unless told otherwise mpirun waits for a silent host for minutes.
   interval=$((host_timeout / 6 > 0 ? host_timeout / 6 : 1))
   launcher+=(--mca oob_tcp_keepalive_time $((host_timeout - 3 * interval)) --mca oob_tcp_keepalive_intvl "$interval"

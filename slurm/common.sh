@@ -52,7 +52,7 @@ choose_launcher() {  # choose_launcher LOG-FOLDER: fills $launcher
     # srun does not take over what sbatch was told about cores (Slurm 22.05 and later)
     [[ -z ${SLURM_CPUS_PER_TASK:-} ]] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
     # Not --kill-on-bad-exit: ranks that refuse a command one after the other would end each other with SIGTERM, and
-    # the status would be 143. PMIx ends the step when a rank dies.
+    # the status would be 143. When a rank dies the others end the step, once rank 0 has written the checkpoint in hand.
     launcher=(srun --mpi=pmix --kill-on-bad-exit=0 --open-mode=append
       --output="$logs/rank-%t.log" --error="$logs/rank-%t.log" "$binary")
   else

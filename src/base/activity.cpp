@@ -11,12 +11,14 @@ std::atomic<std::uint64_t> done{0}, exchanges{0};
 std::atomic<const char*> stage{"the start"}, phase{""}, exchange{""};
 std::atomic<std::int64_t> epoch{-1}, batch{-1};
 std::atomic<bool> waiting{false};
+std::atomic<int> saving{0};
 
 }  // namespace
 
 Snapshot snapshot() {
-  return {done.load(relaxed),  stage.load(relaxed),     phase.load(relaxed),    epoch.load(relaxed),
-          batch.load(relaxed), exchanges.load(relaxed), exchange.load(relaxed), waiting.load(relaxed)};
+  return {done.load(relaxed),     stage.load(relaxed),   phase.load(relaxed),
+          epoch.load(relaxed),    batch.load(relaxed),   exchanges.load(relaxed),
+          exchange.load(relaxed), waiting.load(relaxed), saving.load(relaxed) > 0};
 }
 
 void progress() {
@@ -41,6 +43,14 @@ Stage::Stage(const char* name) : outer_(stage.exchange(name, relaxed)) {
 Stage::~Stage() {
   stage.store(outer_, relaxed);
   progress();
+}
+
+Saving::Saving() {
+  saving.fetch_add(1);
+}
+
+Saving::~Saving() {
+  saving.fetch_sub(1);
 }
 
 void begin_exchange(const char* name) {

@@ -17,6 +17,7 @@ struct Snapshot {
   std::uint64_t exchanges = 0;  ///< with other ranks, begun so far
   const char* exchange = "";    ///< the last one of them
   bool waiting = false;         ///< it has not ended: this rank waits for others
+  bool saving = false;          ///< a checkpoint is being written, by any thread
 };
 Snapshot snapshot();
 
@@ -37,6 +38,15 @@ class Stage {
 
  private:
   const char* outer_;
+};
+
+/// A checkpoint that is complete in memory and on its way to the disk, while it lives. Of any thread.
+class Saving {
+ public:
+  Saving();
+  ~Saving();
+  Saving(const Saving&) = delete;
+  Saving& operator=(const Saving&) = delete;
 };
 
 /// An exchange begins, or ends: this rank waits for the others in between.

@@ -202,6 +202,7 @@ std::string portable_options(const OptionValues& options) {
                                               "startup-timeout",
                                               "heartbeat-interval",
                                               "heartbeat-timeout",
+                                              "save-timeout",
                                               "num-workers",
                                               "prefetch",
                                               "prefetch-mb",

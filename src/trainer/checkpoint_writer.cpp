@@ -66,6 +66,7 @@ CheckpointWriter::~CheckpointWriter() {
 
 void CheckpointWriter::save(const std::filesystem::path& path, const Checkpoint& checkpoint) {
   if (!options_.background) {
+    const activity::Saving saving;
     const bool written = try_to_write(path, checkpoint, current_environment(), true);
     outcomes_.push_back({path, written});
     return;
@@ -75,6 +76,7 @@ void CheckpointWriter::save(const std::filesystem::path& path, const Checkpoint&
   job->environment = current_environment();
   job->snapshot.state = checkpoint.state;
   copy_tensors(checkpoint.tensors, job->snapshot.tensors);
+  if (!job->saving) job->saving.emplace();
   {
     const std::lock_guard lock(mutex_);
     waiting_ = std::move(job);
@@ -99,6 +101,7 @@ bool CheckpointWriter::save_now(const std::filesystem::path& path, const Checkpo
     std::unique_lock lock(mutex_);
     until_idle(lock);
   }
+  const activity::Saving saving;
   const bool written =
       write_patiently(path, checkpoint, current_environment(), options_.pauses, [](const auto& time) {
         std::this_thread::sleep_for(time);
@@ -151,6 +154,7 @@ void CheckpointWriter::run() {
     lock.lock();
     if (bug) bug_ = bug;
     outcomes_.push_back({job->path, written});
+    job->saving.reset();
     spare_.push_back(std::move(job));
     writing_ = false;
     changed_.notify_all();

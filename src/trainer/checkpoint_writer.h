@@ -7,10 +7,12 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/activity.h"
 #include "trainer/checkpoint.h"
 
 namespace isnet {
@@ -60,6 +62,7 @@ class CheckpointWriter {
     std::filesystem::path path;
     Checkpoint snapshot;
     Environment environment;
+    std::optional<activity::Saving> saving;  // from its completion until it is written
   };
 
   std::unique_ptr<Job> place_for(const std::filesystem::path& path);

@@ -32,6 +32,18 @@ TEST(Activity, ShowsStagePhasePlaceAndExchangeWithoutARecorder) {
   EXPECT_STREQ(snapshot().phase, before.phase);
 }
 
+TEST(Activity, ShowsThatSomethingIsBeingSavedUntilTheLastOfThemIsDone) {
+  EXPECT_FALSE(snapshot().saving);
+  {
+    const Saving one;
+    {
+      const Saving other;
+    }
+    EXPECT_TRUE(snapshot().saving);
+  }
+  EXPECT_FALSE(snapshot().saving);
+}
+
 TEST(Activity, PhasesEndInThoseAroundThem) {
   const profile::Scope outer(profile::Phase::backward);
   {

@@ -56,6 +56,11 @@ need_programs() {
   done
 }
 
+need_troublemaker() {  # a plug-in that makes a rank fail; sets $troublemaker
+  troublemaker=${TROUBLEMAKER:-$root/build/dev/lib/libtroublemaker.so}
+  [[ -r $troublemaker ]] || skip "PROGRAMS: no $troublemaker here (the tests' build makes it)"
+}
+
 # A folder of the test's own; functions named in $at_exit are called before it is removed.
 work=$(mktemp -d "${TMPDIR:-/tmp}/isnet-cluster.XXXXXX")
 chmod 755 "$work"

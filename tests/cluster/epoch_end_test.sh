@@ -4,12 +4,12 @@
 # shellcheck source=tests/cluster/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-[[ -n ${TROUBLEMAKER:-} ]] || skip "PROGRAMS: no TROUBLEMAKER, a plug-in of the tests (ctest names it)"
+need_troublemaker
 
 make_data "$work/data"
 train() {  # train STATUS RUN OPTION...: 12 steps an epoch
   status_of "$work/log" "$ISNET_BINARY" train "${training[@]}" --data "$work/data" --output "$work/$2" --max-epochs 2 \
-    --plugin "$TROUBLEMAKER" "${@:3}"
+    --plugin "$troublemaker" "${@:3}"
   [[ $status == "$1" ]] || { cat "$work/log" >&2; fail "status $status instead of $1"; }
 }
 train 0 whole

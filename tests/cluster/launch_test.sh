@@ -15,6 +15,10 @@ case $2 in
   progress)  # fails, with a new checkpoint each of the first $3 times
     if (($(wc -l < "$WORK/starts.$rank") <= $3)); then mkdir -p "$WORK/out/checkpoints"; date +%N > "$WORK/out/checkpoints/last.ckpt"; fi
     exit 1 ;;
+  die-beside) if [[ $rank == 1 ]]; then sleep 0.5; kill -KILL $$; fi  # while rank 0 saves, whatever is asked of it
+    trap '' TERM
+    for ((i = 0; i < 40; i++)); do sleep 0.1; done
+    touch "$WORK/saved" ;;
   die-once) if [[ $* != *"--resume last"* && $rank == 0 ]]; then kill -KILL $$; fi ;;
   wait) trap 'echo saved; exit 75' USR1
     touch "$WORK/ready.$rank"
@@ -51,6 +55,12 @@ again
 status_of "$work/log" "$run" -n 2 --max-restarts 2 -- train die-once --overwrite --resume some.ckpt
 expect_equal "status after the restart" 0 "$status"
 expect_equal "starts" "train die-once --overwrite --resume some.ckpt|train die-once --resume last" "$(paste -sd'|' "$work/starts.0")"
+
+step "a rank is killed, and another has the time that it was promised"
+again
+status_of "$work/log" "$run" -n 2 --save-seconds 10 -- train die-beside
+expect_equal "status" 137 "$status"
+[[ -e $work/saved ]] || { cat "$work/log" >&2; fail "rank 0 was ended before its time was over"; }
 
 step "restarts are counted, and given up"
 again

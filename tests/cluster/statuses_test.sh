@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # The exit statuses of real trainings on two ranks, through launch/run.sh, mpirun and srun: a table of what happened by
-# who was asked. Budget: 90 s. Needs mpirun; for srun also root, namespaces and slurm-wlm.
+# who was asked; and a rank that is killed while rank 0 writes to a slow disk: that checkpoint is written still.
+# Budget: 120 s. Needs mpirun; for srun also root, namespaces and slurm-wlm.
 # shellcheck source=tests/cluster/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need_programs mpirun
-troublemaker=${TROUBLEMAKER:-$root/build/dev/lib/libtroublemaker.so}
-[[ -r $troublemaker ]] || skip "PROGRAMS: no $troublemaker here (the tests' build makes it)"
+need_troublemaker
+failing_writes=${FAILING_WRITES:-$root/build/dev/lib/libfailing_writes.so}
+[[ -r $failing_writes ]] || skip "PROGRAMS: no $failing_writes here (the tests' build makes it)"
 
 make_data "$work/data"
 cp -r "$work/data" "$work/damaged"
@@ -25,7 +27,7 @@ fi
 
 launch() {  # launch LAUNCHER WORD...: isnet on two ranks
   case $1 in
-    run.sh) "$root/launch/run.sh" -n 2 -- "${@:2}" ;;
+    run.sh) "$root/launch/run.sh" -n 2 --save-seconds "${save_seconds:-2}" -- "${@:2}" ;;
     mpirun) env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1 \
       mpirun -n 2 --oversubscribe --bind-to none "$ISNET_BINARY" "${@:2}" ;;
     srun) "$slurm" run srun -N 2 -n 2 --mpi=pmix --kill-on-bad-exit=0 "$ISNET_BINARY" "${@:2}" ;;
@@ -69,4 +71,22 @@ echo
   check 1 "is alive, but has done nothing" "an endless loop" $(trouble loop:1:3) --distributed-timeout 4
   check killed "" "a killed rank" $(trouble kill:1:3)
 }
+
+# The flush of the first checkpoint, after step 3, takes 4 s; rank 1 dies before step 6.
+killed_while_saving() {
+  local save_seconds=12
+  export LD_PRELOAD=$failing_writes ISNET_TEST_CALL=fsync ISNET_TEST_FILE=$work/run/checkpoints/last.ckpt \
+    ISNET_TEST_TRIGGER=$work ISNET_TEST_FAULT=slow ISNET_TEST_SECONDS=4
+  # shellcheck disable=SC2046  # words
+  launch "$1" train "${training[@]}" --data "$work/data" --output "$work/run" --quiet --checkpoint-every-n-steps 3 \
+    $(trouble kill:1:5)
+}
+for launcher in "${launchers[@]}"; do
+  [[ $launcher != mpirun ]] || continue  # by itself it kills the others after 2 s
+  rm -rf "$work/run"
+  status_of "$work/log" killed_while_saving "$launcher"
+  killed "$status" || { cat "$work/log" >&2; fail "killed while rank 0 saves, through $launcher: status $status"; }
+  [[ -e $work/run/checkpoints/last.ckpt ]] || { cat "$work/log" >&2; fail "the checkpoint is lost, through $launcher"; }
+  expect_equal "the step of the checkpoint, through $launcher" 3 "$(checkpoint_step "$work/run/checkpoints/last.ckpt")"
+done
 echo "passed in $SECONDS s (${launchers[*]})"

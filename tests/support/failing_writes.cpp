@@ -2,7 +2,7 @@
 // ISNET_TEST_CALL (write, fsync, rename) fails for files whose path contains ISNET_TEST_FILE, as
 // ISNET_TEST_FAULT says:
 //   enospc, eio, erofs, edquot   ISNET_TEST_COUNT times (without: from then on)
-//   slow                         it takes 0.3 s longer
+//   slow                         it takes ISNET_TEST_SECONDS longer (without: 0.3)
 //   hang                         it never returns; the file ISNET_TEST_REACHED says so
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -10,10 +10,12 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <string>
+#include <thread>
 
 namespace {
 
@@ -38,7 +40,8 @@ bool fails(const char* call, const std::string& path) {
   if (wanted != call || part.empty() || path.find(part) == std::string::npos) return false;
   if (::access(trigger.c_str(), F_OK) != 0) return false;
   if (fault == "slow") {
-    ::usleep(300'000);
+    const std::string seconds = variable("ISNET_TEST_SECONDS");
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds.empty() ? 0.3 : std::stod(seconds)));
     return false;
   }
   if (fault == "hang") {

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <future>
 
 #include "base/files.h"
 #include "support/data.h"
@@ -24,6 +25,7 @@ class CheckpointRuns : public ::testing::TestWithParam<int> {
  protected:
   CheckpointRuns() {
     write_small_data_set(folder_ / "data", {{"train", 96}, {"val", 8}}, 3, 200, small_layout(32, 32));
+    whole_ = std::async(std::launch::async, [this] { return run(GetParam(), command("whole")); });
   }
 
   std::vector<std::string> command(const std::string& output, const std::string& more = "") const {
@@ -70,16 +72,22 @@ class CheckpointRuns : public ::testing::TestWithParam<int> {
         "pkill -" + signal + " -f '^[^ ]*isnet train .*" + (folder_ / output).string() + "( |$)'";
     if (std::system(kill.c_str()) != 0) ADD_FAILURE() << kill;
   }
-  void expect_resumed_as_undisturbed(const std::string& output) const {
-    const auto whole = run(GetParam(), command("whole"));
-    ASSERT_EQ(whole.status, 0) << whole.output;
+  void expect_undisturbed(const std::string& output) {
+    if (whole_.valid()) {
+      const auto whole = whole_.get();
+      ASSERT_EQ(whole.status, 0) << whole.output;
+    }
+    expect_same_run(folder_ / "whole", folder_ / output);
+  }
+  void expect_resumed_as_undisturbed(const std::string& output) {
     const auto resumed = run(GetParam(), command(output, "--resume last"));
     ASSERT_EQ(resumed.status, 0) << resumed.output;
     EXPECT_THAT(resumed.output, HasSubstr("resuming from"));
-    expect_same_run(folder_ / "whole", folder_ / output);
+    expect_undisturbed(output);
   }
 
   TemporaryFolder folder_;
+  std::future<ProgramResult> whole_;  // goes on meanwhile
 };
 
 TEST_P(CheckpointRuns, GoOnWhileAWriteHangsAndSurviveKillMinusNineInIt) {
@@ -128,10 +136,7 @@ TEST_P(CheckpointRuns, GoOnAfterWritesThatFailedAndSayWhich) {
     EXPECT_THAT(result.output, HasSubstr("last.ckpt was not written, what was there before stays"));
     EXPECT_THAT(result.output, HasSubstr(cause));
     EXPECT_THAT(unfinished(fault), ::testing::IsEmpty());
-    if (!std::filesystem::exists(folder_ / "whole")) {
-      ASSERT_EQ(run(GetParam(), command("whole")).status, 0);
-    }
-    expect_same_run(folder_ / "whole", folder_ / fault);
+    expect_undisturbed(fault);
   }
 }
 
@@ -141,13 +146,84 @@ TEST_P(CheckpointRuns, EndWithAnErrorWhereTheLastCheckpointIsNeverWrittenAndGoOn
   EXPECT_THAT(result.output, HasSubstr("last.ckpt: the last checkpoint could not be written"));
   EXPECT_THAT(result.output, HasSubstr("cannot flush: Input/output error"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "run" / "weights.safetensors"));
-  EXPECT_EQ(load_checkpoint(checkpoints("run") / "last.ckpt").state.at("loop").at("epoch"), 1);
+  EXPECT_LT(load_checkpoint(checkpoints("run") / "last.ckpt").state.at("loop").at("epoch"), 4);
   EXPECT_THAT(unfinished("run"), ::testing::IsEmpty());
   expect_resumed_as_undisturbed("run");
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, CheckpointRuns, ::testing::Values(1, 2),
                          [](const auto& test) { return cat(test.param); });
+
+// Ranks that fail two steps after the first checkpoint, while rank 0 still writes it: to a disk whose flush
+// takes so many seconds.
+struct Ending {
+  std::string trouble;
+  double seconds = 0;
+  std::string more = "";
+};
+
+class EndingRuns : public ::testing::Test {
+ protected:
+  EndingRuns() {
+    write_small_data_set(folder_ / "data", {{"train", 96}, {"val", 8}}, 3, 200, small_layout(32, 32));
+  }
+
+  ProgramResult run_to_the_end(const Ending& ending) const {
+    ProgramOptions options;
+    options.environment = {{"LD_PRELOAD", ISNET_FAILING_WRITES},
+                           {"ISNET_TEST_CALL", "fsync"},
+                           {"ISNET_TEST_FAULT", ending.seconds > 0 ? "slow" : "hang"},
+                           {"ISNET_TEST_SECONDS", std::to_string(ending.seconds)},
+                           {"ISNET_TEST_FILE", ending.trouble + "/checkpoints/last.ckpt"},
+                           {"ISNET_TEST_TRIGGER", (folder_ / "data").string()},
+                           {"ISNET_TEST_REACHED", (folder_ / "reached").string()}};
+    return run(3,
+               train(folder_ / "data", folder_ / ending.trouble,
+                     cat("--growth-rate 4 --blocks 2 --init-features 8 --objective classifier --batch-size 4 "
+                         "--max-epochs 4 --num-sanity-val-steps 0 --checkpoint-every-n-steps 3 --plugin ",
+                         TROUBLEMAKER, " --trouble ", ending.trouble, ":5 ", ending.more)),
+               options);
+  }
+  // The step of the checkpoint that was on its way; -1 where it is not there.
+  std::int64_t saved_step(const Ending& ending) const {
+    const auto file = folder_ / ending.trouble / "checkpoints" / "last.ckpt";
+    if (!std::filesystem::exists(file)) return -1;
+    return load_checkpoint(file).state.at("loop").at("global_step");
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(EndingRuns, WriteTheCheckpointThatIsOnItsWayWhoeverFails) {
+  struct Case {
+    Ending ending;
+    int status;
+  };
+  // Each flush takes longer than what the others used to be given.
+  const std::vector<Case> cases{
+      {{"error:1", 6}, 3}, {{"error:0", 12}, 3}, {{"loop:2", 14, "--distributed-timeout 6"}, 1}};
+  std::vector<std::future<ProgramResult>> runs;
+  for (const auto& one : cases)
+    runs.push_back(std::async(std::launch::async, [&] { return run_to_the_end(one.ending); }));
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const auto& [ending, status] = cases[i];
+    const auto result = runs[i].get();
+    EXPECT_EQ(result.status, status) << ending.trouble << "\n" << result.output;
+    EXPECT_EQ(saved_step(ending), 3) << ending.trouble << "\n" << result.output;
+    if (ending.seconds > 10) {
+      EXPECT_THAT(result.output, HasSubstr("the run ends when the checkpoint that is being written is done"));
+    }
+  }
+}
+
+TEST_F(EndingRuns, DoNotWaitForADiskThatHangsLongerThanTheyWereTold) {
+  const Ending ending{"error:1", 0, "--save-timeout 2"};
+  const auto result = run_to_the_end(ending);
+  EXPECT_FALSE(result.timed_out);
+  EXPECT_EQ(result.status, 3) << result.output;
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "reached"));
+  EXPECT_EQ(saved_step(ending), -1) << result.output;
+}
 
 // tests/golden has checkpoints that isnet 0.1.0 wrote within the second epoch of three (format 1), and its
 // last ones.

@@ -90,6 +90,19 @@ TEST_F(CheckpointWriterTest, WritesWhatWasThereWhenItWasAsked) {
   EXPECT_TRUE(at::equal(stored, at::arange(24, at::kDouble).view({2, 3, 2, 2})));
 }
 
+TEST_F(CheckpointWriterTest, ShowsThatItSavesUntilNothingIsLeft) {
+  EXPECT_FALSE(activity::snapshot().saving);
+  Gate gate;
+  CheckpointWriter writer;
+  writer.save(folder_ / "a.ckpt", numbered(1));
+  gate.wait_until_reached();
+  writer.save(folder_ / "b.ckpt", numbered(2));
+  EXPECT_TRUE(activity::snapshot().saving);
+  gate.open();
+  writer.wait();
+  EXPECT_FALSE(activity::snapshot().saving);
+}
+
 TEST_F(CheckpointWriterTest, OfThoseThatWaitForOnePathTheNewestIsWritten) {
   Gate gate;
   CheckpointWriter writer;

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <future>
+
 #include "support/ranks.h"
 
 namespace isnet {
@@ -194,10 +196,16 @@ TEST(Distributed, AKilledRankEndsTheOthersSoon) {
 }
 
 TEST(Distributed, ARankThatHangsEndsTheOthersAfterTheTimeout) {
-  for (const char* backend : {"shm", "gloo"}) {
+  const auto hanging = [](const char* backend) {
     auto options = with_backend(backend);
     options.timeout = std::chrono::seconds(60);
-    const auto result = ranks(2, "hanging", options);
+    return ranks(2, "hanging", options);
+  };
+  // They wait most of the time: both at once.
+  auto shm = std::async(std::launch::async, hanging, "shm"),
+       gloo = std::async(std::launch::async, hanging, "gloo");
+  for (auto* run : {&shm, &gloo}) {
+    const auto result = run->get();
     EXPECT_EQ(result.status, 1) << result.output;
     EXPECT_FALSE(result.timed_out) << result.output;
     EXPECT_EQ(count_of(result.output, "error: "), 1) << result.output;
@@ -207,6 +215,16 @@ TEST(Distributed, ARankThatHangsEndsTheOthersAfterTheTimeout) {
                       "network is gone\\); .*; rank 0 on [^ ]+ (waits|has waited in vain) in exchange number "
                       "[0-9]+ \\(averaging gradients\\)"));
   }
+}
+
+TEST(Distributed, ALimitOfOpenFilesThatIsTooLowIsNamedAtTheStart) {
+  const auto result = testing::run_ranks(
+      2, {"sh", "-c", "ulimit -n 200; exec \"$0\" \"$1\"", ISNET_RANK_PROGRAMS, "lone-failure"});
+  EXPECT_EQ(result.status, 2) << result.output;
+  EXPECT_EQ(count_of(result.output, "error: "), 1) << result.output;
+  EXPECT_THAT(result.output,
+              ContainsRegex("error: rank 0 on [^ ]+ may open 200 files and sockets; 2 ranks need 260: "
+                            "raise the hard limit"));
 }
 
 TEST(Distributed, AFailureOfOneRankEndsAllWithItsStatus) {

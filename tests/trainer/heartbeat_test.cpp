@@ -10,6 +10,7 @@
 
 #include "trainer/distributed/bootstrap.h"
 #include "trainer/distributed/heartbeat.h"
+#include "trainer/distributed/record_link.h"
 #include "trainer/distributed/sockets.h"
 
 namespace isnet {
@@ -91,6 +92,26 @@ TEST_F(Door, AStrangerThatWaitsDoesNotKeepARankOut) {
   const Socket rank = knock(hello(1, token_));
   EXPECT_EQ(answer(rank).size(), sizeof(Record));
   say_goodbye(rank);
+}
+
+TEST(RecordLink, WhatWasSaidBeforeTheEndIsHeardAlsoAfterASendThatFailed) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+  RecordLink link{Socket(ends[0])};
+  {
+    RecordLink other{Socket(ends[1])};
+    Record goodbye;
+    goodbye.kind = Record::Kind::leave;
+    other.send(goodbye);
+  }
+  link.send(Record());
+  link.send(Record());
+  EXPECT_TRUE(link.open());
+  EXPECT_FALSE(link.pending());
+  const auto heard = link.receive();
+  ASSERT_EQ(heard.size(), 1u);
+  EXPECT_EQ(heard.front().kind, Record::Kind::leave);
+  EXPECT_FALSE(link.open());
 }
 
 using DoorDeathTest = Door;

@@ -31,6 +31,8 @@
 namespace isnet {
 namespace {
 
+using std::chrono::milliseconds;
+
 constexpr std::size_t most_interfaces = 16;
 
 // What ranks exchange before they meet.
@@ -147,6 +149,17 @@ int share_of_cores(MPI_Comm local, int local_size) {
   return std::max(1, static_cast<int>(std::floor(share + 1e-9)));
 }
 
+// Every rank may have connections to all others, twice with --sync-batchnorm; rank 0 also those of the store
+// and of the heartbeat.
+void check_open_files(const std::string& rank, int world_size, bool one_host) {
+  constexpr std::uint64_t files = 256;  // of data, libraries and the run folder
+  const std::uint64_t needed = files + static_cast<std::uint64_t>(world_size) * (one_host ? 2 : 4);
+  const std::uint64_t allowed = raise_open_files_limit();
+  if (allowed >= needed) return;
+  fail(ErrorKind::usage, rank, " may open ", allowed, " files and sockets; ", world_size, " ranks need ",
+       needed, ": raise the hard limit there (ulimit -Hn; LimitNOFILE of the service that starts the ranks)");
+}
+
 // Ends the process when MPI does not connect the ranks: it would wait for ever, without a word.
 class StartWatch {
  public:
@@ -179,6 +192,22 @@ class StartWatch {
   bool done_ = false;
   std::thread thread_;
 };
+
+// Waits until `done`, or until `patience` is over, and says so; then for a checkpoint that rank 0 still
+// writes, within --save-timeout: who ends first ends all. Returns whether it is done.
+template <typename Done, typename Late>
+bool wait_for(const Done& done, milliseconds patience, const Late& say_late) {
+  const auto due = std::chrono::steady_clock::now() + patience;
+  while (!done()) {
+    const auto late = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - due);
+    if (late >= milliseconds(0)) {
+      say_late();
+      if (!heartbeat::main_rank_saves(late)) return false;
+    }
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  return true;
+}
 
 bool mpi_is_up() {
   int started = 0, ended = 0;
@@ -233,6 +262,7 @@ void World::meet(int master_port) {
     const Interface mine = choose_interface(rank_, size_, local_size_, hosts);
     rendezvous_.interface = mine.name;
     rendezvous_.own_address = address_text(mine.address);
+    check_open_files(cat("rank ", rank_, " on ", host_), size_, local_size_ == size_);
     if (is_main()) {
       int port = master_port;
       rendezvous_.address = address_text(mine.address);
@@ -247,7 +277,7 @@ void World::meet(int master_port) {
   }
   const MeetingPlace own = place;
   MPI_Bcast(&place, sizeof place, MPI_BYTE, 0, MPI_COMM_WORLD);
-  for (const auto& one : {own, place})
+  for (const auto& one : {place, own})
     if (one.problem[0]) throw Error(one.kind, one.problem);
   rendezvous_.address = place.address;
   rendezvous_.port = static_cast<std::uint16_t>(place.port);
@@ -296,14 +326,10 @@ int World::end(int status, const std::string& message, std::chrono::milliseconds
   // Polled, since a collective that waits would never notice that a rank is gone.
   MPI_Request request = MPI_REQUEST_NULL;
   MPI_Iallgather(&own, sizeof own, MPI_BYTE, all.data(), sizeof own, MPI_BYTE, MPI_COMM_WORLD, &request);
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (MPI_Test(&request, &complete, MPI_STATUS_IGNORE), !complete) {
-    if (std::chrono::steady_clock::now() > deadline) {
-      say();
-      if (status == 0) log::error("this rank has waited in vain for the others to end");
-      abort_world(status == 0 ? 1 : status);
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const auto all_have_come = [&] { return MPI_Test(&request, &complete, MPI_STATUS_IGNORE), complete != 0; };
+  if (!wait_for(all_have_come, patience, say)) {
+    if (status == 0) log::error("this rank has waited in vain for the others to end");
+    abort_world(status == 0 ? 1 : status);
   }
   // What several ranks say alike is said by the first of them.
   const auto same = [&](const Outcome& one) { return one.message == own.message; };
@@ -322,10 +348,10 @@ int World::fail(const Failure& failure) {
   const auto ending = heartbeat::explanation(failure.status);
   if (!ending.explained) return end(failure.status, failure.message, failure_patience);
   if (!ending.alone) return fail(ending.status);
-  // Rank 0 may still have a checkpoint to write; it ends all ranks when it is done.
+  // Rank 0 ends all ranks when it is done.
   int rank = 0;
   if (mpi_is_up()) MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-  if (rank != 0) std::this_thread::sleep_for(std::chrono::seconds(4));
+  wait_for([] { return false; }, milliseconds(rank == 0 ? 0 : 4000), [] {});
   abort_world(ending.status);
 }
 

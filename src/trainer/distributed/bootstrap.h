@@ -68,7 +68,8 @@ class World {
   [[nodiscard]] static int finish(int status, std::chrono::milliseconds patience = std::chrono::minutes(5));
 
   /// The end after an error. When all ranks failed alike (and call this within `patience`) they end together
-  /// with the largest status; otherwise this rank's status ends them all, without a return.
+  /// with the largest status; otherwise this rank's status ends them all, without a return: once a checkpoint
+  /// that rank 0 is writing is done, or after --save-timeout.
   [[nodiscard]] static int fail(int status, std::chrono::milliseconds patience = failure_patience) {
     return finish(status, patience);
   }

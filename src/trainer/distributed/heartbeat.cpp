@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <thread>
@@ -32,6 +33,11 @@ bool same_bytes(const void* a, const void* b, std::size_t size) {
   return std::memcmp(a, b, size) == 0;
 }
 
+void add_to(std::vector<pollfd>& descriptors, const RecordLink& link) {
+  descriptors.push_back(
+      {link.descriptor(), static_cast<short>(link.pending() ? POLLIN | POLLOUT : POLLIN), 0});
+}
+
 // Rank 0: hears from all, and judges.
 class Hub final : public HeartbeatThread {
  public:
@@ -56,26 +62,21 @@ class Hub final : public HeartbeatThread {
 
  protected:
   void wait_for(std::vector<pollfd>& descriptors) override {
-    const auto add = [&](const RecordLink& link) {
-      if (!link.open()) return;
-      descriptors.push_back(
-          {link.descriptor(), static_cast<short>(link.pending() ? POLLIN | POLLOUT : POLLIN), 0});
-    };
-    for (const auto& link : members_) add(link);
-    for (const auto& stranger : strangers_) add(stranger.link);
+    polled_.clear();
+    for (std::size_t rank = 1; rank < members_.size(); ++rank) {
+      if (!members_[rank].open()) continue;
+      add_to(descriptors, members_[rank]);
+      polled_.push_back(rank);
+    }
+    for (const auto& stranger : strangers_)
+      if (stranger.link.open()) add_to(descriptors, stranger.link);
     if (strangers_.size() < most_strangers) descriptors.push_back({listening_.get(), POLLIN, 0});
   }
 
-  void serve(Clock::time_point now) override {
+  void serve(Clock::time_point now, std::span<const pollfd> polled) override {
+    for (std::size_t i = 0; i < polled_.size(); ++i)
+      if (polled[i].revents != 0) serve_member(polled_[i], now);
     greet_strangers(now);
-    for (std::size_t rank = 1; rank < members_.size(); ++rank) {
-      auto& link = members_[rank];
-      if (!link.open()) continue;
-      for (const auto& record : link.receive())
-        if (record.rank == static_cast<int>(rank)) hear(record, now);
-      if (!link.open()) watch_.closed(static_cast<int>(rank), now);
-      link.flush();
-    }
     if (watch_.wants_probe()) {
       watch_.heard(status(), now);
       broadcast(own(Kind::probe));
@@ -107,6 +108,14 @@ class Hub final : public HeartbeatThread {
     std::memcpy(token_.data(), token.data(), std::min(token.size(), token_.size() - 1));
   }
 
+  void serve_member(std::size_t rank, Clock::time_point now) {
+    auto& link = members_[rank];
+    for (const auto& record : link.receive())
+      if (record.rank == static_cast<int>(rank)) hear(record, now);
+    if (!link.open()) watch_.closed(static_cast<int>(rank), now);
+    link.flush();
+  }
+
   void broadcast(const Record& record) {
     for (auto& link : members_) link.send(record);
   }
@@ -114,7 +123,9 @@ class Hub final : public HeartbeatThread {
   void hear(const Record& record, Clock::time_point now) {
     watch_.heard(record, now);
     if (record.kind != Kind::failure || record.secondary) return;
-    // The first will do for the others to know that they need not say anything.
+    // The first will do for the others to know that they need not say anything; and whether a checkpoint is
+    // written meanwhile.
+    if (!error_relayed_) broadcast(status());
     if (!error_relayed_) broadcast(record);
     error_relayed_ = true;
     learn_error(record);
@@ -123,6 +134,8 @@ class Hub final : public HeartbeatThread {
   void greet_strangers(Clock::time_point now) {
     while (strangers_.size() < most_strangers) {
       Socket socket(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      if (socket.get() < 0 && (errno == EMFILE || errno == ENFILE))
+        fail(ErrorKind::communication, "no more sockets (ulimit -n): ", std::strerror(errno));
       if (socket.get() < 0) break;
       prepare_for_records(socket.get());
       strangers_.push_back({RecordLink(std::move(socket)), now + hello_patience});
@@ -152,6 +165,7 @@ class Hub final : public HeartbeatThread {
 
   Socket listening_;
   std::vector<RecordLink> members_;  // by rank
+  std::vector<std::size_t> polled_;  // ranks whose links are the first of what poll() waits for
   std::vector<Stranger> strangers_;
   std::array<char, sizeof(Record::token)> token_{};
   std::atomic<std::size_t> admitted_{0};
@@ -184,20 +198,21 @@ class Member final : public HeartbeatThread {
 
  protected:
   void wait_for(std::vector<pollfd>& descriptors) override {
-    if (link_.open())
-      descriptors.push_back(
-          {link_.descriptor(), static_cast<short>(link_.pending() ? POLLIN | POLLOUT : POLLIN), 0});
+    if (link_.open()) add_to(descriptors, link_);
   }
-  void serve(Clock::time_point now) override {
+  void serve(Clock::time_point now, std::span<const pollfd>) override {
     if (!link_.open()) return;
     for (const auto& record : link_.receive()) take(record, now);
     link_.flush();
-    if (!link_.open()) watch_.closed(0, now);
+    if (link_.open()) return;
+    watch_.closed(0, now);
+    set_main_rank_saves(false);
   }
   void send_to_others(const Record& record) override { link_.send(record); }
   void tell(const Record& record) override { link_.send(record); }
   // Rank 0 is lost, and can say nothing. Of the others the first speaks, and ends all that it can reach.
   void found(const Verdict&) override {
+    set_main_rank_saves(false);
     std::this_thread::sleep_for(std::min(milliseconds(3000) * (place_.rank - 1), milliseconds(4000)));
   }
 
@@ -209,6 +224,7 @@ class Member final : public HeartbeatThread {
   }
 
   void take(const Record& record, Clock::time_point now) {
+    if (record.rank == 0) set_main_rank_saves(record.saving != 0);
     switch (record.kind) {
       case Kind::failure:
         return learn_error(record);
@@ -276,6 +292,10 @@ void report(int status, const std::string& message, bool secondary) {
 
 Ending explanation(int status) {
   return running ? running->explanation(status) : Ending{false, false, status};
+}
+
+bool main_rank_saves(milliseconds late) {
+  return running && running->main_rank_saves(late);
 }
 
 void leave() {

@@ -6,6 +6,7 @@
 // running.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,10 @@ struct Ending {
 /// After report() of a secondary error: waits some seconds at most for what the others know. On the training
 /// thread.
 Ending explanation(int status);
+
+/// Whether rank 0 writes a checkpoint that the end of a run that has failed should still wait for. `late`:
+/// the time since the run should have ended; HeartbeatOptions::saving bounds it.
+bool main_rank_saves(std::chrono::milliseconds late);
 
 /// This rank is done, and will close its connections.
 void leave();

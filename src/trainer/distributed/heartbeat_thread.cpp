@@ -25,6 +25,16 @@ constexpr milliseconds end_delay{2000}, end_delay_on_the_way{4000};
 constexpr milliseconds quiet_after_a_pause{10'000};
 // What a rank waits for the others' knowledge: a finding takes rank_watch's answer time.
 constexpr milliseconds patience{6000};
+// Between two looks at what has come: signs of life of hundreds of ranks come one by one, and each look asks
+// for all connections. This rank's own news do not wait.
+milliseconds pause(std::size_t ranks) {
+  return milliseconds(std::min<std::size_t>(ranks / 10, 50));
+}
+
+void poll_until(HeartbeatClock::time_point until, std::vector<pollfd>& descriptors) {
+  const auto time = std::chrono::ceil<milliseconds>(until - HeartbeatClock::now()).count();
+  ::poll(descriptors.data(), descriptors.size(), static_cast<int>(std::max<std::int64_t>(time, 0)));
+}
 
 }  // namespace
 
@@ -69,6 +79,7 @@ HeartbeatRecord HeartbeatThread::own(Kind kind) const {
   HeartbeatRecord record;
   record.kind = kind;
   record.rank = place_.rank;
+  record.saving = activity::snapshot().saving ? 1 : 0;
   return record;
 }
 
@@ -130,21 +141,34 @@ void HeartbeatThread::turn() {
   }
   last_turn_ = now;
   tell_queued();
-  if (now >= next_beat_) {
-    send_to_others(status());
-    next_beat_ = now + options_.interval;
-  }
+  show(now);
   look(now);
+  const bool trouble = watch_.urgent() || concluded_;
+  sleep_until(trouble ? std::min(next_beat_, now + milliseconds(50)) : next_beat_);
+}
+
+// A sign of life when it is time; once something is wrong the others hear at once that a checkpoint is
+// written.
+void HeartbeatThread::show(Time now) {
+  bool news = false;
+  if (place_.rank == 0) {
+    const bool saves = activity::snapshot().saving;
+    news = main_rank_saves_.exchange(saves) != saves && (watch_.urgent() || concluded_);
+  }
+  if (now < next_beat_ && !news) return;
+  send_to_others(status());
+  next_beat_ = now + options_.interval;
+}
+
+void HeartbeatThread::sleep_until(Time until) {
   std::vector<pollfd> descriptors{{wake_.get(), POLLIN, 0}};
+  poll_until(last_turn_ + pause(place_.hosts.size()), descriptors);
   wait_for(descriptors);
-  const auto until =
-      watch_.urgent() || concluded_ ? std::min(next_beat_, now + milliseconds(50)) : next_beat_;
-  const auto time = std::chrono::ceil<milliseconds>(until - now).count();
-  ::poll(descriptors.data(), descriptors.size(), static_cast<int>(std::max<std::int64_t>(time, 0)));
+  poll_until(until, descriptors);
   std::uint64_t count = 0;
   while (::read(wake_.get(), &count, sizeof count) > 0) {
   }
-  serve(HeartbeatClock::now());
+  serve(HeartbeatClock::now(), std::span(descriptors).subspan(1));
 }
 
 void HeartbeatThread::tell_queued() {
@@ -166,14 +190,26 @@ void HeartbeatThread::look(Time now) {
   }
   concluded_ = end_at.has_value();
   if (end_at) {
-    if (now >= *end_at) abort_world(status);
+    if (now >= *end_at) end_run(now, *end_at, status);
     return;
   }
+  // Silence and standstill are matters of seconds, and a judgement looks at all ranks.
+  if (now < next_judgement_ && !watch_.urgent()) return;
+  next_judgement_ = now + milliseconds(200);
   if (const auto verdict = watch_.judge(now)) {
     found(*verdict);
     if (!verdict->said && now - resumed_at_ > quiet_after_a_pause) log::error(verdict->text);
     conclude(*verdict, place_.rank == 0 ? end_delay : milliseconds(0));
   }
+}
+
+// What rank 0 still writes is whole, and needs nobody: it is waited for.
+void HeartbeatThread::end_run(Time now, Time due, int status) {
+  if (!main_rank_saves(std::chrono::duration_cast<milliseconds>(now - due))) abort_world(status);
+  if (place_.rank != 0 || std::exchange(waiting_said_, true)) return;
+  log::info(cat("the run ends when the checkpoint that is being written is done, or after ",
+                std::chrono::duration_cast<std::chrono::seconds>(options_.saving).count(),
+                " s (--save-timeout)"));
 }
 
 }  // namespace isnet::heartbeat

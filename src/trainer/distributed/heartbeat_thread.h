@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,13 +39,17 @@ class HeartbeatThread {
   HeartbeatRecord own(HeartbeatRecord::Kind kind) const;
   /// After a secondary failure was queued: waits for what the others know about it.
   Ending explanation(int status);
+  /// heartbeat::main_rank_saves().
+  bool main_rank_saves(std::chrono::milliseconds late) const {
+    return main_rank_saves_ && late < options_.saving;
+  }
 
  protected:
   using Time = HeartbeatClock::time_point;
 
-  /// What poll() waits for, and what then has come.
+  /// What poll() waits for, and what then has come: `polled` is what was added.
   virtual void wait_for(std::vector<pollfd>& descriptors) = 0;
-  virtual void serve(Time now) = 0;
+  virtual void serve(Time now, std::span<const pollfd> polled) = 0;
   virtual void send_to_others(const HeartbeatRecord& record) = 0;
   /// What was queued.
   virtual void tell(const HeartbeatRecord& record) = 0;
@@ -56,6 +61,7 @@ class HeartbeatThread {
   /// The run ends; this process after `delay`, where it is not ended before.
   void conclude(const Verdict& verdict, std::chrono::milliseconds delay);
   HeartbeatRecord status();
+  void set_main_rank_saves(bool saves) { main_rank_saves_ = saves; }
 
   const Place place_;
   const HeartbeatOptions options_;
@@ -66,13 +72,17 @@ class HeartbeatThread {
   void run();
   void turn();
   void tell_queued();
+  void show(Time now);
   void look(Time now);
+  void sleep_until(Time until);
+  void end_run(Time now, Time due, int status);
 
   Socket wake_;
   std::thread thread_;
-  std::atomic<bool> stopping_{false};
-  bool concluded_ = false;
-  Time next_beat_ = HeartbeatClock::now(), last_turn_ = HeartbeatClock::now(), resumed_at_{};
+  std::atomic<bool> stopping_{false}, main_rank_saves_{false};
+  bool concluded_ = false, waiting_said_ = false;
+  Time next_beat_ = HeartbeatClock::now(), next_judgement_{}, last_turn_ = HeartbeatClock::now(),
+       resumed_at_{};
   std::uint64_t seen_progress_ = 0;
   Time progress_at_ = HeartbeatClock::now();
 

@@ -211,9 +211,9 @@ BackendPlace meet(World& world, const ProcessGroupOptions& options) {
   place.store = open_store(world, options.startup_timeout);
   place.peers = greet(*place.store, world, options.startup_timeout);
   const auto& rendezvous = world.rendezvous();
-  heartbeat::start(
-      *place.store, {world.rank(), world.hosts(), rendezvous.address, rendezvous.token},
-      {options.heartbeat_interval, options.heartbeat_timeout, options.timeout, options.startup_timeout});
+  heartbeat::start(*place.store, {world.rank(), world.hosts(), rendezvous.address, rendezvous.token},
+                   {options.heartbeat_interval, options.heartbeat_timeout, options.timeout,
+                    options.startup_timeout, options.save_timeout});
   return place;
 }
 
@@ -278,7 +278,11 @@ std::vector<OptionSpec> distributed_options() {
                       0, 1e6, true),
           real_option("heartbeat-interval", "2", "Seconds between a rank's signs of life; 0: none", 0, 3600),
           real_option("heartbeat-timeout", "60",
-                      "Seconds of silence after which a rank is given up, and the run ends", 0, 1e6, true)};
+                      "Seconds of silence after which a rank is given up, and the run ends", 0, 1e6, true),
+          real_option("save-timeout", "60",
+                      "Seconds that the end of a run that has failed waits for a checkpoint that is being "
+                      "written",
+                      0, 1e6)};
 }
 
 void set_timeout(c10d::Backend& backend, std::chrono::milliseconds timeout) {
@@ -311,7 +315,8 @@ ProcessGroupOptions process_group_options(const OptionValues& options, c10::Devi
           time_of(options, "distributed-timeout"),
           time_of(options, "startup-timeout"),
           interval,
-          timeout};
+          timeout,
+          time_of(options, "save-timeout")};
 }
 
 }  // namespace isnet

@@ -26,7 +26,8 @@ namespace shared_memory {
 class Rings;
 }
 
-/// How ranks exchange tensors: --backend, --distributed-timeout, --startup-timeout, --heartbeat-….
+/// How ranks exchange tensors: --backend, --distributed-timeout, --startup-timeout, --heartbeat-…,
+/// --save-timeout.
 struct ProcessGroupOptions {
   /// "shm" (CPU, ranks of one host), "gloo" (CPU, and CUDA by way of host memory), "nccl" (CUDA), or "auto":
   /// nccl for CUDA where it is compiled in; for CPU shm where all ranks are on one host, else gloo.
@@ -38,6 +39,7 @@ struct ProcessGroupOptions {
       std::chrono::minutes(2);                          ///< for the rendezvous and connections
   std::chrono::milliseconds heartbeat_interval{2000};   ///< 0: ranks do not watch each other
   std::chrono::milliseconds heartbeat_timeout{60'000};  ///< of a silent rank
+  std::chrono::milliseconds save_timeout{60'000};       ///< of a checkpoint, where another rank has failed
 };
 
 /// What a backend needs to connect the ranks.
@@ -91,12 +93,13 @@ std::string communication_failure_text(const std::exception& exception);
 /// For backends: their connections have been made within the start-up time-out, collectives have their own.
 void set_timeout(c10d::Backend& backend, std::chrono::milliseconds timeout);
 
-/// --backend, --master-port, --threads, --distributed-timeout, --startup-timeout, --heartbeat-….
+/// --backend, --master-port, --threads, --distributed-timeout, --startup-timeout, --heartbeat-…,
+/// --save-timeout.
 std::vector<OptionSpec> distributed_options();
 /// Reads --master-port, --threads and --startup-timeout.
 WorldOptions world_options(const OptionValues& options);
-/// Reads --backend, --distributed-timeout, --startup-timeout and --heartbeat-…. `device`: where the
-/// parameters are. Errors: usage (a heartbeat time-out of less than two intervals).
+/// Reads --backend, --distributed-timeout, --startup-timeout, --heartbeat-… and --save-timeout. `device`:
+/// where the parameters are. Errors: usage (a heartbeat time-out of less than two intervals).
 ProcessGroupOptions process_group_options(const OptionValues& options, c10::DeviceType device);
 
 }  // namespace isnet

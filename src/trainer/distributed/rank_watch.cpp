@@ -43,6 +43,7 @@ HeartbeatRecord record_of(const activity::Snapshot& activity, int rank, const st
   record.batch = activity.batch;
   record.idle_ms = idle.count();
   record.waiting = activity.waiting ? 1 : 0;
+  record.saving = activity.saving ? 1 : 0;
   set(record.stage, activity.stage);
   set(record.phase, activity.phase);
   set(record.exchange, activity.exchange);
@@ -77,6 +78,7 @@ void RankWatch::heard(const HeartbeatRecord& record, Time now) {
     case HeartbeatRecord::Kind::failure:
       if (rank.failed_at && rank.failure.secondary <= record.secondary) break;
       rank.failed_at = now;
+      urgent_ = true;
       rank.failure = record;
       if (record.secondary && !broken_at_) {
         broken_at_ = now;
@@ -93,8 +95,9 @@ void RankWatch::heard(const HeartbeatRecord& record, Time now) {
 }
 
 void RankWatch::closed(int rank, Time now) {
-  auto& closed_at = ranks_.at(static_cast<std::size_t>(rank)).closed_at;
-  if (!closed_at) closed_at = now;
+  Rank& closed = ranks_.at(static_cast<std::size_t>(rank));
+  if (!closed.closed_at) closed.closed_at = now;
+  urgent_ = urgent_ || !closed.left;
 }
 
 void RankWatch::forgive(Time now) {
@@ -103,11 +106,6 @@ void RankWatch::forgive(Time now) {
 
 bool RankWatch::wants_probe() {
   return std::exchange(probe_, false);
-}
-
-bool RankWatch::urgent() const {
-  return std::any_of(ranks_.begin(), ranks_.end(),
-                     [](const Rank& rank) { return rank.failed_at.has_value(); });
 }
 
 std::optional<Verdict> RankWatch::judge(Time now) const {

@@ -14,13 +14,15 @@ namespace isnet {
 
 using HeartbeatClock = std::chrono::steady_clock;
 
-/// How ranks watch each other: --heartbeat-interval, --heartbeat-timeout.
+/// How ranks watch each other: --heartbeat-interval, --heartbeat-timeout, --save-timeout.
 struct HeartbeatOptions {
   std::chrono::milliseconds interval{2000};  ///< between two signs of life; 0: nobody watches
   std::chrono::milliseconds timeout{60000};  ///< a rank that is silent for so long is given up
   std::chrono::milliseconds stall{
       600'000};  ///< so is one that does nothing for so long while it need not wait
   std::chrono::milliseconds startup{120'000};  ///< for connecting
+  /// The end of a run that has failed waits so long for a checkpoint that rank 0 is writing.
+  std::chrono::milliseconds saving{60'000};
 };
 
 /// What travels between ranks: bytes of a fixed size, between programs that are the same.
@@ -43,7 +45,8 @@ struct HeartbeatRecord {
   std::int64_t idle_ms = 0;    ///< since the training thread was last seen to do something
   std::uint8_t waiting = 0;    ///< in an exchange
   std::uint8_t secondary = 0;  ///< failure: only because another rank is gone or hangs
-  char stage[22] = {};
+  std::uint8_t saving = 0;     ///< a checkpoint is being written
+  char stage[21] = {};
   char phase[24] = {};
   char exchange[64] = {};
   char host[64] = {};
@@ -86,7 +89,7 @@ class RankWatch {
   /// The first finding, once it is certain.
   std::optional<Verdict> judge(HeartbeatClock::time_point now) const;
   /// Whether something is wrong already, so that judge() may soon come to a finding without a further record.
-  bool urgent() const;
+  bool urgent() const { return urgent_; }
 
  private:
   struct Rank {
@@ -113,7 +116,7 @@ class RankWatch {
   std::vector<Rank> ranks_;
   std::optional<HeartbeatClock::time_point> broken_at_;  // an exchange failed somewhere
   std::size_t broken_rank_ = 0;
-  bool probe_ = false;
+  bool probe_ = false, urgent_ = false;
 };
 
 }  // namespace isnet

@@ -47,7 +47,7 @@ std::vector<HeartbeatRecord> RecordLink::receive() {
 }
 
 void RecordLink::send(const HeartbeatRecord& record) {
-  if (!open() || (pending() && record.kind == HeartbeatRecord::Kind::status)) return;
+  if (!open() || deaf_ || (pending() && record.kind == HeartbeatRecord::Kind::status)) return;
   if (out_.size() + sizeof record > most_queued) return;
   out_.append(reinterpret_cast<const char*>(&record), sizeof record);
   flush();
@@ -57,7 +57,10 @@ void RecordLink::flush() {
   while (open() && pending()) {
     const ssize_t n = ::send(socket_.get(), out_.data(), out_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && again()) return;
-    if (n < 0) return socket_.close();
+    if (n < 0) {
+      deaf_ = true;  // receive() comes to the end of the connection
+      return out_.clear();
+    }
     out_.erase(0, static_cast<std::size_t>(n));
   }
 }

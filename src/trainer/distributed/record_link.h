@@ -29,6 +29,7 @@ class RecordLink {
  private:
   Socket socket_;
   std::string in_, out_;
+  bool deaf_ = false;  // the other side takes nothing more; what it has said before is still to be read
 };
 
 }  // namespace isnet

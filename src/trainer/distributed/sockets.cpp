@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -91,6 +92,15 @@ Socket connect_to(const std::string& address, int port, milliseconds patience) {
     if (Clock::now() + pause >= deadline) fail(ErrorKind::communication, std::strerror(code));
     std::this_thread::sleep_for(pause);
   }
+}
+
+std::uint64_t raise_open_files_limit() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
 }
 
 void prepare_for_records(int descriptor) {
