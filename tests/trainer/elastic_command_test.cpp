@@ -36,12 +36,21 @@ class Elastic : public ::testing::Test {
     const auto result = attempt(output, more, ranks);
     ASSERT_EQ(result.status, 0) << result.output;
   }
-  // A run that is stopped after so many passes of an epoch, and goes on with other ranks; and what was said
-  // then.
+  // A run that is stopped after so many passes of an epoch: made once, and copied.
+  void stopped(const std::string& output, const std::string& more, int ranks, const std::string& signal) {
+    const std::string which = cat(more, ranks, " ", signal);
+    if (stopped_ != which) {
+      const auto result = attempt("stopped", more + "--overwrite --probe-signal " + signal, ranks);
+      ASSERT_EQ(result.status, 75) << result.output;
+      stopped_ = which;
+    }
+    std::filesystem::remove_all(folder_ / output);
+    std::filesystem::copy(folder_ / "stopped", folder_ / output, std::filesystem::copy_options::recursive);
+  }
+  // Such a run, which goes on with other ranks; and what was said then.
   std::string moved(const std::string& output, const std::string& more, int ranks, const std::string& signal,
-                    int then, const std::string& other = "") const {
-    const auto stopped = attempt(output, more + "--overwrite --probe-signal " + signal, ranks);
-    EXPECT_EQ(stopped.status, 75) << stopped.output;
+                    int then, const std::string& other = "") {
+    stopped(output, more, ranks, signal);
     const auto resumed = attempt(output, more + "--quiet 0 --resume last " + other, then);
     EXPECT_EQ(resumed.status, 0) << resumed.output;
     return resumed.output;
@@ -98,6 +107,7 @@ class Elastic : public ::testing::Test {
   }
 
   const TemporaryFolder folder_;
+  std::string stopped_;
 };
 
 TEST_F(Elastic, SynchronisedBatchNormGivesTheSameLossesOnAnyNumberOfRanks) {
@@ -143,14 +153,11 @@ TEST_F(Elastic, MoreRanksShareTheBatchesOfAStepOutAmongThem) {
 TEST_F(Elastic, ResumesBitwiseAmongOtherRanksAndGoesBackToThoseThatItBeganWith) {
   const std::string options = "--objective classifier --sync-batchnorm 1 ";
   succeed("whole", options, 2);
-  ASSERT_EQ(attempt("straight", options + "--probe-signal 0:3", 2).status, 75);
-  for (const char* copy : {"twice", "back"})
-    std::filesystem::copy(folder_ / "straight", folder_ / copy, std::filesystem::copy_options::recursive);
+  for (const char* copy : {"straight", "twice"}) stopped(copy, options, 2, "0:3");
   succeed("straight", options + "--resume last", 1);
-  for (const char* copy : {"twice", "back"}) {
-    const auto stopped = attempt(copy, options + "--resume last --probe-signal 1:2", 1);
-    ASSERT_EQ(stopped.status, 75) << stopped.output;
-  }
+  const auto again = attempt("twice", options + "--resume last --probe-signal 1:2", 1);
+  ASSERT_EQ(again.status, 75) << again.output;
+  std::filesystem::copy(folder_ / "twice", folder_ / "back", std::filesystem::copy_options::recursive);
   succeed("twice", options + "--resume last", 1);
   expect_same_run(folder_ / "straight", folder_ / "twice");
   succeed("back", options + "--resume last", 2);
@@ -191,9 +198,7 @@ TEST_F(Elastic, EveryStepHasTheSamplesThatItWouldHaveHad) {
   };
   // Two shares of 4 a batch on one and on four ranks, four of 2 on eight.
   for (const auto& [ranks, passes] : {Case{1, {4, 4, 4, 2}}, {4, {1, 1, 1, 1}}, {8, {1, 1, 1, 1}}}) {
-    std::filesystem::remove_all(folder_ / "parts");
-    const auto stopped = attempt("parts", options + "--probe-signal 0:7", 2);
-    ASSERT_EQ(stopped.status, 75) << stopped.output;
+    stopped("parts", options, 2, "0:7");
     const std::string file = cat("parts", ranks, ".ids");
     succeed("parts", options + "--resume last --probe-file " + (folder_ / file).string(), ranks);
     const auto seen = steps(file, ranks, passes);
@@ -203,8 +208,7 @@ TEST_F(Elastic, EveryStepHasTheSamplesThatItWouldHaveHad) {
 
 TEST_F(Elastic, RefusesRanksThatDoNotDivideAStepAndOtherBatches) {
   const std::string options = "--objective classifier ";
-  const auto stopped = attempt("run", options + "--probe-signal 0:2", 2);
-  ASSERT_EQ(stopped.status, 75) << stopped.output;
+  stopped("run", options, 2, "0:2");
   const auto three = attempt("run", options + "--resume last", 3);
   EXPECT_EQ(three.status, 2) << three.output;
   EXPECT_THAT(three.output, HasSubstr("a step of the run has 8 samples"));

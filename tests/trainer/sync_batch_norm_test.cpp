@@ -3,6 +3,8 @@
 // program.
 #include <gmock/gmock.h>
 
+#include <future>
+
 #include "support/data.h"
 #include "support/temporary_folder.h"
 #include "support/training_runs.h"
@@ -61,8 +63,12 @@ TEST(SyncBatchNorm, RefusesToDoWithoutAProcessGroup) {
 }
 
 TEST(SyncBatchNorm, ARankThatHangsEndsTheOthersWithThePassInTheMessage) {
-  for (const char* pass : {"forward", "backward"}) {
-    const auto result = ranks(2, cat("hanging-", pass));
+  // They wait most of the time: both at once.
+  auto forward = std::async(std::launch::async, [] { return ranks(2, "hanging-forward"); });
+  auto backward = std::async(std::launch::async, [] { return ranks(2, "hanging-backward"); });
+  for (auto* run : {&forward, &backward}) {
+    const char* pass = run == &forward ? "forward" : "backward";
+    const auto result = run->get();
     EXPECT_EQ(result.status, 1) << result.output;
     EXPECT_FALSE(result.timed_out) << result.output;
     EXPECT_THAT(result.output, HasSubstr(cat("rank 0 of 2: exchanging statistics of the global batch in the ",
