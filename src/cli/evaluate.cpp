@@ -78,11 +78,6 @@ Scores score(Network& network, Objective& objective, const std::shared_ptr<const
       classifies ? of_classes : ScoreKind::none, class_names, losses,
       segments ? mask_class_names(network.mask_classes(), class_names) : std::vector<std::string>{});
   const auto observe = [&](const Batch& batch, const Losses& result, std::int64_t samples) {
-    const auto weight = static_cast<double>(samples);
-    scores.add_loss("loss", result.total.item<double>(), weight);
-    for (const auto& [name, value] : result.parts)
-      if (std::find(losses.begin(), losses.end(), name) != losses.end())
-        scores.add_loss(name, value.item<double>(), weight);
     if (segments) {
       const at::Tensor counts = result.pixel_counts.cpu().contiguous();
       scores.add_pixels({counts.data_ptr<double>(), static_cast<std::size_t>(counts.numel())});
@@ -103,10 +98,13 @@ Scores score(Network& network, Objective& objective, const std::shared_ptr<const
     }
   };
   const auto loader = split_loader(split, options, false, communicator, kind.limit);
-  evaluate(network, objective, *loader, place, communicator, observe);
+  const Metrics metrics = evaluate(network, objective, *loader, place, communicator, observe);
   std::vector<double> sums = scores.flat();
   communicator.all_reduce_sum(sums);
   scores.set_flat(sums);
+  for (const auto& [name, value] : metrics)
+    if (std::find(losses.begin(), losses.end(), name) != losses.end())
+      scores.add_loss(name, value, metric(metrics, "samples"));
   return scores;
 }
 

@@ -107,13 +107,14 @@ StoredModel read_unet(const OptionValues& options) {
                                                             : read_model(file);
 }
 
-// --unet-options from the file of the U-Net, unless it says nothing or the user did.
+// --unet-options and --mask-threshold from the file of the U-Net, unless it says nothing or the user did.
 void settle_unet(OptionValues& options) {
   if (!options.has("unet-weights"))
     fail(ErrorKind::usage,
          "--unet-weights: is required by --network pipeline: weights or a checkpoint of a trained --network "
          "unet");
   const StoredModel stored = read_unet(options);
+  adopt_options(options, stored.description.options, {"mask-threshold"});  // its training may have found one
   if (options.given("unet-options") || stored.description.options.empty()) return;
   auto specs = unet_options();
   specs.push_back(normalize_option());

@@ -24,8 +24,8 @@ namespace isnet::cli {
 std::vector<OptionGroup> model_option_groups();
 
 /// --dropout is "" until the objective is known: 0.5 for those with heatmaps, else 0. --layers @FILE becomes
-/// what the file says, so that a stored model does not depend on the file; likewise --unet-options of a
-/// pipeline what --unet-weights says. Errors: usage, checkpoint.
+/// what the file says, so that a stored model does not depend on the file; likewise --unet-options and
+/// --mask-threshold of a pipeline what --unet-weights says. Errors: usage, checkpoint.
 void settle_defaults(OptionValues& options);
 
 /// Gives a pipeline's U-Net the weights of --unet-weights. Errors: usage (no pipeline), checkpoint.

@@ -69,7 +69,10 @@ std::optional<std::int64_t> other_shares(const RunBatches& run, const RunBatches
 
 std::optional<std::int64_t> settle_resumed_options(OptionValues& options, const Checkpoint& checkpoint,
                                                    const std::string& file, std::int64_t ranks) {
-  const OptionValues stored = stored_options(options, checkpoint.state.value("options", ""));
+  OptionValues stored = stored_options(options, checkpoint.state.value("options", ""));
+  // What the run has found is in its options.ini too.
+  for (const auto& [name, value] : found_options(checkpoint))
+    if (stored.known(name) && options.text(name) == value) stored.set(name, value);
   refuse_other_options(options, stored, file);
   const auto same = [&](const char* name) { return options.text(name) == stored.text(name); };
   if (same("batch-size") && same("accumulate-grad-batches")) return std::nullopt;

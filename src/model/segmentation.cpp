@@ -36,12 +36,16 @@ at::Tensor extended(const at::Tensor& images, int axis, const Extension& extensi
 
 }  // namespace
 
+OptionSpec mask_threshold_option() {
+  return real_option("mask-threshold", "0.5",
+                     "hard masks and scores: the region is where its probability is above this", 0, 1);
+}
+
 std::vector<OptionSpec> mask_form_options() {
   return {
       choice_option("mask-form", "hard", "masks that a U-Net makes: 0 and 1, or probabilities",
                     {"hard", "soft"}),
-      real_option("mask-threshold", "0.5", "hard masks: the region is where its probability is above this", 0,
-                  1),
+      mask_threshold_option(),
       real_option("mask-clip-low", "", "soft masks: probabilities up to this become 0 (0.1 is usual)", 0, 1),
       real_option("mask-clip-high", "", "soft masks: probabilities from this on become 1 (0.8 is usual)", 0,
                   1)};

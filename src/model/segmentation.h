@@ -20,6 +20,8 @@ struct MaskForm {
   std::optional<double> low, high;
 };
 
+/// --mask-threshold alone.
+OptionSpec mask_threshold_option();
 /// --mask-form, --mask-threshold, --mask-clip-low, --mask-clip-high.
 std::vector<OptionSpec> mask_form_options();
 /// Errors: usage (an option of the other form; low not below high).

@@ -40,6 +40,16 @@ double mean_class_weight(const std::vector<double>& weights, const SplitReader& 
   return sum / static_cast<double>(split.size());
 }
 
+// Of sums over batches: those of all ranks, also of ranks that had no batch.
+std::vector<double> over_ranks(const at::Tensor& own, const Communicator& communicator) {
+  std::vector<double> sums;
+  if (own.defined()) sums.assign(own.const_data_ptr<double>(), own.const_data_ptr<double>() + own.numel());
+  if (communicator.world_size() == 1) return sums;
+  sums.resize(static_cast<std::size_t>(communicator.maximum(static_cast<std::int64_t>(sums.size()))), 0.0);
+  if (!sums.empty()) communicator.all_reduce_sum(sums);
+  return sums;
+}
+
 }  // namespace
 
 Metrics evaluate(Network& network, Objective& objective, Loader& loader, const EvaluationPlace& place,
@@ -49,6 +59,7 @@ Metrics evaluate(Network& network, Objective& objective, Loader& loader, const E
   const EvalMode eval(network);
   const double mean_weight = mean_class_weight(objective.class_weights(), loader.split());
   MetricSums sums;
+  at::Tensor further;  // Losses::sums
   loader.start(0);
   while (auto host = loader.next()) {
     activity::progress();
@@ -59,9 +70,15 @@ Metrics evaluate(Network& network, Objective& objective, Loader& loader, const E
     batch.mean_weight = mean_weight;
     const Losses losses = objective.compute(network, batch);
     sums.add(losses, batch.labels, samples);
+    if (losses.sums.defined()) {
+      const at::Tensor own = losses.sums.to(at::kCPU, at::kDouble).contiguous();
+      further = further.defined() ? further + own : own;
+    }
     if (observer) observer(batch, losses, samples);
   }
-  return sums.reduced(communicator);
+  Metrics metrics = sums.reduced(communicator);
+  if (const auto all = over_ranks(further, communicator); !all.empty()) objective.summarise(metrics, all);
+  return metrics;
 }
 
 }  // namespace isnet

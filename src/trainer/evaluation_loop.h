@@ -18,8 +18,9 @@ struct EvaluationPlace {
 /// Sees each batch and what came out; `samples` of it count.
 using BatchObserver = std::function<void(const Batch& batch, const Losses& losses, std::int64_t samples)>;
 
-/// The metrics of a split over all ranks, each sample counted once; classification losses with class weights
-/// are divided by the weights of the whole split. Network in eval mode during the loop, and afterwards in the
+/// The metrics of a split over all ranks, each sample counted once. Losses that divide by more than the
+/// number of samples divide by what is counted over the whole split (class weights; Objective::summarise), so
+/// that they do not depend on batches and ranks. Network in eval mode during the loop, and afterwards in the
 /// mode it was in. Collective. Errors: the objective's and the loader's.
 Metrics evaluate(Network& network, Objective& objective, Loader& loader, const EvaluationPlace& place,
                  const Communicator& communicator, const BatchObserver& observer = nullptr);

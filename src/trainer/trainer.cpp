@@ -181,6 +181,7 @@ void Trainer::validate() {
     call(&Callback::on_validation_start);
     validation_metrics_ =
         evaluate(*job_->network, *job_->objective, *validation_loader_, place, communicator_);
+    job_->objective->validated(validation_metrics_);
   }
   if (validation_loader_) call(&Callback::on_validation_end, validation_metrics_);
   call(&Callback::on_validation_model_train);

@@ -59,7 +59,7 @@ struct System {
   const char *name, *data, *options;
   std::vector<const char*> losses;
   int maps;               // of an image; 0: one map of no class
-  bool validated = true;  // losses of validation do not depend on how batches are cut
+  bool validated = true;  // losses of validation can be compared
 };
 
 void PrintTo(const System& system, std::ostream* out) {
@@ -189,7 +189,7 @@ int expect_same_numbers(const std::string& one, const std::string& two) {
       continue;
     }
     ++numbers;
-    EXPECT_NEAR(std::strtod(right.c_str(), nullptr), value, 1e-9 * std::max(1.0, std::abs(value)))
+    EXPECT_NEAR(std::strtod(right.c_str(), nullptr), value, 1e-10 * std::max(1.0, std::abs(value)))
         << one << "\n"
         << two;
   }
@@ -232,13 +232,41 @@ INSTANTIATE_TEST_SUITE_P(
             0,
             false},  // running statistics of four steps: losses of 1e303 in evaluation mode
         System{"gain", "single", "--objective gain --network resnet --blocks 1,1 --widths 4,6", {}, 0},
+        System{"labels", "findings", "--objective gain --network resnet --blocks 1,1 --widths 4,6", {}, 0},
         System{"ham",
                "findings",
                "--objective ham --network ham --ham-backbone resnet --blocks 1,1,1,1 --widths 4,6,8,10",
                {},
-               0,
-               false}),
+               0}),
     [](const auto& test) { return std::string(test.param.name); });
+
+// Scores of a split, by batches of any size and on any number of ranks.
+TEST_F(Ranks, EvaluateAnySplitTheSame) {
+  for (const char* system :
+       {"--objective gain --network resnet --blocks 1,1 --widths 4,6",
+        "--objective ham --network ham --ham-backbone resnet --blocks 1,1,1,1 --widths 4,6,8,10"}) {
+    const auto trained =
+        isnet(cat("train --data @findings --output @judged --overwrite --device cpu --precision 64 ",
+                  "--batch-size 4 --max-epochs 1 --model-summary 0 ", system));
+    ASSERT_EQ(trained.status, 0) << trained.output;
+    std::vector<nlohmann::json> scores;
+    for (const auto& [size, ranks] : {std::pair{5, 1}, {1, 1}, {2, 2}, {1, 2}}) {
+      const auto scored =
+          isnet(cat("evaluate --checkpoint @judged/checkpoints/last.ckpt --data @findings --split test ",
+                    "--output @judged/scores --backend gloo --batch-size ", size),
+                ranks);
+      ASSERT_EQ(scored.status, 0) << scored.output;
+      scores.push_back(nlohmann::json::parse(read_file(*folder_ / "judged/scores/metrics.json")).at("test"));
+    }
+    int compared = 0;
+    for (const auto& [name, value] : scores.front().items())
+      for (std::size_t i = 1; name.rfind("loss", 0) == 0 && i < scores.size(); ++i, ++compared)
+        EXPECT_NEAR(scores[i].at(name).get<double>(), value.get<double>(),
+                    1e-10 * std::max(1.0, std::abs(value.get<double>())))
+            << name << " " << i;
+    EXPECT_GE(compared, 4 * 3);
+  }
+}
 
 using Refusals = Systems;
 

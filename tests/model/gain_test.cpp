@@ -139,6 +139,19 @@ TEST(Gain, CountsLabelsOverAllRanks) {
   expect_ranks_do_as_one(*objective, *network, batch, {1, 2, 0, 2});
 }
 
+// A validation does not depend on batches, one of them without any label, nor on whose ranks they are.
+TEST(Gain, JudgesASplitInPartsAsAWhole) {
+  const auto network = small_network();
+  for (const bool several : {false, true})
+    for (const bool masks : {false, true}) {
+      Batch batch = small_batch(several);
+      if (!masks) batch.masks.reset();
+      const auto objective = objectives().at("gain").make(model_options());
+      for (const auto& sizes : {std::vector<std::int64_t>{1, 1, 1, 2}, {2, 3}, {5}})
+        expect_parts_have_the_losses_of_all(*objective, *network, batch, sizes);
+    }
+}
+
 // Images without labels have nothing to be mined.
 TEST(Gain, WithoutAnyLabelIsTheClassifierAndFinite) {
   const auto network = small_network();

@@ -190,6 +190,18 @@ TEST(Ham, CountsLabelsAndMasksOverAllRanks) {
   expect_ranks_do_as_one(*objective, *network, batch, {1, 0, 2, 2});
 }
 
+// A validation does not depend on batches, some of them without a label or a mask of a class.
+TEST(Ham, JudgesASplitInPartsAsAWhole) {
+  const auto network = small_network(small_options());
+  for (const bool masks : {false, true}) {
+    Batch batch = small_batch();
+    if (!masks) batch.masks.reset();
+    const auto objective = objectives().at("ham").make(model_options());
+    for (const auto& sizes : {std::vector<std::int64_t>{1, 1, 1, 1, 1}, {2, 3}, {4, 1}})
+      expect_parts_have_the_losses_of_all(*objective, *network, batch, sizes);
+  }
+}
+
 TEST(Ham, RefusesOtherNetworksAndAMissingNormalClass) {
   auto options = model_options();
   options.set("blocks", "1");

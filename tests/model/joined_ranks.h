@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <torch/nn/module.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -85,6 +86,47 @@ inline void expect_ranks_do_as_one(Objective& objective, Network& network, const
   EXPECT_NEAR(joined_loss(objective, network, batch, sizes), loss, 1e-12 * std::abs(loss));
   const Worst worst = worst_gradient(network, expected);
   EXPECT_LE(worst.value(), 1e-10) << worst.name();
+}
+
+/// Metrics of a split that is judged in batches of `sizes` samples, added up as evaluate() does; of any
+/// ranks.
+inline NamedNumbers metrics_in_parts(Objective& objective, Network& network, const Batch& batch,
+                                     const std::vector<std::int64_t>& sizes) {
+  const at::NoGradGuard no_grad;
+  NamedNumbers means{{"loss", 0}};
+  at::Tensor sums;
+  std::int64_t first = 0;
+  for (const auto size : sizes) {
+    const Losses losses = objective.compute(network, part_of(batch, first, size));
+    const double share = static_cast<double>(size) / static_cast<double>(batch.size());
+    if (first == 0)
+      for (const auto& part : losses.parts) means.emplace_back(part.first, 0);
+    number_of(means, "loss") += share * losses.total.item<double>();
+    for (const auto& [name, value] : losses.parts) number_of(means, name) += share * value.item<double>();
+    if (losses.sums.defined()) sums = sums.defined() ? sums + losses.sums : losses.sums;
+    first += size;
+  }
+  if (sums.defined()) {
+    const at::Tensor host = sums.contiguous();
+    objective.summarise(means, {host.data_ptr<double>(), host.data_ptr<double>() + host.numel()});
+  }
+  return means;
+}
+
+/// Cut into batches of `sizes`, a split has the losses of one batch with all of it.
+inline void expect_parts_have_the_losses_of_all(Objective& objective, Network& network, const Batch& batch,
+                                                const std::vector<std::int64_t>& sizes) {
+  network.eval();
+  NamedNumbers parts = metrics_in_parts(objective, network, batch, sizes);
+  const at::NoGradGuard no_grad;
+  const Losses whole = objective.compute(network, batch);
+  const auto near = [](double value) { return 1e-12 * std::max(1.0, std::abs(value)); };
+  const double total = whole.total.item<double>();
+  EXPECT_NEAR(number_of(parts, "loss"), total, near(total));
+  for (const auto& [name, value] : whole.parts)
+    EXPECT_NEAR(number_of(parts, name), value.item<double>(), near(value.item<double>())) << name;
+  for (const auto& [name, value] : metrics_in_parts(objective, network, batch, {batch.size()}))
+    EXPECT_NEAR(value, number_of(parts, name), near(value)) << name;
 }
 
 }  // namespace isnet::testing

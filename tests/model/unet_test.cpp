@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <torch/nn/module.h>
 
+#include "joined_ranks.h"
+#include "model/losses/mask_threshold.h"
 #include "model/losses/segmentation_loss.h"
 #include "support/golden.h"
 #include "support/model.h"
@@ -258,6 +260,118 @@ TEST(PixelClasses, AreCountedByTruthAndPrediction) {
   const at::Tensor truth = at::tensor({0L, 0L, 1L, 1L, 1L}), predicted = at::tensor({0L, 1L, 1L, 1L, 0L});
   EXPECT_TRUE(at::equal(count_pixels(truth, predicted, 2),
                         at::tensor({1.0, 1.0, 1.0, 2.0}, at::kDouble).view({2, 2})));
+}
+
+TEST(Segmentation, JudgesASplitInPartsAsAWhole) {
+  at::manual_seed(2);
+  const auto network = make("unet", small_unet());
+  const auto both = make("multitask-unet", small_unet({{"hidden", "4,4"}}));
+  Batch batch = mask_batch(at::rand({5, 1, 16, 16}, at::kDouble).gt(0.7).to(at::kDouble));
+  batch.masks[1].zero_();
+  batch.images = at::rand({5, 3, 16, 16}, at::kDouble);
+  batch.labels = at::tensor({0, 2, 1, 1, 0}, at::kLong);
+  batch.ids = at::arange(5, at::kLong);
+  for (const char* loss : {"cross-entropy", "sum"}) {
+    auto options = model_options();
+    options.set("segmentation-loss", loss);
+    options.set("mask-class-weights", "0.3,5");
+    for (const auto& sizes : {std::vector<std::int64_t>{1, 1, 3}, {4, 1}}) {
+      expect_parts_have_the_losses_of_all(*objectives().at("segmentation").make(options), *network, batch,
+                                          sizes);
+      expect_parts_have_the_losses_of_all(*objectives().at("multitask").make(options), *both, batch, sizes);
+    }
+  }
+}
+
+// Thresholds of masks.
+
+double iou_above(const at::Tensor& probabilities, const at::Tensor& classes, double threshold) {
+  const at::Tensor chosen = probabilities.gt(threshold), region = classes.eq(1);
+  return (chosen & region).sum().item<double>() / (chosen | region).sum().item<double>();
+}
+
+TEST(MaskThreshold, IsTheHundredthWithTheLargestIntersectionOverUnion) {
+  at::manual_seed(5);
+  for (const double shift : {-0.3, 0.0, 0.2})
+    for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+      const at::Tensor classes = at::rand({3, 20, 20}).gt(0.6).to(at::kLong);
+      const at::Tensor probabilities =
+          (at::rand({3, 20, 20}, type) * 0.5 + 0.25 + classes * 0.2 + shift).clamp(0, 1);
+      // In two batches.
+      const MaskThreshold found =
+          best_mask_threshold(count_by_threshold(probabilities[0], classes[0]) +
+                              count_by_threshold(probabilities.narrow(0, 1, 2), classes.narrow(0, 1, 2)));
+      double best = 0;
+      for (int i = 1; i < 100; ++i) best = std::max(best, iou_above(probabilities, classes, i / 100.0));
+      EXPECT_EQ(iou_above(probabilities, classes, found.value), best);
+      EXPECT_NE(found.value, 0.5);
+      EXPECT_TRUE(at::equal(found.pixel_counts,
+                            count_pixels(classes, probabilities.gt(found.value).to(at::kLong), 2)));
+    }
+}
+
+TEST(MaskThreshold, StaysInTheMiddleWhereAnyIsAsGood) {
+  const at::Tensor classes = at::tensor({0L, 1L}), certain = at::tensor({0.0, 1.0}, at::kDouble);
+  EXPECT_EQ(best_mask_threshold(count_by_threshold(certain, classes)).value, 0.5);
+  EXPECT_EQ(best_mask_threshold(count_by_threshold(certain, at::zeros_like(classes))).value, 0.5);
+}
+
+// Logits of the region less those of the background.
+at::Tensor difference(const at::Tensor& logits) {
+  return logits.select(1, 1) - logits.select(1, 0);
+}
+
+TEST(Segmentation, ValidationsOfATrainingChooseTheThresholdThatScoresUseThen) {
+  const auto network = make("unet", small_unet());
+  auto options = model_options();
+  options.set("tune-threshold", "1");
+  Batch batch = mask_batch(at::zeros({2, 1, 16, 16}, at::kDouble));
+  batch.images = at::rand({2, 3, 16, 16}, at::kDouble);
+  batch.ids = at::arange(2, at::kLong);
+  {  // probabilities of many sizes, half of them below 0.4
+    const at::NoGradGuard no_grad;
+    auto weight = network->named_parameters()["last.weight"], bias = network->named_parameters()["last.bias"];
+    weight.mul_(1 / difference(pixel_logits(*network, batch.images)).std());
+    bias[1] += std::log(0.4 / 0.6) - difference(pixel_logits(*network, batch.images)).median();
+  }
+  const at::Tensor p = at::softmax(pixel_logits(*network, batch.images), 1).select(1, 1);
+  const double threshold = 0.37;
+  ASSERT_LT(p.min().item<double>(), threshold - 0.05);
+  ASSERT_GT(p.max().item<double>(), 0.55);
+  batch.masks = p.gt(threshold).to(at::kDouble).unsqueeze(1);
+  const auto objective = objectives().at("segmentation").make(options);
+  EXPECT_FALSE(objective->compute(*network, batch).sums.defined());  // nothing is chosen by tests
+
+  objective->start_epoch(0);
+  NamedNumbers metrics{{"loss", 1}, {"loss_segmentation", 1}, {"dice_0", 0}, {"iou_0", 0}, {"dice_1", 0},
+                       {"iou_1", 0}};
+  const at::Tensor sums = objective->compute(*network, batch).sums;
+  objective->summarise(metrics, {sums.data_ptr<double>(), sums.data_ptr<double>() + sums.numel()});
+  EXPECT_EQ(number_of(metrics, "iou_1"), 1);
+  EXPECT_EQ(number_of(metrics, "dice_0"), 1);
+  EXPECT_NEAR(number_of(metrics, "mask_threshold"), threshold, 1e-12);
+  EXPECT_TRUE(objective->found_options().empty());  // a sanity check chooses nothing
+  objective->validated(metrics);
+  const auto found = objective->found_options();
+  EXPECT_EQ(found, (NamedTexts{{"mask-threshold", cat(threshold)}}));
+
+  const auto later = objectives().at("segmentation").make(model_options());
+  const auto wrong = [&] {
+    const at::Tensor counts = later->compute(*network, batch).pixel_counts;
+    return (counts[0][1] + counts[1][0]).item<double>();
+  };
+  EXPECT_GT(wrong(), 0);
+  later->set_found_options(found);
+  EXPECT_EQ(wrong(), 0);
+}
+
+TEST(Segmentation, RefusesToTuneOneThresholdForSeveralMasks) {
+  auto options = model_options();
+  options.set("tune-threshold", "1");
+  options.set("mask-classes", "3");
+  for (const char* name : {"segmentation", "multitask"})
+    expect_refusal([&] { objectives().at(name).make(options); }, ErrorKind::usage,
+                   {"--tune-threshold", "--mask-classes 3", "allowed"});
 }
 
 TEST(Segmentation, NeedsMasks) {

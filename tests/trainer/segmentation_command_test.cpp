@@ -218,6 +218,64 @@ TEST_F(Segmentation, SegmentRefusesWhatItWouldSpoil) {
          "isnet segment");
 }
 
+// What a validation chooses goes with the weights: into scores, new data sets and pipelines, and through a
+// resumed training; it is the same on two ranks.
+TEST_F(Segmentation, TheTunedThresholdGoesWithTheWeights) {
+  const std::string common = "--batch-norm 1 --shuffle 0 --tune-threshold 1 --sync-batchnorm 1 ";
+  for (const auto& [text, ranks] :
+       {std::pair{train_unet("tuned", common + "--batch-size 8 --max-epochs 2"), 1},
+        {train_unet("tuned-by-two", common + "--batch-size 4 --max-epochs 2"), 2},
+        {train_unet("tuned-halves", common + "--batch-size 8 --max-epochs 1"), 1},
+        {train_unet("tuned-halves", common + "--batch-size 8 --config ./tuned-halves/options.ini --max-epochs 2 --resume last"), 1}}) {
+    const auto result = run(text, ranks);
+    ASSERT_EQ(result.status, 0) << result.output;
+  }
+  const auto chosen = column(path("tuned/metrics.csv"), "val", "mask_threshold");
+  ASSERT_EQ(chosen.size(), 2u);
+  EXPECT_NE(chosen.back(), 0.5);  // else nothing here could be told from the default
+  EXPECT_EQ(column(path("tuned-by-two/metrics.csv"), "val", "mask_threshold"), chosen);
+  EXPECT_EQ(text_of(path("tuned-halves/metrics.csv")), text_of(path("tuned/metrics.csv")));
+  const std::string threshold = cat(chosen.back());
+  EXPECT_THAT(text_of(path("tuned/options.ini")), HasSubstr("mask-threshold = " + threshold + "\n"));
+  const std::string model = "./tuned/checkpoints/last.ckpt";
+  EXPECT_EQ(
+      load_checkpoint(path("tuned/checkpoints/last.ckpt")).state.at("found_options").at("mask-threshold"),
+      threshold);
+
+  ASSERT_EQ(run("evaluate --checkpoint " + model + " --data ./data --split val --output ./tuned/val").status,
+            0);
+  const double iou = metrics("tuned/val").at("val").at("segmentation").at("per_class").at("region").at("iou");
+  EXPECT_NEAR(iou, column(path("tuned/metrics.csv"), "val", "iou_1").back(), 1e-5);
+  ASSERT_EQ(run("evaluate --checkpoint " + model + " --data ./data --split val --output ./tuned/half " +
+                "--mask-threshold 0.5")
+                .status,
+            0);
+  EXPECT_LT(metrics("tuned/half").at("val").at("segmentation").at("per_class").at("region").at("iou"), iou);
+
+  const auto masks = [&](const std::string& output, const std::string& more) {
+    const auto result = run("segment --weights " + more + " --data ./bare --split test --output ./" + output);
+    EXPECT_EQ(result.status, 0) << result.output;
+    return hdf5::File::open(path(output + "/test/shard-00000.h5")).read<std::uint8_t>("masks").values;
+  };
+  // The best of the two epochs, which need not be the last.
+  const auto best = read_weights(path("tuned/weights.safetensors")).metadata.at("isnet.options");
+  const auto line = best.find("mask-threshold = ") + 17;
+  const std::string stored = best.substr(line, best.find('\n', line) - line);
+  EXPECT_THAT(std::vector<std::string>({cat(chosen[0]), cat(chosen[1])}), ::testing::Contains(stored));
+  const std::string weights = "./tuned/weights.safetensors";
+  const auto by_itself = masks("tuned-masks", weights);
+  EXPECT_EQ(by_itself, masks("told-masks", weights + " --mask-threshold " + stored));
+  EXPECT_NE(by_itself, masks("half-masks", weights + " --mask-threshold 0.5"));
+
+  const auto pipeline =
+      run("train --data ./data --output ./tuned-pipeline --network pipeline --unet-weights " + weights +
+          " --classifier densenet --growth-rate 4 --blocks 1,1 --init-features 4 --objective classifier "
+          "--device cpu --batch-size 8 --max-epochs 1");
+  ASSERT_EQ(pipeline.status, 0) << pipeline.output;
+  EXPECT_THAT(read_weights(path("tuned-pipeline/weights.safetensors")).metadata.at("isnet.options"),
+              HasSubstr("mask-threshold = " + stored + "\n"));
+}
+
 TEST_F(Segmentation, ObjectivesRefuseNetworksAndDataThatDoNotSuit) {
   const auto expect = [](const ProgramResult& result, int status, const std::vector<std::string>& said) {
     EXPECT_EQ(result.status, status) << result.output;
@@ -236,6 +294,9 @@ TEST_F(Segmentation, ObjectivesRefuseNetworksAndDataThatDoNotSuit) {
   expect(run(start + "--data ./data --network unet --padding 1 --depth 3 --wf 2 --mask-classes 4 --objective "
                      "segmentation"),
          2, {"--mask-classes: '4'", "allowed: 2"});
+  expect(run(start + "--data ./data --network unet --padding 1 --depth 3 --wf 2 --mask-classes 4 "
+                     "--tune-threshold 1 --objective segmentation"),
+         2, {"--tune-threshold", "--mask-classes 4"});
   expect(run(start + "--data ./data --network pipeline --objective classifier"), 2, {"--unet-weights"});
   expect(
       run(start + "--data ./data --network densenet --objective classifier --unet-weights ./x.safetensors"),

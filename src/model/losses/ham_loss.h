@@ -22,6 +22,7 @@ struct HamInputs {
 /// Scalars.
 struct HamLosses {
   at::Tensor classification, anomaly, bound, unity, supervision;
+  at::Tensor sums;  ///< what HamLoss::summarise() wants, float64; a constant
 };
 
 /// Its weights and thresholds.
@@ -34,15 +35,16 @@ class HamLoss {
   HamLosses compute(const HamInputs& inputs, const Batch& batch) const;
   /// Takes part in what other ranks count, where this one has no samples.
   void compute_without_samples(std::int64_t classes, bool masks, const Batch& batch) const;
+  /// Replaces bound, unity and supervision by those of several batches together, whose sums were added up.
+  static void summarise(HamLosses& losses, const at::Tensor& sums);
   /// classification + pn·anomaly + bound·bound + union·unity + amse·supervision.
   at::Tensor total(const HamLosses& losses) const;
 
  private:
   at::Tensor inside(const at::Tensor& maps) const;
-  at::Tensor bound_loss(const at::Tensor& maps, const at::Tensor& anomaly, const at::Tensor& labels,
-                        const at::Tensor& counts) const;
-  at::Tensor union_loss(const at::Tensor& maps, const at::Tensor& anomaly, const at::Tensor& abnormal,
-                        double count) const;
+  at::Tensor outside_of_abnormal(const at::Tensor& maps, const at::Tensor& anomaly,
+                                 const at::Tensor& labels) const;
+  at::Tensor of_no_class(const at::Tensor& maps, const at::Tensor& anomaly, const at::Tensor& abnormal) const;
 
   double anomaly_weight_, bound_weight_, union_weight_, supervision_weight_, steepness_, threshold_;
 };

@@ -32,6 +32,11 @@ OptionSpec class_weights_option() {
   return spec;
 }
 
+// In float32 or better.
+at::Tensor scores_of(const at::Tensor& logits) {
+  return logits.to(at::promote_types(logits.scalar_type(), at::kFloat));
+}
+
 }  // namespace
 
 std::vector<OptionSpec> segmentation_loss_options() {
@@ -78,7 +83,7 @@ SegmentationLoss::SegmentationLoss(const OptionValues& options)
 SegmentationLoss::NamedLosses SegmentationLoss::operator()(const at::Tensor& logits,
                                                            const at::Tensor& classes,
                                                            const Batch& batch) const {
-  const at::Tensor scores = logits.to(at::promote_types(logits.scalar_type(), at::kFloat));
+  const at::Tensor scores = scores_of(logits);
   if (!dice_) return {{"loss_segmentation", cross_entropy(scores, classes, batch)}};
   if (!cross_entropy_) return {{"loss_segmentation", dice(scores, classes)}};
   const at::Tensor first = cross_entropy(scores, classes, batch), second = dice(scores, classes);
@@ -89,15 +94,26 @@ void SegmentationLoss::without_samples(const Batch& batch) const {
   if (sums_over_ranks() && batch.ranks) batch.ranks->sum(at::zeros({2}, batch.images.options()));
 }
 
-at::Tensor SegmentationLoss::cross_entropy(const at::Tensor& scores, const at::Tensor& classes,
-                                           const Batch& batch) const {
-  if (weights_.empty()) return at::cross_entropy_loss(scores, classes);
+std::pair<at::Tensor, at::Tensor> SegmentationLoss::weighted(const at::Tensor& scores,
+                                                             const at::Tensor& classes) const {
   if (static_cast<std::int64_t>(weights_.size()) != scores.size(1))
     fail(ErrorKind::usage, "--mask-class-weights: ", weights_.size(), " numbers for ", scores.size(1),
          " classes of pixels; allowed: one for each");
   const at::Tensor weight = at::tensor(weights_, at::dtype(at::kDouble)).to(scores.options());
-  const at::Tensor sum = at::cross_entropy_loss(scores, classes, weight, at::Reduction::Sum);
-  const at::Tensor weights = weight.index_select(0, classes.flatten()).sum();
+  return {at::cross_entropy_loss(scores, classes, weight, at::Reduction::Sum),
+          weight.index_select(0, classes.flatten()).sum()};
+}
+
+at::Tensor SegmentationLoss::weighted_sums(const at::Tensor& logits, const at::Tensor& classes) const {
+  if (!sums_over_ranks()) return {};
+  const auto [sum, weights] = weighted(scores_of(logits), classes);
+  return at::stack({sum, weights}).detach().to(at::kDouble);
+}
+
+at::Tensor SegmentationLoss::cross_entropy(const at::Tensor& scores, const at::Tensor& classes,
+                                           const Batch& batch) const {
+  if (weights_.empty()) return at::cross_entropy_loss(scores, classes);
+  const auto [sum, weights] = weighted(scores, classes);
   if (!batch.ranks) return sum / weights;
   // The mean over ranks, each by its share of the samples, is Σ over all ranks / their Σ w.
   const at::Tensor all =

@@ -42,10 +42,16 @@ class SegmentationLoss {
   /// What a rank without samples has to do where sums_over_ranks().
   void without_samples(const Batch& batch) const;
 
+  /// Of a batch, where the cross-entropy has class weights: Σ w·(−log p) and Σ w (float64), which add up over
+  /// batches. Undefined: it has none.
+  at::Tensor weighted_sums(const at::Tensor& logits, const at::Tensor& classes) const;
+
   /// Whether Σ w is that of the global batch, where Batch::ranks are known.
   bool sums_over_ranks() const { return cross_entropy_ && !weights_.empty(); }
 
  private:
+  // Σ w·(−log p) and Σ w.
+  std::pair<at::Tensor, at::Tensor> weighted(const at::Tensor& scores, const at::Tensor& classes) const;
   at::Tensor cross_entropy(const at::Tensor& scores, const at::Tensor& classes, const Batch& batch) const;
   at::Tensor dice(const at::Tensor& scores, const at::Tensor& classes) const;
 

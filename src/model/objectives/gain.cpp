@@ -2,6 +2,8 @@
 // maps are trained to cover all that speaks for a class, L = L_c + α·L_am + w·L_e.
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/profile.h"
 #include "model/global_sums.h"
@@ -58,23 +60,50 @@ class Gain : public Objective {
     scope.next(profile::Phase::relevance);
     const Maps maps = maps_of(pass, y, batch);
     const bool several = batch.labels.dim() == 2;
-    const GlobalSums sums(batch, several ? maps.present.sum().item<double>() : 0);
-    const at::Tensor mining =
-        several ? mining_of_pairs(network, batch, maps, sums) : mining_of_labels(network, batch, maps);
+    const GlobalSums labels(batch, several ? maps.present.sum().item<double>() : 0);
+    const at::Tensor mined_sum = several ? mining_of_pairs(network, batch, maps, labels) : at::Tensor();
+    const at::Tensor mining = several ? labels.share(mined_sum, std::max(labels.total(), 1.0))
+                                      : mining_of_labels(network, batch, maps);
     scope.next(profile::Phase::loss);
     Losses losses;
     losses.total = classification + alpha_ * mining;
     losses.parts = {{"loss_classification", classification}, {"loss_attention_mining", mining}};
+    at::Tensor extra_sum;
     if (batch.masks.defined()) {
-      const at::Tensor extra = extra_loss(batch, maps, sums);
+      if (several) extra_sum = extra_of_labels(batch, maps);
+      const at::Tensor extra =
+          several ? labels.share(extra_sum, labels.total() + added_labels) : mean_extra(batch, maps);
       losses.total = losses.total + extra_weight_ * extra;
       losses.parts.emplace_back("loss_extra", extra);
     }
     losses.logits = pass.tape->prediction(pass.logits);
+    if (several && !network.is_training()) losses.sums = sums_of(labels.total(), mined_sum, extra_sum);
     return losses;
   }
 
+  // Of a split with several labels a sample, both terms divide by the number of its labels.
+  void summarise(NamedNumbers& means, const std::vector<double>& sums) const override {
+    const double mining = sums.at(1) / std::max(sums.at(0), 1.0);
+    double total = number_of(means, "loss_classification") + alpha_ * mining;
+    number_of(means, "loss_attention_mining") = mining;
+    if (sums.size() > 2) {
+      const double extra = sums[2] / (sums[0] + added_labels);
+      number_of(means, "loss_extra") = extra;
+      total += extra_weight_ * extra;
+    }
+    number_of(means, "loss") = total;
+  }
+
  private:
+  static constexpr double added_labels = 1e-5;  // to their number, which may be 0
+
+  // What summarise() divides: labels, what their mined images come to, squared differences of their maps.
+  static at::Tensor sums_of(double labels, const at::Tensor& mined, const at::Tensor& extra) {
+    std::vector<double> sums{labels, mined.item<double>()};
+    if (extra.defined()) sums.push_back(extra.item<double>());
+    return at::tensor(sums, at::kDouble);
+  }
+
   // The others' sums need this rank's, though it has nothing to add.
   static Losses without_samples(const Batch& batch) {
     if (batch.labels.dim() == 2) GlobalSums(batch, 0);
@@ -111,10 +140,9 @@ class Gain : public Objective {
 
   // Logits of the second pass; running statistics are the first one's business.
   at::Tensor second_pass(Network& network, const Batch& batch, const at::Tensor& images,
-                         const at::Tensor& ids, bool across) const {
+                         const at::Tensor& ids) const {
     TapeContext context = context_for(network, batch, seed_ + 1, /*recording=*/false);
     context.ids = ids;
-    if (!across) context.across.reset();
     if (context.statistics == BatchStatistics::batch_update && !update_in_both_)
       context.statistics = BatchStatistics::batch;
     Tape tape(std::move(context));
@@ -122,40 +150,42 @@ class Gain : public Objective {
   }
 
   at::Tensor mining_of_labels(Network& network, const Batch& batch, const Maps& maps) const {
-    const at::Tensor z =
-        second_pass(network, batch, mined(batch.images, maps.labels), batch.ids, /*across=*/true);
+    const at::Tensor z = second_pass(network, batch, mined(batch.images, maps.labels), batch.ids);
     const at::Tensor p = sigmoid_ ? z.sigmoid() : z.softmax(1);
     return p.gather(1, batch.labels.view({-1, 1})).mean();
   }
 
-  // Images mined with the map of each of their labels, all in one batch. Ranks have different numbers of
-  // them, maybe none: no statistics over ranks.
+  // Images mined with the map of each of their labels, all in one batch; the sum of their labels' σ. Ranks
+  // have different numbers of them; one that has none takes part where batch statistics are those of all.
   at::Tensor mining_of_pairs(Network& network, const Batch& batch, const Maps& maps,
-                             const GlobalSums& sums) const {
+                             const GlobalSums& labels) const {
     const at::Tensor pairs = maps.present.nonzero();  // N×2
-    if (pairs.size(0) == 0) return maps.all.sum() * 0;
+    if (labels.total() == 0 || (pairs.size(0) == 0 && !batch.across)) return maps.all.sum() * 0;
     const at::Tensor b = pairs.select(1, 0), k = pairs.select(1, 1);
     const at::Tensor images = mined(batch.images.index({b}), maps.all.index({b, k}));
     const at::Tensor ids = batch.ids.defined() ? batch.ids.index({b.cpu()}) : batch.ids;
-    const at::Tensor z = second_pass(network, batch, images, ids, /*across=*/false);
-    return sums.share(z.gather(1, k.unsqueeze(1)).sigmoid().sum(), sums.total());
+    const at::Tensor z = second_pass(network, batch, images, ids);
+    return z.gather(1, k.unsqueeze(1)).sigmoid().sum();
   }
 
-  // Squared difference of maps and masks; the mean over images (and classes: modified), or over their labels.
-  at::Tensor extra_loss(const Batch& batch, const Maps& maps, const GlobalSums& sums) const {
-    const bool by_class = batch.masks.dim() == 5;
-    if (!maps.all.defined()) {  // the label's map and mask
-      at::Tensor mask = batch.masks;
-      if (by_class) {
-        const at::Tensor index = batch.labels.view({-1, 1, 1, 1, 1});
-        mask = mask.take_along_dim(index, 1).squeeze(1);
-      }
-      return (maps.labels.unsqueeze(1) - mask).square().mean();
-    }
-    const at::Tensor masks = by_class ? batch.masks : batch.masks.unsqueeze(1);              // B×(1|K)×C×H×W
-    const at::Tensor difference = (maps.all.unsqueeze(2) - masks).square().mean({2, 3, 4});  // B×K
-    if (!maps.present.defined()) return difference.mean();
-    return sums.share((difference * maps.present).sum(), sums.total() + 1e-5);
+  // Mean squared difference of all maps and masks: B×K.
+  static at::Tensor differences(const Batch& batch, const Maps& maps) {
+    const at::Tensor masks =
+        batch.masks.dim() == 5 ? batch.masks : batch.masks.unsqueeze(1);  // B×(1|K)×C×H×W
+    return (maps.all.unsqueeze(2) - masks).square().mean({2, 3, 4});
+  }
+
+  // Single labels: over images, and the label's map or (modified) all classes'.
+  static at::Tensor mean_extra(const Batch& batch, const Maps& maps) {
+    if (maps.all.defined()) return differences(batch, maps).mean();
+    at::Tensor mask = batch.masks;
+    if (mask.dim() == 5) mask = mask.take_along_dim(batch.labels.view({-1, 1, 1, 1, 1}), 1).squeeze(1);
+    return (maps.labels.unsqueeze(1) - mask).square().mean();
+  }
+
+  // Several labels: the sum over them.
+  static at::Tensor extra_of_labels(const Batch& batch, const Maps& maps) {
+    return (differences(batch, maps) * maps.present).sum();
   }
 
   std::uint64_t seed_;

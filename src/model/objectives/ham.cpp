@@ -58,7 +58,23 @@ class HamObjective : public Objective {
                     {"loss_union", parts.unity},
                     {"loss_supervision", parts.supervision}};
     losses.logits = tape.output(out.logits);
+    if (!network.is_training()) losses.sums = parts.sums;
     return losses;
+  }
+
+  // Three of the terms divide by labels and masks of the whole split.
+  void summarise(NamedNumbers& means, const std::vector<double>& sums) const override {
+    const auto mean = [&](const char* name) {
+      return at::scalar_tensor(number_of(means, name), at::kDouble);
+    };
+    HamLosses parts;
+    parts.classification = mean("loss_classification");
+    parts.anomaly = mean("loss_anomaly");
+    HamLoss::summarise(parts, at::tensor(sums, at::kDouble));
+    number_of(means, "loss_bound") = parts.bound.item<double>();
+    number_of(means, "loss_union") = parts.unity.item<double>();
+    number_of(means, "loss_supervision") = parts.supervision.item<double>();
+    number_of(means, "loss") = loss_.total(parts).item<double>();
   }
 
  private:

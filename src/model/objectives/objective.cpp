@@ -9,6 +9,12 @@ Registry<ObjectiveFactory>& objectives() {
   return registry;
 }
 
+double& number_of(NamedNumbers& numbers, const std::string& name) {
+  for (auto& [key, value] : numbers)
+    if (key == name) return value;
+  fail(ErrorKind::internal, "no metric is called ", name);
+}
+
 void require_outputs(const Objective& objective, const std::string& name, const Network& network) {
   if (objective.needs_classes() && network.num_classes() == 0)
     fail(ErrorKind::usage, "--objective ", name,

@@ -20,10 +20,13 @@ namespace isnet {
 struct Losses {
   at::Tensor total;  ///< what is minimised; may be undefined for a batch of 0, which changes nothing then
   std::vector<std::pair<std::string, at::Tensor>> parts;  ///< for metrics: ("loss_classification", …), …
-  at::Tensor logits;  ///< B×K; undefined: no images are classified
+  at::Tensor logits;                                      ///< B×K; undefined: no images are classified
   /// Pixels by class of their mask (rows) and predicted class (columns), K'×K' (float64), of the samples that
   /// count; undefined: no pixels are classified. Dice and intersection over union are ratios of its sums.
   at::Tensor pixel_counts;
+  /// Of a network in eval mode: sums that add up over batches and ranks (one dimension), which metrics of a
+  /// split are made of that are no means over samples (Objective::summarise). Undefined: there are none.
+  at::Tensor sums;
   /// Relevance values that are no finite numbers, and the samples that have them.
   std::int64_t nonfinite_values = 0, nonfinite_samples = 0;
   at::Tensor nonfinite_rows;  ///< these samples' places in the batch, on the CPU; undefined: none
@@ -31,6 +34,8 @@ struct Losses {
 
 /// Numbers with their names, in the order in which they are shown.
 using NamedNumbers = std::vector<std::pair<std::string, double>>;
+/// The number of this name in the list. Errors: internal (there is none).
+double& number_of(NamedNumbers& numbers, const std::string& name);
 /// Options by name, with their values as text.
 using NamedTexts = std::map<std::string, std::string>;
 
@@ -53,6 +58,14 @@ class Objective {
   virtual std::vector<std::string> loss_names() const {
     if (needs_masks()) return {"loss_classification", "loss_heatmap"};
     return {"loss_classification"};
+  }
+
+  /// Metrics of a whole split: replaces those of `means` (over its samples: "loss", its parts, …) that are
+  /// made of `sums`, Losses::sums of all batches on all ranks together, so that they do not depend on how the
+  /// split was cut; and may add some.
+  virtual void summarise(NamedNumbers& means, const std::vector<double>& sums) const {
+    static_cast<void>(means);
+    static_cast<void>(sums);
   }
 
   /// Which logits of a network it judges: those of images, those of pixels.
@@ -80,6 +93,8 @@ class Objective {
   /// At the end of an epoch in which something is gathered: the numbers of all ranks, by rank. The result
   /// depends on nothing else, so that it is the same on every rank. Errors: runtime.
   virtual void finish_epoch(const std::vector<std::vector<double>>& ranks) { static_cast<void>(ranks); }
+  /// A validation has come to these metrics, the same on every rank; not one of a sanity check.
+  virtual void validated(const NamedNumbers& metrics) { static_cast<void>(metrics); }
   /// Options that training has found; an objective made with them needs no training to be as this one.
   virtual NamedTexts found_options() const { return {}; }
   virtual void set_found_options(const NamedTexts& found) { static_cast<void>(found); }
