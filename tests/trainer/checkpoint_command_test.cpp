@@ -217,12 +217,15 @@ TEST_F(EndingRuns, WriteTheCheckpointThatIsOnItsWayWhoeverFails) {
 }
 
 TEST_F(EndingRuns, DoNotWaitForADiskThatHangsLongerThanTheyWereTold) {
-  const Ending ending{"error:1", 0, "--save-timeout 2"};
-  const auto result = run_to_the_end(ending);
-  EXPECT_FALSE(result.timed_out);
-  EXPECT_EQ(result.status, 3) << result.output;
-  EXPECT_TRUE(std::filesystem::exists(folder_ / "reached"));
-  EXPECT_EQ(saved_step(ending), -1) << result.output;
+  for (const char* trouble : {"error:1", "error:0"}) {
+    const Ending ending{trouble, 0, "--save-timeout 2"};
+    const auto result = run_to_the_end(ending);
+    EXPECT_FALSE(result.timed_out);
+    EXPECT_EQ(result.status, 3) << result.output;
+    EXPECT_TRUE(std::filesystem::remove(folder_ / "reached"));
+    EXPECT_EQ(saved_step(ending), -1) << result.output;
+    EXPECT_THAT(result.output, HasSubstr("shard-00000.h5 is cut in half")) << "said, though rank 0 hangs";
+  }
 }
 
 // tests/golden has checkpoints that isnet 0.1.0 wrote within the second epoch of three (format 1), and its

@@ -166,9 +166,20 @@ TEST_F(Watch, ARanksOwnErrorIsBelievedAndNeedsNoOtherMessage) {
   EXPECT_EQ(finding(start_ + 6s), "") << "it ends the others itself";
   const auto late = watch_.judge(start_ + 8s);
   ASSERT_TRUE(late);
-  EXPECT_TRUE(late->said);
+  EXPECT_FALSE(late->said) << "where it does not come to it, rank 0 says it";
   EXPECT_EQ(late->status, 3);
   EXPECT_EQ(late->text, "rank 3 on node2 ended with an error: shard is cut in half");
+}
+
+TEST_F(Watch, AnErrorThatItsRankHasSaidIsNotSaidAgain) {
+  watch_.heard(failure(3, false, "shard is cut in half", 3), start_ + 2s);
+  HeartbeatRecord said = failure(3, true, "");
+  said.said = 1;
+  watch_.heard(said, start_ + 4s);
+  const auto late = watch_.judge(start_ + 8s);
+  ASSERT_TRUE(late);
+  EXPECT_TRUE(late->said);
+  EXPECT_EQ(late->status, 3);
 }
 
 TEST_F(Watch, BytesFromOutsideCannotNameARankThatIsNotThere) {

@@ -304,7 +304,9 @@ int World::finish(int status, std::chrono::milliseconds patience) {
 int World::end(int status, const std::string& message, std::chrono::milliseconds patience) {
   bool said = message.empty();
   const auto say = [&] {
-    if (!std::exchange(said, true)) log::error(message);
+    if (std::exchange(said, true)) return;
+    log::error(message);
+    heartbeat::said();
   };
   if (!mpi_is_up()) return say(), status;
   if (!heartbeat::told()) {

@@ -290,6 +290,14 @@ void report(int status, const std::string& message, bool secondary) {
   running->queue(record);
 }
 
+void said() {
+  if (!running) return;
+  Record record = running->own(Kind::failure);
+  record.said = 1;
+  record.secondary = 1;  // what kind of error it is has been told before
+  running->queue(record);
+}
+
 Ending explanation(int status) {
   return running ? running->explanation(status) : Ending{false, false, status};
 }

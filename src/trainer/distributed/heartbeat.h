@@ -37,6 +37,9 @@ bool runs();
 /// only because another rank is gone or hangs.
 void report(int status, const std::string& message, bool secondary);
 
+/// Tells the others that people have been told of this rank's error.
+void said();
+
 /// How to end after an exchange has failed.
 struct Ending {
   bool explained = false;  ///< another rank has said, or says, what has happened

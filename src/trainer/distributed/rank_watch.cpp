@@ -14,7 +14,8 @@ using std::chrono::milliseconds;
 // How long ranks may take to answer when an exchange has failed; a rank with an error of its own tells it by
 // then.
 constexpr milliseconds answer_time{2000};
-// A rank that has told its own error ends all ranks itself; where that does not work, rank 0 does.
+// A rank that has told its own error says it, and ends all ranks itself; where it hangs on its way, rank 0
+// does.
 constexpr milliseconds own_end_time{5000};
 
 template <std::size_t Size>
@@ -76,6 +77,7 @@ void RankWatch::heard(const HeartbeatRecord& record, Time now) {
   rank.heard_at = now;
   switch (record.kind) {
     case HeartbeatRecord::Kind::failure:
+      rank.said = rank.said || record.said != 0;
       if (rank.failed_at && rank.failure.secondary <= record.secondary) break;
       rank.failed_at = now;
       urgent_ = true;
@@ -121,8 +123,8 @@ std::optional<Verdict> RankWatch::own_error(Time now) const {
   for (std::size_t i = 0; i < ranks_.size(); ++i) {
     const Rank& rank = ranks_[i];
     if (!rank.failed_at || rank.failure.secondary || now < *rank.failed_at + own_end_time) continue;
-    return Verdict{rank.failure.status, cat(name(i), " ended with an error: ", get(rank.failure.text)), true,
-                   true};
+    return Verdict{rank.failure.status, cat(name(i), " ended with an error: ", get(rank.failure.text)),
+                   rank.said, true};
   }
   return std::nullopt;
 }

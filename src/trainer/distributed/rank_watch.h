@@ -46,7 +46,8 @@ struct HeartbeatRecord {
   std::uint8_t waiting = 0;    ///< in an exchange
   std::uint8_t secondary = 0;  ///< failure: only because another rank is gone or hangs
   std::uint8_t saving = 0;     ///< a checkpoint is being written
-  char stage[21] = {};
+  std::uint8_t said = 0;       ///< failure: people have been told of it
+  char stage[20] = {};
   char phase[24] = {};
   char exchange[64] = {};
   char host[64] = {};
@@ -67,7 +68,7 @@ std::string place_text(const HeartbeatRecord& record);
 struct Verdict {
   int status = 1;
   std::string text;   ///< for people, one line
-  bool said = false;  ///< the rank that failed has said it itself
+  bool said = false;  ///< the rank that failed has said it itself already
   bool gone = false;  ///< a rank cannot take part in a common end any more
 };
 
@@ -97,7 +98,7 @@ class RankWatch {
     HeartbeatClock::time_point heard_at;
     std::optional<HeartbeatClock::time_point> closed_at, failed_at;
     HeartbeatRecord failure;
-    bool left = false;
+    bool left = false, said = false;
   };
 
   std::string name(std::size_t rank) const;
