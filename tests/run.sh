@@ -17,7 +17,8 @@ Runs ./setup.sh --with-tests, configures and builds the preset, runs CTest, and 
   --preset NAME  dev (default), asan, tsan, coverage, cuda
   --full         tests with faults at their full size (100 kills, ...) instead of a small one; about an hour more
   --no-setup     everything is installed: do not look
-  --jobs N       compile and test N at a time (default: by cores; compiling also by memory)
+  --jobs N       compile and test N at a time (default: by cores, tests one more, since many wait; compiling also by
+                 memory)
   -L LABEL       only tests with this label: fast, ranks, cluster, sanitize
   -R REGEX ...   other options go to ctest as they are
 
@@ -101,7 +102,7 @@ report=$here/build/$preset/tests.xml
 rm -f "$report"
 status=0
 started=$SECONDS
-ctest --preset "$preset" --no-tests=error --output-junit "$report" -j "${jobs:-$(nproc)}" \
+ctest --preset "$preset" --no-tests=error --output-junit "$report" -j "${jobs:-$(($(nproc) + 1))}" \
   "${ctest_options[@]}" </dev/null || status=$?
 [[ -s $report ]] || die "ctest ended with status $status and wrote no report: no test ran"
 read -r passed failed skipped unexcused < <(read_report "$report")
