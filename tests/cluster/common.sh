@@ -70,9 +70,9 @@ clean_up() {
   trap - EXIT
   for function in "${at_exit[@]}"; do "$function" || true; done
   # What an interrupted test has started, wherever it went since: HOSTS_DIR, exported below, tells it.
-  for process in $(grep -lzsF "HOSTS_DIR=$work/hosts" /proc/[0-9]*/environ | cut -d/ -f3); do
+  while read -r process; do
     kill -KILL "$process" 2>/dev/null || true
-  done
+  done < <(grep -lzsF "HOSTS_DIR=$work/hosts" /proc/[0-9]*/environ | cut -d/ -f3)
   if ((status == 0 || status == 77)) || [[ -z ${ISNET_KEEP_FAILED:-} ]]; then rm -rf "$work"; else echo "kept: $work" >&2; fi
   exit "$status"
 }
