@@ -105,6 +105,9 @@ struct Loader::State {
   Result read(std::uint64_t of_epoch, std::int64_t pass) const;
   std::int64_t steps() const;
   std::int64_t batches_ahead() const;
+  // Workers are woken when half of the batches ahead are used up, not for each: waking one takes a consumer
+  // longer than all else here.
+  bool may_sleep_on() const { return 2 * (next_to_read - next_to_deliver) > ahead; }
   bool has_work() const { return next_to_read < end && next_to_read < next_to_deliver + ahead; }
 
   const std::shared_ptr<const SplitReader> split;
@@ -218,15 +221,17 @@ void Loader::start(std::uint64_t epoch, std::int64_t first_pass) {
 
 std::optional<HostBatch> Loader::next() {
   State::Result result;
+  bool wakes = false;
   {
     std::unique_lock lock(state_->mutex);
     if (state_->next_to_deliver >= state_->end) return std::nullopt;
     state_->is_ready.wait(lock, [this] { return state_->ready.contains(state_->next_to_deliver); });
     result = std::move(state_->ready.extract(state_->next_to_deliver).mapped());
     ++state_->next_to_deliver;
+    wakes = !state_->may_sleep_on();
     if (result.error) state_->end = state_->next_to_deliver;
   }
-  state_->may_read.notify_all();
+  if (wakes) state_->may_read.notify_all();
   if (result.error) std::rethrow_exception(result.error);
   return std::move(result.batch);
 }

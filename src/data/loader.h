@@ -16,7 +16,7 @@ class Augmentation;
 /// How a Loader reads, and which of a batch's arrays it fills.
 struct LoaderOptions {
   int workers = 1;                                      ///< reading threads, ≥ 1
-  int prefetch = 2;                                     ///< batches that may lie ready or be read, ≥ 1
+  int prefetch = 4;                                     ///< batches that may lie ready or be read, ≥ 1
   std::int64_t prefetch_bytes = std::int64_t{1} << 30;  ///< room for them; one batch is read in any case
   bool double_precision = false;  ///< fill images64 and masks64 instead of images and masks
   bool as_stored = false;         ///< fill images8 and masks8 instead, if the split has all of it as uint8

@@ -5,7 +5,7 @@ namespace isnet {
 std::vector<OptionSpec> loading_option_specs() {
   return {
       integer_option("num-workers", "1", "threads that read data", 1, 1024),
-      integer_option("prefetch", "2", "batches that are read ahead", 1, 4096),
+      integer_option("prefetch", "4", "batches that are read ahead", 1, 4096),
       integer_option("prefetch-mb", "1024", "memory for them, in MB; one batch is read in any case", 1,
                      1 << 24),
       real_option("read-retry-seconds", "60",

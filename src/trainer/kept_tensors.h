@@ -17,7 +17,17 @@ class KeptTensors {
   void put_back() const;
 
  private:
+  // Most are small and in host memory: a tensor operation takes longer than their bytes.
+  struct Plain {
+    at::Tensor tensor;
+    void* copy;
+    std::size_t bytes;
+  };
+
+  void prepare(const std::vector<at::Tensor>& tensors);
+
   std::vector<std::vector<at::Tensor>> tensors_, copies_;  // by type: one kernel for each on a GPU
+  std::vector<Plain> plain_;                               // all of them where that is so, else none
 };
 
 }  // namespace isnet

@@ -26,12 +26,6 @@ bool readable(const at::Tensor& tensor) {
          tensor.scalar_type() == c10::CppTypeToScalarType<T>::value;
 }
 
-double value_of(const at::Tensor& scalar) {
-  if (scalar.numel() == 1 && readable<float>(scalar)) return *scalar.const_data_ptr<float>();
-  if (scalar.numel() == 1 && readable<double>(scalar)) return *scalar.const_data_ptr<double>();
-  return scalar.item<double>();
-}
-
 // The place of the largest value, the first of equal ones; NaN is larger than all.
 template <typename T>
 std::int64_t largest(const T* values, std::int64_t count) {
@@ -47,7 +41,8 @@ double right_rows(const at::Tensor& logits, const at::Tensor& labels, std::int64
   const std::int64_t classes = logits.size(1), *label = labels.const_data_ptr<std::int64_t>();
   const T* row = logits.const_data_ptr<T>();
   std::int64_t right = 0;
-  for (std::int64_t i = 0; i < samples; ++i, row += classes) right += largest(row, classes) == label[i] ? 1 : 0;
+  for (std::int64_t i = 0; i < samples; ++i, row += classes)
+    right += largest(row, classes) == label[i] ? 1 : 0;
   return static_cast<double>(right);
 }
 
@@ -100,6 +95,12 @@ void add_pixels(const at::Tensor& pixel_counts, std::vector<std::string>& names,
 }
 
 }  // namespace
+
+double value_of(const at::Tensor& scalar) {
+  if (scalar.numel() == 1 && readable<float>(scalar)) return *scalar.const_data_ptr<float>();
+  if (scalar.numel() == 1 && readable<double>(scalar)) return *scalar.const_data_ptr<double>();
+  return scalar.item<double>();
+}
 
 std::pair<double, double> correct_answers(const at::Tensor& logits, const at::Tensor& labels,
                                           std::int64_t samples) {

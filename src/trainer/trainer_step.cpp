@@ -178,7 +178,7 @@ void Trainer::train_pass(HostBatch&& host) {
   Losses losses = losses_of(std::move(host), labels);
   // One exchange for each pass: is the loss finite everywhere, how much relevance is not, and was anybody
   // asked to stop?
-  const bool bad = !plan.ids.empty() && !std::isfinite(losses.total.item<double>());
+  const bool bad = !plan.ids.empty() && !std::isfinite(value_of(losses.total));
   std::vector<double> facts{bad ? 1.0 : 0.0, static_cast<double>(losses.nonfinite_values),
                             static_cast<double>(losses.nonfinite_samples), asked_to_stop() ? 1.0 : 0.0};
   communicator_.all_reduce_sum(facts);
@@ -255,7 +255,7 @@ bool Trainer::learns_from_gradients(StepRecord& record) {
     if (record.overflowed) return false;  // no bad step: the scale was too large
     cause = ", where nothing is scaled up any more";
   } else {
-    record.gradient_norm = clip_gradients(parameters_, options_.clipping);
+    record.gradient_norm = gradient_norm(parameters_);
     if (std::isfinite(record.gradient_norm)) return guard_.end_step();
   }
   bad_step_ = {{}, step_start_.pass, pass_};
@@ -269,6 +269,7 @@ void Trainer::optimizer_step(StepRecord& record) {
   record.gradient_norm = std::numeric_limits<double>::quiet_NaN();
   const bool learns = learns_from_gradients(record);
   if (learns) {
+    clip_gradients(parameters_, options_.clipping, record.gradient_norm);
     call(&Callback::on_before_optimizer_step);
     job_->optimizer->set_learning_rate(record.learning_rate);
     job_->optimizer->step();

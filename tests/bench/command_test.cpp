@@ -149,8 +149,12 @@ TEST_F(BenchStepWithPython, DdpComparesRanksWithPythonsAndTheTrainersStepWithABa
                                      "alone"));
   EXPECT_EQ(ranks.at("ratios").size(), 7u);
   const Json& trainer = json.at("groups").at(1);
-  EXPECT_THAT(names(trainer.at("variants"), "name"), ::testing::ElementsAre("bare", "fit"));
-  EXPECT_EQ(trainer.at("ratios").size(), 1u);
+  EXPECT_THAT(names(trainer.at("variants"), "name"), ::testing::ElementsAre("bare", "fit", "fit-part"));
+  EXPECT_EQ(trainer.at("ratios").size(), 2u);
+  for (const double share : trainer.at("ratios").at(1).at("values")) {
+    EXPECT_GT(share, 0);
+    EXPECT_LT(share, 1) << "a part of the trainer's steps";
+  }
   for (const auto& group : json.at("groups")) expect_consistent_group(group);
 }
 

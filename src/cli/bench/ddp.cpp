@@ -90,6 +90,7 @@ class DdpBenchmark {
     Group group =
         measure("the trainer's share: small DenseNet, 1 rank, 1 thread", subjects, processes_.rounds());
     group.add_ratio("the trainer's step / bare step", "fit", "bare", 1);
+    group.add_ratio("the trainer's own part of its step", "fit-part", "fit", 1);
     report_.groups.push_back(std::move(group));
   }
 

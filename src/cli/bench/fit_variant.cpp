@@ -2,9 +2,11 @@
 #include <chrono>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/profile.h"
 #include "cli/bench/reading.h"
 #include "cli/bench/scratch.h"
 #include "cli/bench/variant.h"
@@ -24,6 +26,7 @@ constexpr std::int64_t steps_of_a_request = 100;
 // Waits for requests, and answers them when their steps are done.
 class Meter : public Callback {
  public:
+  void on_train_start(Trainer&) override { recorder_.emplace(0); }
   void on_train_batch_start(Trainer& trainer) override {
     if (trainer.position().global_step % steps_of_a_request != 0) return;
     if (trainer.position().global_step > 0) answer();
@@ -34,6 +37,8 @@ class Meter : public Callback {
   void answer() {
     const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
     say({{"seconds", seconds / static_cast<double>(steps_of_a_request)},
+         {"part", "of it neither network, loss, optimiser nor communication"},
+         {"part_seconds", (seconds - inside() + inside_) / static_cast<double>(steps_of_a_request)},
          {"peak_bytes", peak_bytes()},
          {"idle_cpu", idle_cpu_},
          {"idle_wall", idle_wall_}});
@@ -44,11 +49,23 @@ class Meter : public Callback {
     std::string request;
     if (!std::getline(std::cin, request)) trainer.stop();
     idle_cpu_ = cpu_seconds() - cpu;
+    inside_ = inside();
     begin_ = Clock::now();
     idle_wall_ = std::chrono::duration<double>(begin_ - asked).count();
   }
 
-  double idle_cpu_ = 0, idle_wall_ = 0;
+  // Of all steps so far.
+  double inside() const {
+    using profile::Phase;
+    double sum = 0;
+    for (const Phase phase : {Phase::forward, Phase::relevance, Phase::loss, Phase::backward,
+                              Phase::communication, Phase::optimizer})
+      sum += std::chrono::duration<double>(recorder_->time(phase)).count();
+    return sum;
+  }
+
+  std::optional<profile::Recorder> recorder_;
+  double idle_cpu_ = 0, idle_wall_ = 0, inside_ = 0;
   Clock::time_point begin_;
 };
 

@@ -22,6 +22,7 @@ Group measure(std::string title, const std::vector<Subject>& subjects, const Rou
   Group group;
   group.title = std::move(title);
   std::vector<std::function<double()>> steps, profiled;
+  std::vector<Row> parts(subjects.size());
   for (const auto& subject : subjects) {
     Row row;
     row.name = subject.name;
@@ -29,12 +30,18 @@ Group measure(std::string title, const std::vector<Subject>& subjects, const Rou
     group.rows.push_back(std::move(row));
   }
   for (std::size_t i = 0; i < subjects.size(); ++i) {
-    steps.push_back([&group, &subjects, i] {
+    steps.push_back([&group, &parts, &subjects, i] {
       const Json answer = subjects[i].child->ask("step");
       Row& row = group.rows[i];
       row.peak_bytes = answer.at("peak_bytes");
       row.idle_cpu += answer.at("idle_cpu").get<double>();
       row.idle_wall += answer.at("idle_wall").get<double>();
+      if (answer.contains("part")) {
+        parts[i].name = subjects[i].name + "-part";
+        parts[i].title = answer.at("part");
+        parts[i].peak_bytes = row.peak_bytes;
+        parts[i].seconds.push_back(answer.at("part_seconds"));
+      }
       std::this_thread::sleep_for(settling);
       return answer.at("seconds").get<double>();
     });
@@ -46,6 +53,11 @@ Group measure(std::string title, const std::vector<Subject>& subjects, const Rou
   for (std::size_t i = 0; i < subjects.size(); ++i) {
     group.rows[i].seconds = seconds[i];
     group.rows[i].convolution_share = shares[i];
+  }
+  for (Row& part : parts) {
+    if (part.name.empty()) continue;
+    part.seconds.erase(part.seconds.begin(), part.seconds.begin() + options.warmup);
+    group.rows.push_back(std::move(part));
   }
   return group;
 }

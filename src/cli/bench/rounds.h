@@ -24,7 +24,8 @@ std::vector<std::vector<double>> run_rounds(const std::vector<std::function<doub
 
 /// A variant, and the process that runs it: it answers "step" with {"seconds", "peak_bytes", "idle_cpu",
 /// "idle_wall"} and, where rounds are profiled, "convolutions" with {"share"}. Idle times are those from its
-/// last answer to this request.
+/// last answer to this request. {"part", "part_seconds"} may say how much of the seconds went to something: a
+/// row "NAME-part" of its own.
 struct Subject {
   std::string name, title;
   std::unique_ptr<Child> child;
