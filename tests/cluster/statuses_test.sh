@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The exit statuses of real trainings on two ranks, through launch/run.sh, mpirun and srun: a table of what happened by
 # who was asked; and a rank that is killed while rank 0 writes to a slow disk: that checkpoint is written still.
-# Budget: 120 s. Needs mpirun; for srun also root, namespaces and slurm-wlm.
+# Budget: 60 s. Needs mpirun; for srun also root, namespaces and slurm-wlm.
 # shellcheck source=tests/cluster/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need_programs mpirun
@@ -36,20 +36,37 @@ launch() {  # launch LAUNCHER WORD...: isnet on two ranks
 # Statuses that the launcher makes of a rank that a signal has ended.
 killed() { [[ $1 == 137 || $1 == 1 ]]; }
 
+start_all() {  # start_all FUNCTION WORD...: calls it with each launcher and the words, all at once; log and run of their own
+  local launcher
+  jobs_of=()
+  for launcher in "${launchers[@]}"; do
+    rm -rf "$work/run-$launcher"
+    "$1" "$launcher" "${@:2}" > "$work/log-$launcher" 2>&1 &
+    jobs_of[$launcher]=$!
+  done
+}
+declare -A jobs_of
+end_of() {  # end_of LAUNCHER: sets $status
+  status=0
+  wait "${jobs_of[$1]}" || status=$?
+}
+short_run() {  # short_run LAUNCHER OPTION...
+  launch "$1" train "${training[@]}" --data "$work/data" --max-epochs 1 --output "$work/run-$1" \
+    --heartbeat-interval 0.5 --heartbeat-timeout 4 --quiet "${@:2}"
+}
 check() {  # check STATUS TEXT WHAT OPTION...: on all launchers
   local launcher row
   row=$(printf '%-34s' "$3")
+  start_all short_run "${@:4}"
   for launcher in "${launchers[@]}"; do
-    rm -rf "$work/run"
-    status_of "$work/log" launch "$launcher" train "${training[@]}" --data "$work/data" --max-epochs 1 \
-      --output "$work/run" --heartbeat-interval 0.5 --heartbeat-timeout 4 --quiet "${@:4}"
+    end_of "$launcher"
     if [[ $1 == killed ]]; then
-      killed "$status" || { cat "$work/log" >&2; fail "$3 through $launcher: status $status"; }
+      killed "$status" || { cat "$work/log-$launcher" >&2; fail "$3 through $launcher: status $status"; }
     elif [[ $1 != "$status" ]]; then
-      cat "$work/log" >&2
+      cat "$work/log-$launcher" >&2
       fail "$3 through $launcher: expected status $1, got $status"
     fi
-    [[ -z $2 ]] || expect_text "$3 through $launcher" "$2" "$work/log"
+    [[ -z $2 ]] || expect_text "$3 through $launcher" "$2" "$work/log-$launcher"
     row+=$(printf '%10s' "$status")
   done
   echo "$row"
@@ -75,18 +92,20 @@ echo
 # The flush of the first checkpoint, after step 3, takes 4 s; rank 1 dies before step 6.
 killed_while_saving() {
   local save_seconds=12
-  export LD_PRELOAD=$failing_writes ISNET_TEST_CALL=fsync ISNET_TEST_FILE=$work/run/checkpoints/last.ckpt \
+  export LD_PRELOAD=$failing_writes ISNET_TEST_CALL=fsync ISNET_TEST_FILE=$work/run-$1/checkpoints/last.ckpt \
     ISNET_TEST_TRIGGER=$work ISNET_TEST_FAULT=slow ISNET_TEST_SECONDS=4
   # shellcheck disable=SC2046  # words
-  launch "$1" train "${training[@]}" --data "$work/data" --output "$work/run" --quiet --checkpoint-every-n-steps 3 \
+  launch "$1" train "${training[@]}" --data "$work/data" --output "$work/run-$1" --quiet --checkpoint-every-n-steps 3 \
     $(trouble kill:1:5)
 }
+start_all killed_while_saving
 for launcher in "${launchers[@]}"; do
+  end_of "$launcher"
+  killed "$status" ||
+    { cat "$work/log-$launcher" >&2; fail "killed while rank 0 saves, through $launcher: status $status"; }
   [[ $launcher != mpirun ]] || continue  # by itself it kills the others after 2 s
-  rm -rf "$work/run"
-  status_of "$work/log" killed_while_saving "$launcher"
-  killed "$status" || { cat "$work/log" >&2; fail "killed while rank 0 saves, through $launcher: status $status"; }
-  [[ -e $work/run/checkpoints/last.ckpt ]] || { cat "$work/log" >&2; fail "the checkpoint is lost, through $launcher"; }
-  expect_equal "the step of the checkpoint, through $launcher" 3 "$(checkpoint_step "$work/run/checkpoints/last.ckpt")"
+  last=$work/run-$launcher/checkpoints/last.ckpt
+  [[ -e $last ]] || { cat "$work/log-$launcher" >&2; fail "the checkpoint is lost, through $launcher"; }
+  expect_equal "the step of the checkpoint, through $launcher" 3 "$(checkpoint_step "$last")"
 done
 echo "passed in $SECONDS s (${launchers[*]})"
