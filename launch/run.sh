@@ -15,7 +15,7 @@ Usage: launch/run.sh [OPTION...] [--] COMMAND [ARGUMENT...]      COMMAND of isne
   --interface NAME     the network that connects the hosts, such as eth0 (default: what Open MPI and Gloo find)
   --host-timeout SEC   a host that is silent for so long is given up (default 20)
   --save-seconds SEC   a checkpoint that is being written when another rank is killed may take so long (default 2);
-                       mpirun takes as long to end after any failure, done or not
+                       mpirun takes as long to end after any failure or second signal
   --max-restarts N     after a failure start again, with --resume last, up to N times in a row without a new
                        checkpoint (default 0), after pauses of 1, 2, 4, ... 60 s
   --min-ranks M        hosts that cannot be reached any more are left out of a restart, as long as M ranks find a
