@@ -20,6 +20,7 @@ using Words = std::vector<std::string>;
 
 struct System {
   std::string name, title;
+  std::string size;      // of the network as published, behind the title
   Words network, small;  // options of the network as published, and with few channels
   Words objective;
   std::string plain;  // the plain classifier of the same backbone; empty: it is one, or there is none
@@ -56,30 +57,33 @@ std::vector<System> all_systems() {
     return joined({"network=pipeline", "unet-options=" + text_of(unet_words)}, classifier);
   };
   const Words sononet{"network=ag-sononet"}, little_sononet = joined(sononet, {"feature-scale=8"});
-  const char *const of_densenet = "DenseNet121", *const of_unets = "U-Nets", *const of_sononet = "AG-Sononet",
-                    *const of_others = "ResNet50 and ViT-B/16";
+  const char *const of_densenet = "DenseNets", *const of_unets = "U-Nets", *const of_sononet = "AG-Sononets",
+                    *const of_others = "ResNets and ViTs";
   return {
-      {"densenet", "plain DenseNet121", densenet, little_densenet, {"objective=classifier"}, {}, {}},
-      {"isnet", "ISNet", densenet, little_densenet, {"objective=isnet"}, reference, of_densenet},
-      {"rrr", "RRR", densenet, little_densenet, {"objective=rrr"}, reference, of_densenet},
+      {"densenet", "plain DenseNet", "121", densenet, little_densenet, {"objective=classifier"}, {}, {}},
+      {"isnet", "ISNet", "", densenet, little_densenet, {"objective=isnet"}, reference, of_densenet},
+      {"rrr", "RRR", "", densenet, little_densenet, {"objective=rrr"}, reference, of_densenet},
       {"gradient-x-input",
        "gradient × input ISNet",
+       "",
        densenet,
        little_densenet,
        {"objective=gradient-x-input"},
        reference,
        of_densenet},
-      {"gain", "GAIN", densenet, little_densenet, {"objective=gain"}, reference, of_densenet},
+      {"gain", "GAIN", "", densenet, little_densenet, {"objective=gain"}, reference, of_densenet},
       {"pipeline",
-       "U-Net, then DenseNet121",
+       "U-Net, then DenseNet",
+       "121",
        pipeline(padded, {"classifier=densenet121"}),
        pipeline(joined(padded, small_unet), joined({"classifier=densenet"}, small_densenet)),
        {"objective=classifier"},
        reference,
        of_densenet},
-      {"unet", "U-Net", unet({}), unet(small_unet), {"objective=segmentation"}, {}, of_unets},
+      {"unet", "U-Net", "", unet({}), unet(small_unet), {"objective=segmentation"}, {}, of_unets},
       {"multitask-plain",
        "multi-task U-Net, classes alone",
+       "",
        multitask({}),
        multitask(little_head),
        {"objective=classifier"},
@@ -87,21 +91,31 @@ std::vector<System> all_systems() {
        of_unets},
       {"multitask",
        "multi-task U-Net",
+       "",
        multitask({}),
        multitask(little_head),
        {"objective=multitask"},
        "multitask-plain",
        of_unets},
-      {"ag-sononet", "plain AG-Sononet", sononet, little_sononet, {"objective=classifier"}, {}, of_sononet},
+      {"ag-sononet",
+       "plain AG-Sononet",
+       "",
+       sononet,
+       little_sononet,
+       {"objective=classifier"},
+       {},
+       of_sononet},
       {"ag-sononet-isnet",
        "AG-Sononet as ISNet",
+       "",
        sononet,
        little_sononet,
        {"objective=isnet"},
        "ag-sononet",
        of_sononet},
       {"resnet50",
-       "plain ResNet50",
+       "plain ResNet",
+       "50",
        {"network=resnet50"},
        joined({"network=resnet"}, small_resnet),
        {"objective=classifier"},
@@ -109,13 +123,15 @@ std::vector<System> all_systems() {
        of_others},
       {"ham",
        "HAM",
+       "",
        {"network=ham", "normal-class=0"},
        joined({"network=ham", "normal-class=0", "ham-backbone=resnet"}, small_resnet),
        {"objective=ham"},
        "resnet50",
        of_others},
       {"vit",
-       "ViT-B/16",
+       "ViT",
+       "-B/16",
        {"network=vit-b-16"},
        {"network=vit", "patch-size=8", "hidden-dim=96", "encoder-layers=6", "heads=3", "mlp-dim=192"},
        {"objective=classifier"},
@@ -224,7 +240,7 @@ class SystemsBenchmark {
   }
 
   std::string title_of(const System& system) const {
-    return small_ ? cat(system.title, ", small") : system.title;
+    return cat(system.title, small_ ? ", small" : system.size);
   }
 
   // To the plain DenseNet121, and to the plain classifier of its own backbone where that is another.
@@ -233,7 +249,8 @@ class SystemsBenchmark {
     if (!system.plain.empty() && system.plain != reference) plain.push_back(system.plain);
     for (const auto& denominator : plain)
       if (denominator != system.name)
-        group.add_ratio(cat(system.title, " / ", named(denominator).title), system.name, denominator, 1);
+        group.add_ratio(cat(title_of(system), " / ", title_of(named(denominator))), system.name, denominator,
+                        1);
   }
 
   void describe() {

@@ -70,12 +70,22 @@ Batch make_batch(const OptionValues& options) {
   return batch;
 }
 
+namespace {
+
+// What nobody asks for is not trained, as in `isnet train`.
+std::shared_ptr<Network> with_outputs_for(const Objective& objective, std::shared_ptr<Network> network) {
+  if (!objective.needs_pixels()) network->classify_only();
+  return network;
+}
+
+}  // namespace
+
 TrainingStep::TrainingStep(const OptionValues& options, std::shared_ptr<Network> network, Batch batch,
                            const Communicator& communicator)
     : network_(std::move(network)),
       batch_(std::move(batch)),
       objective_(objectives().at(options.text("objective")).make(options)),
-      parallel_(network_, communicator, ddp_options(ddp_defaults())),
+      parallel_(with_outputs_for(*objective_, network_), communicator, ddp_options(ddp_defaults())),
       learning_rate_(options.real("lr")) {
   NamedParameters parameters;
   for (const auto& entry : network_->named_parameters()) parameters.emplace_back(entry.key(), entry.value());
