@@ -102,6 +102,8 @@ report=$here/build/$preset/tests.xml
 rm -f "$report"
 status=0
 started=$SECONDS
+# Several tests share the cores: OpenMP's threads would take them from each other while they wait.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 ctest --preset "$preset" --no-tests=error --output-junit "$report" -j "${jobs:-$(($(nproc) + 1))}" \
   "${ctest_options[@]}" </dev/null || status=$?
 [[ -s $report ]] || die "ctest ended with status $status and wrote no report: no test ran"

@@ -29,7 +29,7 @@ started=$SECONDS
 while kill -0 "${ranks[0]}" 2>/dev/null; do
   for rank in "${!ranks[@]}"; do
     process=/proc/${ranks[rank]}
-    memory=$(awk '/^VmRSS/ {print $2}' "$process/status" 2>/dev/null) files=("$process"/fd/*) threads=("$process"/task/*)
+    memory=$(awk '/^VmRSS/ {print $2}' "$process/status" 2>/dev/null || true) files=("$process"/fd/*) threads=("$process"/task/*)
     [[ -z $memory ]] || echo "$((SECONDS - started)),$rank,$memory,${#files[@]},${#threads[@]}" >> "$samples"
   done
   sleep "$interval"
