@@ -22,9 +22,9 @@ double metric(const Metrics& metrics, const std::string& name);
 class MetricSums {
  public:
   /// The losses of a batch of `samples` samples, and its accuracy where labels are there: the share of images
-  /// whose largest logit is the label, or of labels whose logit has the right sign (multi-label). Where pixels
-  /// are classified, dice_k and iou_k of each class k: ratios of sums over all samples; NaN where the class
-  /// is nowhere.
+  /// whose largest logit is the label, or of labels whose logit has the right sign (multi-label). Where
+  /// pixels are classified, dice_k and iou_k of each class k: ratios of sums over all samples; NaN where the
+  /// class is nowhere.
   void add(const Losses& losses, const at::Tensor& labels, std::int64_t samples);
   /// Those of further batches, with the same metrics.
   void add(const MetricSums& others) { add(others.names_, others.sums_); }

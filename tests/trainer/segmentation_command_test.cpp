@@ -226,7 +226,10 @@ TEST_F(Segmentation, TheTunedThresholdGoesWithTheWeights) {
        {std::pair{train_unet("tuned", common + "--batch-size 8 --max-epochs 2"), 1},
         {train_unet("tuned-by-two", common + "--batch-size 4 --max-epochs 2"), 2},
         {train_unet("tuned-halves", common + "--batch-size 8 --max-epochs 1"), 1},
-        {train_unet("tuned-halves", common + "--batch-size 8 --config ./tuned-halves/options.ini --max-epochs 2 --resume last"), 1}}) {
+        {train_unet(
+             "tuned-halves",
+             common + "--batch-size 8 --config ./tuned-halves/options.ini --max-epochs 2 --resume last"),
+         1}}) {
     const auto result = run(text, ranks);
     ASSERT_EQ(result.status, 0) << result.output;
   }

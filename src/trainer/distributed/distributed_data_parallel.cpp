@@ -219,7 +219,7 @@ void DistributedDataParallel::make_reducer() {
     reducer_->register_comm_hook(std::make_unique<CompressionHook>(
         communicator_.process_group(), options_.comm_hook == CommHook::fp16 ? at::kHalf : at::kBFloat16));
   else if (parameters_.front().is_cpu())
-    // Divides a bucket at once, where the reducer by itself divides each gradient: a small network has hundreds.
+    // One division for a bucket, where the reducer by itself has one for each of hundreds of gradients.
     reducer_->register_builtin_comm_hook(c10d::BuiltinCommHookType::ALLREDUCE);
 }
 

@@ -75,8 +75,8 @@ double gradient_norm(const std::vector<at::Tensor>& parameters) {
   for (const auto& parameter : parameters) {
     const at::Tensor& gradient = parameter.grad();
     if (!gradient.defined()) continue;
-    const bool few = gradient.is_cpu() && gradient.numel() <= few_numbers &&
-                     gradient.is_non_overlapping_and_dense();
+    const bool few =
+        gradient.is_cpu() && gradient.numel() <= few_numbers && gradient.is_non_overlapping_and_dense();
     if (few && gradient.scalar_type() == at::kFloat)
       squares += sum_of_squares(gradient.const_data_ptr<float>(), gradient.numel());
     else if (few && gradient.scalar_type() == at::kDouble)
