@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "base/registry.h"
@@ -13,12 +14,15 @@ namespace isnet::bench {
 struct Benchmark {
   /// Made when the command is called. The command takes the options of all benchmarks.
   std::function<std::vector<cli::OptionGroup>()> options;
-  /// Measures, says what it does on the log, and returns the exit status; results go through deliver().
+  /// Measures, says what it does on the log, and returns the exit status, by way of measure_alone().
   std::function<int(cli::Invocation&)> run;
 };
 Registry<Benchmark>& benchmarks();
 
-/// The table to stdout, and the JSON to --output where that is given. Errors: runtime (cannot be written).
-void deliver(const Report& report, const OptionValues& options);
+/// In this process alone, which starts those that it needs: the table of what is measured to stdout, and the
+/// JSON to --output where that is given. Returns the exit status. Errors: usage (several ranks were started),
+/// runtime (cannot be written).
+int measure_alone(cli::Invocation& invocation, const std::string& name,
+                  const std::function<Report()>& measure);
 
 }  // namespace isnet::bench

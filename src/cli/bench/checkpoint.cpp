@@ -163,8 +163,7 @@ int run_checkpoint(cli::Invocation& invocation) {
     return answering([&] { serve(options); });
   }
   if (!options.given("python")) options.set("python", "none");  // has no part in this
-  deliver(CheckpointBenchmark(options).run(), options);
-  return 0;
+  return measure_alone(invocation, "checkpoint", [&] { return CheckpointBenchmark(options).run(); });
 }
 
 const Registration<Benchmark> registration(

@@ -17,7 +17,6 @@
 #include "cli/bench/statistics.h"
 #include "cli/bench/variant.h"
 #include "evaluation/table.h"
-#include "trainer/distributed/bootstrap.h"
 
 namespace isnet::bench {
 namespace {
@@ -231,12 +230,7 @@ class DataBenchmark {
 };
 
 int run_data(cli::Invocation& invocation) {
-  const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
-  if (world->size() > 1)
-    fail(ErrorKind::usage, "bench data measures one process: start it without mpirun, or with -n 1");
-  deliver(DataBenchmark(invocation.options).run(), invocation.options);
-  return world->finish(0);
+  return measure_alone(invocation, "data", [&] { return DataBenchmark(invocation.options).run(); });
 }
 
 const Registration<Benchmark> registration(

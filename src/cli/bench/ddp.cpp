@@ -9,7 +9,6 @@
 #include "cli/bench/benchmark.h"
 #include "cli/bench/subjects.h"
 #include "cli/bench/variant.h"
-#include "trainer/distributed/bootstrap.h"
 
 namespace isnet::bench {
 namespace {
@@ -107,13 +106,8 @@ int run_ddp(cli::Invocation& invocation) {
     const std::string& variant = options.text("variant");
     return variant == "fit" || variant == "bare" ? serve_fit(options) : serve_ranks(options);
   }
-  const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
-  if (world->size() > 1)
-    fail(ErrorKind::usage, "bench ddp starts the ranks itself: start it without mpirun, or with -n 1");
   if (!options.given("threads")) options.set("threads", "1");
-  deliver(DdpBenchmark(options).run(), options);
-  return world->finish(0);
+  return measure_alone(invocation, "ddp", [&] { return DdpBenchmark(options).run(); });
 }
 
 const Registration<Benchmark> registration(

@@ -16,7 +16,6 @@
 #include "cli/bench/rounds.h"
 #include "cli/model_setup.h"
 #include "model/lrp/selection.h"
-#include "trainer/distributed/bootstrap.h"
 #include "trainer/optimizers/optimizer.h"
 #include "trainer/options.h"
 
@@ -175,13 +174,7 @@ class StepBenchmark {
 int run_step(cli::Invocation& invocation) {
   OptionValues& options = invocation.options;
   if (options.has("variant")) return serve_variant(options);
-  const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
-  if (world->size() > 1)
-    fail(ErrorKind::usage,
-         "bench step compares processes of one rank: start it without mpirun, or with -n 1");
-  deliver(StepBenchmark(options).run(), options);
-  return world->finish(0);
+  return measure_alone(invocation, "step", [&] { return StepBenchmark(options).run(); });
 }
 
 const Registration<Benchmark> registration(

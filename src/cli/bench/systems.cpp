@@ -11,7 +11,6 @@
 #include "cli/bench/rounds.h"
 #include "cli/bench/subjects.h"
 #include "cli/bench/variant.h"
-#include "trainer/distributed/bootstrap.h"
 
 namespace isnet::bench {
 namespace {
@@ -267,14 +266,8 @@ class SystemsBenchmark {
 int run_systems(cli::Invocation& invocation) {
   OptionValues& options = invocation.options;
   if (options.has("variant")) return serve_variant(options);
-  const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
-  if (world->size() > 1)
-    fail(ErrorKind::usage,
-         "bench systems compares processes of one rank: start it without mpirun, or with -n 1");
   if (!options.given("python")) options.set("python", "none");  // has no part in this
-  deliver(SystemsBenchmark(options).run(), options);
-  return world->finish(0);
+  return measure_alone(invocation, "systems", [&] { return SystemsBenchmark(options).run(); });
 }
 
 const Registration<Benchmark> registration(
