@@ -48,7 +48,7 @@ class MetricSums {
   std::vector<double> sums_;        // samples, then one sum for each name; a ratio's whole follows its part
 };
 
-/// Of a tensor with one element.
+/// The number in a tensor with one element.
 double value_of(const at::Tensor& scalar);
 
 /// Correct answers among a batch's first samples, of how many; see MetricSums::add.

@@ -130,6 +130,16 @@ class BenchStepWithPython : public ::testing::Test {
   }
 };
 
+TEST(Bench, IsStartedWithoutRanks) {
+  for (const char* name : {"step", "systems", "ddp", "data", "checkpoint"}) {
+    const auto result = run_ranks(2, {ISNET_BINARY, "bench", name});
+    EXPECT_EQ(result.status, 2) << result.output;
+    EXPECT_THAT(result.output,
+                ::testing::HasSubstr(std::string("bench ") + name +
+                                     " starts the processes that it measures: start it without"));
+  }
+}
+
 TEST_F(BenchStepWithPython, DdpComparesRanksWithPythonsAndTheTrainersStepWithABareOne) {
   const TemporaryFolder folder;
   const std::string file = (folder / "bench.json").string();

@@ -56,12 +56,12 @@ class DdpOptions : public ::testing::Test {
 
 // A sum of two numbers has no order: on two ranks these options change how gradients travel, and no bit.
 TEST_F(DdpOptions, ChangeNoBitOfATrainingOnTwoRanks) {
-  const Bytes expected = succeeded(2, "plain", "");
+  const Bytes expected = succeeded(2, "plain", "");  // gradients are views of the buckets
   ASSERT_FALSE(expected.empty());
   EXPECT_EQ(succeeded(2, "small", "--ddp-bucket-cap-mb 0.002 --ddp-broadcast-buffers 1"), expected);
-  EXPECT_EQ(succeeded(2, "views", "--ddp-gradient-as-bucket-view 1 --ddp-find-unused-parameters 1"),
+  EXPECT_EQ(succeeded(2, "copies", "--ddp-gradient-as-bucket-view 0 --ddp-find-unused-parameters 1"),
             expected);
-  EXPECT_EQ(succeeded(2, "static", "--ddp-static-graph 1 --ddp-gradient-as-bucket-view 1"), expected);
+  EXPECT_EQ(succeeded(2, "static", "--ddp-static-graph 1 --ddp-gradient-as-bucket-view 0"), expected);
 }
 
 TEST_F(DdpOptions, ACommHookRoundsGradientsOfSeveralRanksOnly) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <torch/nn.h>
 
+#include <cmath>
+#include <limits>
 #include <sstream>
 
 #include "base/error.h"
@@ -221,6 +223,28 @@ TEST(GradientClipping, ByNormAgreesWithLibTorchInFloat32) {
               torch::nn::utils::clip_grad_norm_(theirs, 2.0), 1e-5);
   for (std::size_t i = 0; i < gradients.size(); ++i)
     EXPECT_TRUE(at::allclose(ours[i].grad(), theirs[i].grad()));
+}
+
+// Small and large ones, of both types, and of which some are not laid out as their numbers are counted.
+TEST(GradientClipping, TheNormIsThatOfAllGradientsWhateverTheirSizesAndTypes) {
+  torch::manual_seed(2);
+  std::vector<at::Tensor> gradients;
+  for (const at::ScalarType type : {at::kFloat, at::kDouble})
+    for (const std::int64_t size : {0, 1, 15, 16, 17, 100, 16384, 16385, 40000})
+      gradients.push_back(at::randn({size}, at::dtype(type)));
+  gradients.push_back(at::randn({5, 7}).t());
+  gradients.push_back(at::randn({6, 6}, at::kDouble).slice(1, 0, 6, 2));
+  double squares = 0;
+  for (const auto& gradient : gradients) squares += gradient.to(at::kDouble).square().sum().item<double>();
+  EXPECT_NEAR(gradient_norm(with_gradients(gradients)), std::sqrt(squares), 1e-6 * std::sqrt(squares));
+  for (const std::size_t i : {3u, 8u, 12u, 17u})
+    for (const double wrong :
+         {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+      auto spoilt = gradients;
+      spoilt[i] = spoilt[i].clone();
+      spoilt[i][-1] = wrong;
+      EXPECT_FALSE(std::isfinite(gradient_norm(with_gradients(spoilt)))) << i;
+    }
 }
 
 TEST(GradientClipping, ByValueLimitsEachElementAndReturnsTheNorm) {

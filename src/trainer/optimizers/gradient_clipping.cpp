@@ -8,22 +8,12 @@
 namespace isnet {
 namespace {
 
-// Loops that a compiler may vectorise for the processor that they run on; the order of the sums is the same
-// on each.
-#if defined(__x86_64__) && defined(__GNUC__)
-#define ISNET_FOR_EACH_CPU __attribute__((target_clones("avx2", "default")))
-#else
-#define ISNET_FOR_EACH_CPU
-#endif
-
 // A tensor operation takes longer than so many numbers.
 constexpr std::int64_t few_numbers = 16384;
 
-// In so many sums, side by side.
-constexpr std::int64_t lanes = 16;
-
 template <typename Number>
-inline __attribute__((always_inline)) double squares_in_lanes(const Number* values, std::int64_t size) {
+double sum_of_squares(const Number* values, std::int64_t size) {
+  constexpr std::int64_t lanes = 16;  // sums side by side
   std::array<double, lanes> sums{};
   std::int64_t i = 0;
   for (; i + lanes <= size; i += lanes)
@@ -35,13 +25,6 @@ inline __attribute__((always_inline)) double squares_in_lanes(const Number* valu
   double sum = 0;
   for (const double one : sums) sum += one;
   return sum;
-}
-
-ISNET_FOR_EACH_CPU double sum_of_squares(const float* values, std::int64_t size) {
-  return squares_in_lanes(values, size);
-}
-ISNET_FOR_EACH_CPU double sum_of_squares(const double* values, std::int64_t size) {
-  return squares_in_lanes(values, size);
 }
 
 double norm_of(const std::vector<at::Tensor>& gradients) {
