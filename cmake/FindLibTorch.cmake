@@ -48,7 +48,8 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
   add_library(LibTorch::torch INTERFACE IMPORTED)
   target_include_directories(LibTorch::torch SYSTEM INTERFACE
     "${LibTorch_INCLUDE_DIR}" "${LibTorch_INCLUDE_DIR}/torch/csrc/api/include")
-  target_compile_definitions(LibTorch::torch INTERFACE USE_C10D_GLOO)
+  # at::RecordFunction has one member more without NDEBUG, which the wheel's does not have.
+  target_compile_definitions(LibTorch::torch INTERFACE USE_C10D_GLOO $<$<CONFIG:Debug>:NDEBUG>)
   target_compile_options(LibTorch::torch INTERFACE ${OpenMP_CXX_FLAGS})
   target_link_libraries(LibTorch::torch INTERFACE LibTorch::torch_cpu LibTorch::c10 Threads::Threads)
   target_link_options(LibTorch::torch INTERFACE ${OpenMP_CXX_FLAGS})

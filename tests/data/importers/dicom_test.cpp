@@ -188,7 +188,7 @@ TEST_F(Dicom, WhatCannotBeReadIsNamed) {
   picture.stored = 12;
   picture.more = [](DcmDataset& data) { data.putAndInsertString(DCM_NumberOfFrames, "3"); };
   EXPECT_THAT(answer(), HasSubstr("holds 3 frames"));
-  picture.more = [](DcmDataset& data) { data.remove(DCM_Rows); };
+  picture.more = [](DcmDataset& data) { data.findAndDeleteElement(DCM_Rows); };
   write_dicom(file, picture);
   EXPECT_THAT(data_refusal([&] { read_dicom(file, {}); }), HasSubstr("has no Rows"));
   window("100", "0");
