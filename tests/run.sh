@@ -8,7 +8,7 @@ cd "$here"
 usage() {
   cat <<'EOF_USAGE'
 Usage: tests/run.sh [--preset NAME] [--full] [--no-setup] [--jobs N] [-L LABEL] [CTEST OPTION...]
-       tests/run.sh --sanitize          the sanitizers' tests: presets asan, then tsan
+       tests/run.sh --sanitize          tests of the labels fast and ranks under sanitizers: presets asan, then tsan
        tests/run.sh --soak MINUTES      one long training whose memory has to stay flat
 
 Runs ./setup.sh --with-tests, configures and builds the preset, runs CTest, and prints a summary that ends with
@@ -19,7 +19,7 @@ Runs ./setup.sh --with-tests, configures and builds the preset, runs CTest, and 
   --no-setup     everything is installed: do not look
   --jobs N       compile and test N at a time (default: by cores, tests one more, since many wait; compiling also by
                  memory)
-  -L LABEL       only tests with this label: fast, ranks, cluster, sanitize
+  -L LABEL       only tests with this label: fast, ranks, cluster
   -R REGEX ...   other options go to ctest as they are
 
 With CI=true nothing is asked, and a test that is skipped for want of rights, programs or anything else but a GPU

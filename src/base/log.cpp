@@ -4,6 +4,7 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 
@@ -19,6 +20,7 @@ struct State {
   std::shared_ptr<spdlog::sinks::basic_file_sink_mt> file;
   std::shared_ptr<spdlog::logger> logger;
   Settings settings;
+  std::atomic<bool> said_that_lines_are_missing = false;
 
   State() { rebuild(); }
 
@@ -30,6 +32,15 @@ struct State {
     logger = std::make_shared<spdlog::logger>("isnet", file ? with_file : without_file);
     logger->set_level(spdlog::level::debug);
     logger->flush_on(spdlog::level::debug);
+    logger->set_error_handler([this](const std::string& reason) { say_that_lines_are_missing(reason); });
+  }
+
+  // Once: a full disk would have it said with every line. Called by the logger when a sink of its fails.
+  void say_that_lines_are_missing(const std::string& reason) {
+    if (said_that_lines_are_missing.exchange(true)) return;
+    const std::string text =
+        "warning: " + reason + "; the log file misses lines from here on (free some space)";
+    terminal->log(spdlog::details::log_msg("isnet", spdlog::level::warn, text));
   }
 
   static spdlog::level::level_enum spdlog_level(Level level) {

@@ -40,7 +40,7 @@ expect_equal "status" 0 "$status"
 expect_text "it goes on from the old one" "resuming from" "$work/log"
 
 step "filling while it trains"
-train "$work/disk/other" 8 --quiet &
+train "$work/disk/other" 8 --quiet > "$work/log" 2>&1 &
 training_process=$!
 wait_for 60 "the run's folder" test -e "$work/disk/other/options.ini"
 fill "$work/disk"
@@ -48,6 +48,8 @@ status=0
 wait "$training_process" || status=$?
 expect_equal "status" 1 "$status"
 no_temporary_files "$work/disk/other"
+expect_equal "that the log misses lines is said once" 1 "$(grep -c "other/log.txt: No space left on device; the log file misses lines" "$work/log")"
+expect_equal "words of the logging library's" 0 "$(grep -c "LOG ERROR" "$work/log")"
 
 # A disk of their own for the checkpoints, which fails for a while and is mended before the training ends.
 begin_fault() {  # begin_fault FAULT FOLDER
