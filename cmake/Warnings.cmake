@@ -9,6 +9,10 @@ target_compile_options(isnet_warnings INTERFACE
 if(ISNET_SANITIZE)
   target_compile_options(isnet_warnings INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 endif()
+# torch's counts of references have fences, which the thread sanitizer does not see.
+if(ISNET_SANITIZE STREQUAL "thread")
+  target_compile_options(isnet_warnings INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
+endif()
 if(ISNET_WARNINGS_AS_ERRORS)
   target_compile_options(isnet_warnings INTERFACE -Werror)
 endif()

@@ -93,7 +93,7 @@ std::string answer(const std::filesystem::path& path) {
 
 int main(int count, char** arguments) {
   if (count != 2) return 2;
-#ifndef __SANITIZE_ADDRESS__  // which maps terabytes
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which map terabytes
   const rlimit limit{rlim_t{1} << 30, rlim_t{1} << 30};
   ::setrlimit(RLIMIT_AS, &limit);
 #endif
