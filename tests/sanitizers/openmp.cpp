@@ -1,5 +1,6 @@
-// ThreadSanitizer does not see how OpenMP's runtime, which is not instrumented, begins and ends its threads' work. Here it is
-// told: what was written before a parallel region is seen inside, and what was written inside is seen after it.
+// ThreadSanitizer does not see how OpenMP's runtime, which is not instrumented, begins and ends its threads'
+// work. Here it is told: what was written before a parallel region is seen inside, and what was written
+// inside is seen after it.
 #include <dlfcn.h>
 #include <sanitizer/tsan_interface.h>
 
