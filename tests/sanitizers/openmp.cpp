@@ -9,13 +9,15 @@ namespace {
 struct Region {
   void (*work)(void*);
   void* data;
+  // Two places, or a thread that begins late would come after one that has already ended.
+  char begin, end;
 };
 
 void run(void* pointer) {
   auto* region = static_cast<Region*>(pointer);
-  __tsan_acquire(region);
+  __tsan_acquire(&region->begin);
   region->work(region->data);
-  __tsan_release(region);
+  __tsan_release(&region->end);
 }
 
 }  // namespace
@@ -23,8 +25,8 @@ void run(void* pointer) {
 // GCC's code calls it for `#pragma omp parallel`, here before libgomp's.
 extern "C" void GOMP_parallel(void (*work)(void*), void* data, unsigned threads, unsigned flags) {
   static const auto next = reinterpret_cast<decltype(&GOMP_parallel)>(dlsym(RTLD_NEXT, "GOMP_parallel"));
-  Region region{work, data};
-  __tsan_release(&region);
+  Region region{work, data, 0, 0};
+  __tsan_release(&region.begin);
   next(&run, &region, threads, flags);
-  __tsan_acquire(&region);
+  __tsan_acquire(&region.end);
 }
