@@ -3,7 +3,7 @@
 # and with a rank that is killed in the middle and a resumption. Weights and metrics have to be the same; prints what
 # a step, a checkpoint and the kill cost.
 #
-#   tests/cluster/real_size.sh [BATCH]        samples of each rank (default 2); a quarter of an hour on 2 cores
+#   tests/cluster/real_size.sh [BATCH]        samples of each rank (default 2); three minutes on 2 cores
 #
 # Needs root and namespaces, 5 GB of memory at batch 2.
 # shellcheck source=tests/cluster/common.sh
@@ -41,7 +41,7 @@ run() {  # run NAME OPTION...: until it ends; sets $status and $took (ms), and r
   wait "$launcher" || status=$?
   took=$(($(milliseconds_now) - started))
 }
-seconds() { printf '%d.%d s' $(($1 / 1000)) $(($1 % 1000 / 100)); }
+seconds() { awk -v milliseconds="$1" 'BEGIN {printf "%.1f s", milliseconds / 1000}'; }
 
 step "undisturbed"
 watch=true
