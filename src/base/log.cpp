@@ -35,11 +35,11 @@ struct State {
     logger->set_error_handler([this](const std::string& reason) { say_that_lines_are_missing(reason); });
   }
 
-  // Once: a full disk would have it said with every line. Called by the logger when a sink of its fails.
+  // Once: a full disk would have it said with every line. The logger calls it where one of its sinks fails.
   void say_that_lines_are_missing(const std::string& reason) {
     if (said_that_lines_are_missing.exchange(true)) return;
     const std::string text =
-        "warning: " + reason + "; the log file misses lines from here on (free some space)";
+        "warning: " + reason + "; the log file misses lines from here on (look at its disk)";
     terminal->log(spdlog::details::log_msg("isnet", spdlog::level::warn, text));
   }
 
