@@ -73,7 +73,8 @@ if [[ -n $soak ]]; then
   ISNET_BINARY=$here/build/$preset/bin/isnet exec tests/cluster/soak.sh "$soak"
 fi
 
-# Counts what CTest wrote, and says which tests were skipped and why. Prints "passed failed skipped unexcused".
+# Counts what CTest wrote; says which tests were skipped and why, and how those that failed ended: who reads only the
+# last lines of a log finds the reason there. Prints "passed failed skipped unexcused".
 read_report() {
   python3 - "$1" <<'EOF_PYTHON'
 import sys
@@ -93,7 +94,9 @@ for test in tree.parse(sys.argv[1]).iter("testcase"):
         print(f"tests: skipped {test.get('name')}: {reason}", file=sys.stderr)
     else:
         failed += 1
-        print(f"tests: failed {test.get('name')}", file=sys.stderr)
+        print(f"tests: failed {test.get('name')}; its last lines:", file=sys.stderr)
+        for line in (test.findtext("system-out") or "").splitlines()[-15:]:
+            print(f"    {line[:300]}", file=sys.stderr)
 print(passed, failed, skipped, unexcused)
 EOF_PYTHON
 }

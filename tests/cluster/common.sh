@@ -9,24 +9,31 @@ export PATH=$PATH:/usr/sbin:/sbin
 export ISNET_BINARY=${ISNET_BINARY:-$("$root/launch/run.sh" --print-binary)}
 
 skip() { echo "SKIPPED FOR WANT OF $*"; exit 77; }
-fail() { echo "FAILED: $*" >&2; exit 1; }
+fail() {  # with what the last command of status_of printed
+  if [[ -r ${last_log:-} ]]; then
+    echo "the last lines of ${last_log##*/}:" >&2
+    tail -n 20 "$last_log" | cut -c 1-300 | sed 's/^/    /' >&2
+  fi
+  echo "FAILED: $*" >&2
+  exit 1
+}
 step() { echo "--- $* (at $SECONDS s)"; }
 
 expect_equal() {  # expect_equal WHAT EXPECTED ACTUAL
   [[ $2 == "$3" ]] || fail "$1: expected '$2', got '$3'"
 }
 expect_text() {  # expect_text WHAT TEXT FILE
-  grep -qF -- "$2" "$3" || { sed 's/^/    /' "$3" >&2; fail "$1: '$2' is not in ${3##*/} (above)"; }
+  grep -qF -- "$2" "$3" || { sed 's/^/    /' "$3" >&2; last_log='' fail "$1: '$2' is not in ${3##*/} (above)"; }
 }
 expect_no_text() {
-  ! grep -qF -- "$2" "$3" || { sed 's/^/    /' "$3" >&2; fail "$1: '$2' is in ${3##*/} (above)"; }
+  ! grep -qF -- "$2" "$3" || { sed 's/^/    /' "$3" >&2; last_log='' fail "$1: '$2' is in ${3##*/} (above)"; }
 }
 expect_same_file() {  # expect_same_file WHAT FILE FILE
   cmp "$2" "$3" || fail "$1: ${2##*/} differs"
 }
 
 status_of() {  # status_of LOG COMMAND...: runs it, output to the log; sets $status
-  status=0
+  status=0 last_log=$1
   "${@:2}" > "$1" 2>&1 || status=$?
 }
 wait_for() {  # wait_for SECONDS WHAT COMMAND...

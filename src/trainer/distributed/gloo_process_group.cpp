@@ -5,11 +5,26 @@
 
 #include "trainer/distributed/process_group.h"
 
+#include <string>
+#include <vector>
+
 namespace isnet {
 namespace {
 
+// Gloo waits for a connection five times as long as it is told.
+constexpr int patience_of_gloo = 5;
+
+// Ranks may come here at different times; once all are here, connecting them takes no time of theirs.
+void wait_for_all(const BackendPlace& place) {
+  std::vector<std::string> keys;
+  for (int rank = 0; rank < place.world_size; ++rank) keys.push_back("comes/" + std::to_string(rank));
+  place.store->set(keys[static_cast<std::size_t>(place.rank)], "1");
+  place.store->wait(keys, place.startup_timeout);
+}
+
 c10::intrusive_ptr<c10d::Backend> connect(const BackendPlace& place) {
-  auto options = c10d::ProcessGroupGloo::Options::create(place.startup_timeout);
+  wait_for_all(place);
+  auto options = c10d::ProcessGroupGloo::Options::create(place.startup_timeout / patience_of_gloo);
   options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForInterface(place.interface));
   const c10::intrusive_ptr<c10d::Backend> group =
       c10::make_intrusive<c10d::ProcessGroupGloo>(place.store, place.rank, place.world_size, options);
