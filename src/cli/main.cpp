@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/launcher.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/program.h"
@@ -43,7 +44,10 @@ int main(int argc, char** argv) {
       on_failure(failure);
       std::_Exit(failure.status);
     }
-    isnet::log::error(failure.message);
+    if (const auto speaker = isnet::speaker_before_start()) {
+      if (!speaker->empty()) isnet::log::configure({isnet::log::Level::error, *speaker});
+      isnet::log::error(failure.message);
+    }
     return failure.status;
   }
 }

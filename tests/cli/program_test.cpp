@@ -63,6 +63,24 @@ TEST(Program, EveryListedCommandRefusesAnUnknownOptionInOneLine) {
   }
 }
 
+// As rank 1 of a launcher; `around`: what follows the command in bash.
+testing::ProcessResult refused_as_rank_1(const std::string& around) {
+  const std::string rank = "OMPI_COMM_WORLD_RANK=1 OMPI_COMM_WORLD_SIZE=2 ";
+  return run_process({"/bin/bash", "-c", rank + ISNET_BINARY + " train --no-such-option 1" + around});
+}
+
+TEST(Program, WhatAllRanksRefuseIsSaidByOne) {
+  // mpirun ends the ranks, with SIGCONT first, once rank 0 has said it and is gone.
+  const auto ended = refused_as_rank_1(" & while kill -CONT $!; do sleep 0.01; done 2> /dev/null; wait $!");
+  EXPECT_EQ(ended.status, 2);
+  EXPECT_EQ(ended.err, "");
+  // Rank 0 had nothing to say, so it is this rank's own trouble.
+  const auto alone = refused_as_rank_1("");
+  EXPECT_EQ(alone.status, 2);
+  EXPECT_THAT(alone.err,
+              ::testing::MatchesRegex("isnet: rank 1 on [^ ]+: error: unknown option --no-such-option.*\n"));
+}
+
 TEST(Program, AMistypedCommandIsAnsweredWithTheNearest) {
   const auto name = listed_commands().at(0);
   const auto result = run_process({ISNET_BINARY, name + "x"});

@@ -1,12 +1,11 @@
 // Ranks of real trainings that die, hang or leave: the others end in the stated time, with one message that
 // names rank, host, phase and last exchange, and with a status that launchers restart.
 #include <gmock/gmock.h>
-#include <unistd.h>
 
-#include <array>
 #include <fstream>
 #include <regex>
 
+#include "base/launcher.h"
 #include "small_training.h"
 
 namespace isnet {
@@ -16,12 +15,6 @@ using namespace isnet::testing;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-std::string this_host() {
-  std::array<char, 256> name{};
-  ::gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
 
 std::vector<std::string> error_lines(const std::string& output) {
   std::vector<std::string> lines;
@@ -52,7 +45,7 @@ class Failures : public SmallTraining {
 TEST_F(Failures, AStoppedRankIsNamedWhenItsHeartbeatFallsSilent) {
   const auto result = troubled(3, "stop:1:400", "--heartbeat-timeout 4");
   EXPECT_EQ(result.status, 1) << result.output;
-  const auto line = only_error(result, cat("rank 1 on ", this_host(), " has been silent for "));
+  const auto line = only_error(result, cat("rank 1 on ", host_name(), " has been silent for "));
   EXPECT_THAT(line, HasSubstr(" s (stopped, or host or network is gone); last heard of "));
   EXPECT_THAT(line, HasSubstr(", epoch "));
   EXPECT_THAT(line, ContainsRegex(", (after|waiting in) exchange number [0-9]+ \\("));
@@ -67,13 +60,13 @@ TEST_F(Failures, AStoppedMainRankIsNamedByAnother) {
   const auto lines = error_lines(result.output);
   ASSERT_EQ(lines.size(), 1u) << result.output;
   EXPECT_THAT(lines.front(),
-              HasSubstr(cat("rank 1: error: rank 0 on ", this_host(), " has been silent for ")));
+              HasSubstr(cat("rank 1: error: rank 0 on ", host_name(), " has been silent for ")));
 }
 
 TEST_F(Failures, AnEndlessLoopIsNamedThoughTheHeartbeatGoesOn) {
   const auto result = troubled(2, "loop:1:5", "--distributed-timeout 4");
   EXPECT_EQ(result.status, 1) << result.output;
-  const auto line = only_error(result, cat("rank 1 on ", this_host(), " is alive, but has "));
+  const auto line = only_error(result, cat("rank 1 on ", host_name(), " is alive, but has "));
   EXPECT_THAT(line, HasSubstr("training, epoch 0, batch 5, after exchange number "));
   EXPECT_THAT(
       line,
@@ -84,7 +77,7 @@ TEST_F(Failures, AnEndlessLoopIsNamedThoughTheHeartbeatGoesOn) {
 TEST_F(Failures, AnEndlessLoopInTheBackwardPassIsNamed) {
   const auto result = troubled(2, "backward-loop:1:5", "--distributed-timeout 4");
   EXPECT_EQ(result.status, 1) << result.output;
-  const auto line = only_error(result, cat("rank 1 on ", this_host(), " is alive, but has "));
+  const auto line = only_error(result, cat("rank 1 on ", host_name(), " is alive, but has "));
   EXPECT_THAT(line, HasSubstr("phase backward of training, epoch 0, batch 5"));
   EXPECT_THAT(line, ContainsRegex("; rank 0 on [^ ]+ (waits|has waited in vain) in exchange number [0-9]+ "
                                   "\\(averaging gradients\\)"));
@@ -94,7 +87,7 @@ TEST_F(Failures, AReadThatNeverEndsIsNamedAlsoOnTheMainRank) {
   for (const int rank : {0, 1}) {
     const auto result = troubled(2, cat("wait:", rank, ":5"), "--distributed-timeout 4 --overwrite 1");
     EXPECT_EQ(result.status, 1) << result.output;
-    only_error(result, cat("rank ", rank, " on ", this_host(), " is alive, but has "));
+    only_error(result, cat("rank ", rank, " on ", host_name(), " is alive, but has "));
   }
 }
 
@@ -112,7 +105,7 @@ TEST_F(Failures, DataThatADeadFileSystemHoldsBackAreNamedAsTheWaitForData) {
       2, command("run", "--max-epochs 1000 --heartbeat-interval 0.5 --distributed-timeout 4 --prefetch 1"),
       options);
   EXPECT_EQ(result.status, 1) << result.output;
-  const auto line = only_error(result, cat("rank 1 on ", this_host(), " is alive, but has "));
+  const auto line = only_error(result, cat("rank 1 on ", host_name(), " is alive, but has "));
   EXPECT_THAT(line, HasSubstr("in phase data_wait of training, epoch "));
 }
 
@@ -123,7 +116,7 @@ TEST_F(Failures, AKilledRankIsNamedOnce) {
   const auto lines = error_lines(result.output);
   ASSERT_LE(lines.size(), 1u) << result.output;  // mpirun, which says so too, may be faster
   for (const auto& line : lines)
-    EXPECT_THAT(line, HasSubstr(cat("isnet: error: rank 2 on ", this_host(), " is gone without a word")));
+    EXPECT_THAT(line, HasSubstr(cat("isnet: error: rank 2 on ", host_name(), " is gone without a word")));
   EXPECT_THAT(result.output, Not(HasSubstr("onnection closed by peer")));
 }
 

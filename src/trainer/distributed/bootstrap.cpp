@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/launcher.h"
 #include "base/log.h"
 #include "trainer/distributed/heartbeat.h"
 #include "trainer/distributed/interfaces.h"
@@ -50,23 +51,6 @@ struct MeetingPlace {
   std::int32_t port = 0;
   ErrorKind kind = ErrorKind::communication;
 };
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
-// Whether a launcher that speaks MPI started this process. Under mpirun inside a Slurm job SLURM_PROCID and
-// SLURM_NTASKS are those of mpirun's daemon, so OMPI_* decides first.
-bool started_by_mpi_launcher() {
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK"})
-    if (!environment(name).empty()) return true;
-  const std::string tasks = environment("SLURM_STEP_NUM_TASKS");
-  if (!tasks.empty() && tasks != "1")
-    fail(ErrorKind::usage, "srun started ", tasks,
-         " processes that cannot find each other: start them with srun --mpi=pmix, or with mpirun");
-  return !environment("PMI_RANK").empty() && tasks.empty();
-}
 
 std::string random_token() {
   std::array<unsigned char, 16> bytes{};
@@ -219,9 +203,7 @@ bool mpi_is_up() {
 }  // namespace
 
 World::World(const WorldOptions& options) : launched_(started_by_mpi_launcher()) {
-  std::array<char, 256> name{};
-  ::gethostname(name.data(), name.size() - 1);
-  host_ = name.data();
+  host_ = host_name();
   if (launched_) init_mpi();
   if (size_ > 1) {
     const StartWatch watch(options.startup_timeout, rank_, size_, host_);

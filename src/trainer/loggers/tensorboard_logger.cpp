@@ -3,10 +3,10 @@
 #include <ATen/ATen.h>
 #include <unistd.h>
 
-#include <array>
 #include <chrono>
 
 #include "base/error.h"
+#include "base/launcher.h"
 #include "trainer/loggers/event_file.h"
 #include "trainer/trainer.h"
 
@@ -20,10 +20,8 @@ double now() {
 }
 
 std::string file_name() {
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
   // Microseconds: a run that is started twice within a second has two files.
-  return cat("events.out.tfevents.", static_cast<std::int64_t>(now()), ".", host.data(), ".", ::getpid(), ".",
+  return cat("events.out.tfevents.", static_cast<std::int64_t>(now()), ".", host_name(), ".", ::getpid(), ".",
              static_cast<std::int64_t>(now() * 1e6) % 1000000);
 }
 
