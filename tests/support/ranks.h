@@ -15,8 +15,7 @@ namespace isnet::testing {
 struct ProgramResult {
   int status = -1;         ///< exit status; 128 + signal if a signal ended it
   bool timed_out = false;  ///< it was killed at the deadline
-  double seconds = 0;
-  std::string output;  ///< stdout and stderr
+  std::string output;      ///< stdout and stderr
 };
 
 struct ProgramOptions {
