@@ -43,7 +43,7 @@ std::optional<std::string> speaker_before_start() {
   sigemptyset(&ending);
   sigaddset(&ending, SIGCONT);
   pthread_sigmask(SIG_BLOCK, &ending, nullptr);
-  const timespec patience{1, 0};
+  const timespec patience{3, 0};
   if (::sigtimedwait(&ending, nullptr, &patience) == SIGCONT) return std::nullopt;
   return cat("rank ", rank, " on ", host_name(), ": ");
 }

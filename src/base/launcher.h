@@ -16,9 +16,9 @@ bool started_by_mpi_launcher();
 std::string host_name();
 
 /// For an error before there is a World, which all ranks may have alike (an option that does not exist): rank
-/// 0 says it, the others wait for a second whether mpirun ends them for it. Returns who speaks, as a prefix
-/// for log::Settings ("rank 3 on node1: "; "" in rank 0 and without a launcher), or nothing: say nothing
-/// then.
+/// 0 says it, the others wait for three seconds whether mpirun ends them for it. Returns who speaks, as a
+/// prefix for log::Settings ("rank 3 on node1: "; "" in rank 0 and without a launcher), or nothing: say
+/// nothing then.
 std::optional<std::string> speaker_before_start();
 
 }  // namespace isnet

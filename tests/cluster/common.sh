@@ -144,9 +144,9 @@ expect_same_result() {  # expect_same_result WHAT RUN RUN: weights and metrics b
 hosts=$tests_cluster/two-hosts.sh
 export HOSTS_DIR=$work/hosts
 hosts_down() { "$hosts" down; }
-hosts_up() {
+hosts_up() {  # hosts_up N
   at_exit+=(hosts_down)
-  "$hosts" up 2
+  "$hosts" up "$1"
 }
 on_hosts() {  # on_hosts HOST-TIMEOUT OPTION... -- COMMAND: launch/run.sh on head, a rank on each host
   # Its process is written to $work/launcher.

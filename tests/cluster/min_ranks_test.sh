@@ -33,7 +33,7 @@ EOF_PYTHON
 
 # shellcheck disable=SC2317  # called by wait_for
 is_stopped() { "$hosts" exec "$host" ps -o stat= -C isnet | grep -q '^T'; }
-hosts_up
+hosts_up 2
 for host in node2 node1; do
   rank=1
   [[ $host == node2 ]] || rank=0

@@ -47,7 +47,7 @@ step "pack and train on one machine"
 make_data "$work/data"
 epochs=$(epochs_for 6)
 train_here "$work/here" "$epochs"
-hosts_up
+hosts_up 2
 
 step "a cable is out for 2 s: the training waits, and goes on"
 start short 20

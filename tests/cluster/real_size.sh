@@ -19,7 +19,7 @@ training=(--network densenet121 --objective isnet --batch-size "$batch" --optimi
 make_data "$work/small"
 "$ISNET_BINARY" pack dataset --data "$work/small" --size 224 --colour rgb --output "$work/data" > "$work/pack.log" 2>&1 ||
   { cat "$work/pack.log" >&2; fail "isnet pack dataset"; }
-hosts_up
+hosts_up 2
 
 milliseconds_now() { echo $(($(date +%s%N) / 1000000)); }
 peak=0

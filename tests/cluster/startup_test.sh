@@ -6,13 +6,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need_root_and_namespaces
 need_programs ip nsenter mpirun nft
 
-hosts=$tests_cluster/two-hosts.sh
-export HOSTS_DIR=$work/hosts
-# shellcheck disable=SC2317  # called at the end
-hosts_down() { "$hosts" down; }
-at_exit+=(hosts_down)
 make_data "$work/data"
-"$hosts" up 2
+hosts_up 2
 
 # MPI's own connections use ports 20000 to 20099 here, so that they can be told from ours, which the kernel chooses
 # above 32767, and from the rendezvous's, another one each time.

@@ -13,7 +13,7 @@ make_data "$work/data"
 train_here "$work/here" $epochs
 
 step "the same training on two hosts"
-hosts_up
+hosts_up 2
 status_of "$work/log" on_hosts 5 -- train "${training[@]}" --data "$work/data" --max-epochs $epochs --output "$work/there"
 ((status == 0)) || { cat "$work/log" >&2; fail "training on two hosts ended with status $status"; }
 expect_same_result "two hosts against one machine" "$work/here" "$work/there"
