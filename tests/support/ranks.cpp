@@ -103,6 +103,7 @@ ProgramResult run_program(const std::vector<std::string>& command, const Program
   }
   ::close(pipe[0]);
   result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return result;
 }
 

@@ -12,10 +12,18 @@
 
 namespace isnet::testing {
 
+/// By how much a program may take longer under sanitizers, as CTest's limits of time.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr double patience = 10;
+#else
+constexpr double patience = 1;
+#endif
+
 struct ProgramResult {
   int status = -1;         ///< exit status; 128 + signal if a signal ended it
   bool timed_out = false;  ///< it was killed at the deadline
-  std::string output;      ///< stdout and stderr
+  double seconds = 0;
+  std::string output;  ///< stdout and stderr
 };
 
 struct ProgramOptions {

@@ -191,6 +191,7 @@ TEST(Distributed, AKilledRankEndsTheOthersSoon) {
     EXPECT_THAT(result.output, Not(HasSubstr("pair.cc")));
     EXPECT_LE(count_of(result.output, "error: "), 1) << result.output;  // mpirun may be faster than ours
     EXPECT_FALSE(result.timed_out) << result.output;
+    EXPECT_LT(result.seconds, 30 * isnet::testing::patience);
   }
 }
 

@@ -30,9 +30,10 @@ class Failures : public SmallTraining {
     return testing::run(ranks, command("run", cat("--plugin ", TROUBLEMAKER, " --trouble ", trouble,
                                                   " --max-epochs 1000 --heartbeat-interval 0.5 ", more)));
   }
-  // One line, which begins so after "isnet: error: ", long before --distributed-timeout is over.
+  // One line, which begins so after "isnet: error: ", and soon.
   static std::string only_error(const ProgramResult& result, const std::string& beginning) {
     EXPECT_FALSE(result.timed_out) << result.output;
+    EXPECT_LT(result.seconds, 60 * patience) << result.output;
     const auto lines = error_lines(result.output);
     EXPECT_EQ(lines.size(), 1u) << result.output;
     if (lines.empty()) return "";
@@ -111,7 +112,7 @@ TEST_F(Failures, DataThatADeadFileSystemHoldsBackAreNamedAsTheWaitForData) {
 TEST_F(Failures, AKilledRankIsNamedOnce) {
   const auto result = troubled(3, "kill:2:5");
   EXPECT_EQ(result.status, 137) << result.output;
-  EXPECT_FALSE(result.timed_out) << result.output;
+  EXPECT_LT(result.seconds, 60 * patience);
   const auto lines = error_lines(result.output);
   ASSERT_LE(lines.size(), 1u) << result.output;  // mpirun, which says so too, may be faster
   for (const auto& line : lines)
@@ -122,7 +123,7 @@ TEST_F(Failures, AKilledRankIsNamedOnce) {
 TEST_F(Failures, ARankThatLeavesWithoutAWordEndsTheOthers) {
   const auto result = troubled(2, "leave:1:5");
   EXPECT_NE(result.status, 0) << result.output;
-  EXPECT_FALSE(result.timed_out) << result.output;
+  EXPECT_LT(result.seconds, 60 * patience);
   EXPECT_LE(error_lines(result.output).size(), 1u) << result.output;
   EXPECT_THAT(result.output, Not(HasSubstr("onnection closed by peer")));
 }
@@ -131,7 +132,7 @@ TEST_F(Failures, ARanksOwnErrorIsTheOnlyMessageAndItsStatusTheStatus) {
   for (const int rank : {0, 1}) {
     const auto result = troubled(3, cat("error:", rank, ":5"), "--overwrite 1");
     EXPECT_EQ(result.status, 3) << result.output;
-    EXPECT_FALSE(result.timed_out) << result.output;
+    EXPECT_LT(result.seconds, 60 * patience);
     const auto lines = error_lines(result.output);
     ASSERT_EQ(lines.size(), 1u) << result.output;
     EXPECT_EQ(lines.front(), cat("isnet: ", rank == 0 ? "" : cat("rank ", rank, ": "),
