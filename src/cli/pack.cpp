@@ -151,6 +151,9 @@ int run_on_rank(const OptionValues& values, const std::string& format, World& wo
   if (!communicator.is_main()) return 0;
   if (report.shards_kept > 0)
     log::info(cat(report.shards_kept, " shards were finished before, and are kept"));
+  for (const auto& note : report.notes)
+    log::warning(cat(note.first, ": ", note.text,
+                     note.pictures > 1 ? cat(" (", note.pictures, " images in all)") : std::string()));
   print_report(report);
   log::info(cat("data set written to ", options.output.string()));
   return 0;

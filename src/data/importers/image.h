@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace isnet {
@@ -10,9 +11,10 @@ namespace isnet {
 struct Image {
   std::int64_t height = 0;
   std::int64_t width = 0;
-  std::int64_t channels = 1;          ///< 1 or 3
-  std::int64_t white = 255;           ///< the largest value that its kind can have: 255 or 65535
-  std::vector<std::uint16_t> values;  ///< H×W×Ch
+  std::int64_t channels = 1;            ///< 1 or 3
+  std::int64_t white = 255;             ///< the largest value that its kind can have: 255 or 65535
+  std::vector<std::uint16_t> values;    ///< H×W×Ch
+  std::vector<std::string> notes = {};  ///< what was assumed while it was read, for people
 
   std::int64_t pixels() const { return height * width; }
 };

@@ -21,6 +21,7 @@ struct Made {
   Pixels pixels;
   std::string content;  // checksum of the decoded pixels
   std::string error;    // "" unless the picture is bad
+  std::vector<std::string> notes;
   bool marked = false;
   std::int64_t kept_out = 0;  // pixels of the mark that the mask kept out
   std::int64_t mark_pixels = 0;
@@ -37,6 +38,15 @@ std::string content_of(const Image& image) {
   return sha256(std::vector<std::string_view>{
       cat(image.height, ' ', image.width, ' ', image.channels, ' ', image.white, '\n'),
       {reinterpret_cast<const char*>(image.values.data()), image.values.size() * sizeof(image.values[0])}});
+}
+
+void add_note(const PictureNote& note, std::vector<PictureNote>& notes) {
+  const auto same =
+      std::find_if(notes.begin(), notes.end(), [&](const auto& one) { return one.text == note.text; });
+  if (same == notes.end())
+    notes.push_back(note);
+  else
+    same->pictures += note.pictures;
 }
 
 // The samples of a listing as pixels.
@@ -87,9 +97,12 @@ class Maker {
     Made result;
     const Image image = importer_.image(item);
     result.content = content_of(image);
+    result.notes = image.notes;
     const bool own_masks = options_.transform.mask_source == MaskSource::own;
-    result.pixels =
-        transformed(image, own_masks ? importer_.masks(item) : std::vector<Image>(), options_.transform);
+    const auto masks = own_masks ? importer_.masks(item) : std::vector<Image>();
+    for (const auto& mask : masks)
+      for (const auto& note : mask.notes) result.notes.push_back("its mask: " + note);
+    result.pixels = transformed(image, masks, options_.transform);
     return result;
   }
 
@@ -198,6 +211,10 @@ class Packer {
         return;
       }
       record.contents[place] = made.content;
+      // A test split is written several times with a mark, and said once.
+      const bool first_time = split.name == split.from || split.mark == MarkUse::own;
+      for (const auto& note : first_time ? made.notes : std::vector<std::string>())
+        add_note({note, 1, listing_.items[shard.items[place]].source}, record.notes);
       count(made, record.report);
       if (writer) write_sample(*writer, row, made.pixels, listing_.items[shard.items[place]]);
     };
@@ -299,6 +316,7 @@ PackReport finish(const Listing& listing, const PackPlan& plan, const SampleLayo
       contents[shard.items[i]] = record.contents.at(i);
       splits[shard.items[i]] = split.from;
     }
+    for (const auto& note : record.notes) add_note(note, report.notes);
     for (const auto& [place, error] : record.bad)
       bad[shard.items.at(place)] = {listing.items[shard.items[place]].source, error};
   }

@@ -61,11 +61,19 @@ struct Duplicates {
   bool labels_differ = false;
 };
 
+/// Something that was assumed of pictures while they were read.
+struct PictureNote {
+  std::string text;
+  std::int64_t pictures = 0;
+  std::string first;  ///< the first of them: its source
+};
+
 /// What became of a data set.
 struct PackReport {
   std::map<std::string, SplitReport> splits;
   std::vector<BadPicture> left_out;    ///< in the order of the listing
   std::vector<Duplicates> duplicates;  ///< likewise
+  std::vector<PictureNote> notes;      ///< each text once
   std::int64_t shards_kept = 0;        ///< finished by an earlier call, checked and kept
 };
 

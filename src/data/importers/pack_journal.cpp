@@ -27,10 +27,15 @@ ShardRecord parsed(const std::string& text) {
   record.report.fully_covered = object.at("fully_covered");
   record.contents = object.at("contents").get<std::vector<std::string>>();
   record.bad = object.at("bad").get<std::vector<std::pair<std::size_t, std::string>>>();
+  for (const auto& note : object.value("notes", json::array()))
+    record.notes.push_back({note.at("text"), note.at("pictures"), note.at("first")});
   return record;
 }
 
 std::string text_of(const ShardRecord& record) {
+  json notes = json::array();
+  for (const auto& note : record.notes)
+    notes.push_back({{"text", note.text}, {"pictures", note.pictures}, {"first", note.first}});
   return json{{"sources", record.sources},
               {"samples", record.samples},
               {"sha256", record.sha256},
@@ -38,7 +43,8 @@ std::string text_of(const ShardRecord& record) {
               {"partly_covered", record.report.partly_covered},
               {"fully_covered", record.report.fully_covered},
               {"contents", record.contents},
-              {"bad", record.bad}}
+              {"bad", record.bad},
+              {"notes", notes}}
       .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

@@ -20,6 +20,7 @@ struct ShardRecord {
   SplitReport report;
   std::vector<std::string> contents;  ///< of each item: checksum of its decoded pixels, "" if bad
   std::vector<std::pair<std::size_t, std::string>> bad;  ///< place among the items, and error
+  std::vector<PictureNote> notes;
 };
 
 class PackJournal {
