@@ -11,8 +11,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "data/importers/dicom.h"
 #include "data/importers/pack.h"
+#include "data/importers/picture_options.h"
 #include "trainer/distributed/communicator.h"
 
 namespace isnet::cli {
@@ -22,8 +22,7 @@ constexpr std::size_t listed = 10;  // bad pictures and duplicates that are prin
 
 std::vector<OptionSpec> shared_options() {
   auto all = image_options();
-  all.push_back(dicom_window_option());
-  for (auto* more : {&split_options, &mark_options, &output_options})
+  for (auto* more : {&reading_options, &split_options, &mark_options, &output_options})
     for (auto& spec : (*more)()) all.push_back(std::move(spec));
   return all;
 }
@@ -33,14 +32,11 @@ std::vector<OptionGroup> pack_option_groups() {
   for (const auto& name : importers().names())
     input.known.emplace_back(name, importers().at(name).description);
   OptionGroup pictures{"Images and masks", image_options(), {}};
-  pictures.options.push_back(dicom_window_option());
   OptionGroup background{"Background bias", mark_options(), {}};
   for (const auto& name : marks().names()) background.known.emplace_back(name, marks().at(name).description);
-  return {std::move(input),
-          std::move(pictures),
-          {"Splits", split_options(), {}},
-          std::move(background),
-          {"Output", output_options(), {}}};
+  return {std::move(input),      {"Reading of pictures", reading_options(), {}},
+          std::move(pictures),   {"Splits", split_options(), {}},
+          std::move(background), {"Output", output_options(), {}}};
 }
 
 // An option of another format would be left out silently.

@@ -78,7 +78,9 @@ class CelebaMaskImporter : public Importer {
     return listing;
   }
 
-  Image image(const ImportItem& item) const override { return decode_image(item.files.at(0), {}); }
+  Image image(const ImportItem& item) const override {
+    return decode_image(item.files.at(0), input_.pictures);
+  }
 
   // The union of the parts; a part that is not in the picture has no file.
   std::vector<Image> masks(const ImportItem& item) const override {
@@ -86,9 +88,9 @@ class CelebaMaskImporter : public Importer {
     if (item.files.size() < 2)
       fail(ErrorKind::data, "none of the parts ", joined(input_.parts), " has a mask in ",
            part_file(item, "").string(), "*");
-    Image merged = decode_mask(item.files[1]);
+    Image merged = decode_mask(item.files[1], input_.pictures);
     for (std::size_t i = 2; i < item.files.size(); ++i) {
-      const Image part = decode_mask(item.files[i]);
+      const Image part = decode_mask(item.files[i], input_.pictures);
       if (part.height != merged.height || part.width != merged.width || part.white != merged.white)
         fail(ErrorKind::data, item.files[i].string(), ": of another size or depth than ",
              item.files[1].string());
@@ -157,6 +159,7 @@ std::unique_ptr<Importer> make(const OptionValues& options) {
   input.attributes = options.list("attributes");
   input.parts = options.list("mask-parts");
   if (options.text("mask-parts") == "none") input.parts.clear();
+  input.pictures = picture_options(options);
   return celebamask_importer(input);
 }
 

@@ -60,10 +60,13 @@ class CsvImporter : public Importer {
     return listing;
   }
 
-  Image image(const ImportItem& item) const override { return decode_image(item.files.at(0), input_.dicom); }
+  Image image(const ImportItem& item) const override {
+    return decode_image(item.files.at(0), input_.pictures);
+  }
   std::vector<Image> masks(const ImportItem& item) const override {
     std::vector<Image> result;
-    for (std::size_t i = 1; i < item.files.size(); ++i) result.push_back(decode_mask(item.files[i]));
+    for (std::size_t i = 1; i < item.files.size(); ++i)
+      result.push_back(decode_mask(item.files[i], input_.pictures));
     return result;
   }
 
@@ -232,7 +235,7 @@ std::unique_ptr<Importer> make(const OptionValues& options) {
   input.separator = options.text("label-separator");
   input.classes = options.list("classes");
   input.class_names = options.list("class-names");
-  input.dicom = dicom_options(options);
+  input.pictures = picture_options(options);
   return csv_importer(input);
 }
 

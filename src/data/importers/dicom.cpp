@@ -327,7 +327,7 @@ DicomOptions dicom_options(const OptionValues& options) {
   return result;
 }
 
-Image read_dicom(const std::filesystem::path& path, const DicomOptions& options) {
+Image read_dicom(const std::filesystem::path& path, const DicomOptions& options, const PictureLimits&) {
   return DicomFile(path, true).image(options);
 }
 

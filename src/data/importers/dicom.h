@@ -8,6 +8,7 @@
 
 #include "base/options.h"
 #include "data/importers/image.h"
+#include "data/importers/picture_limits.h"
 
 namespace isnet {
 
@@ -25,6 +26,8 @@ struct DicomOptions {
   double center = 0;
   double width = 0;          ///< > 0
   std::int64_t white = 255;  ///< of the result: 255 or 65535
+  std::int64_t frame = 0;    ///< of several, from 1; 0: the file must have one
+  bool all_frames = false;   ///< for those who list files: a sample for each frame
 };
 
 /// --window.
@@ -37,7 +40,8 @@ DicomOptions dicom_options(const OptionValues& options);
 /// inverted, so that more is brighter. Up to 16 bit stored, compressed by RLE, JPEG or JPEG-LS or not at all.
 /// Colour: 8 bit, through DCMTK's own conversion. Thread-safe.
 /// Errors: data (no DICOM, no pixels, cut short, several frames, JPEG 2000, more than 16 bit, …).
-Image read_dicom(const std::filesystem::path& path, const DicomOptions& options);
+Image read_dicom(const std::filesystem::path& path, const DicomOptions& options,
+                 const PictureLimits& limits = {});
 
 /// PatientID of the file; "" if it has none. Reads no pixels. Errors: data.
 std::string dicom_patient(const std::filesystem::path& path);

@@ -56,10 +56,12 @@ class FoldersImporter : public Importer {
     return listing;
   }
 
-  Image image(const ImportItem& item) const override { return decode_image(item.files.at(0), input_.dicom); }
+  Image image(const ImportItem& item) const override {
+    return decode_image(item.files.at(0), input_.pictures);
+  }
   std::vector<Image> masks(const ImportItem& item) const override {
     if (input_.masks.empty()) return {};
-    return {decode_mask(item.files.at(1))};
+    return {decode_mask(item.files.at(1), input_.pictures)};
   }
   std::int64_t channels() const override { return input_.dicom_patients ? 1 : 3; }
 
@@ -134,7 +136,7 @@ std::unique_ptr<Importer> make(const OptionValues& options, bool dicom) {
   input.class_names = options.list("class-names");
   input.group_pattern = options.text("group-pattern");
   input.dicom_patients = dicom;
-  input.dicom = dicom_options(options);
+  input.pictures = picture_options(options);
   return folders_importer(input);
 }
 

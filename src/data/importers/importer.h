@@ -59,7 +59,7 @@ class Importer {
   virtual MaskSource mask_source() const { return MaskSource::any; }
 };
 
-/// Reads the options of its own, --depth and --window; those that are no option of its own must not be looked
+/// Reads the options of its own, --depth and reading_options(); those that are no option of its own must not be looked
 /// at. Errors: usage.
 using ImporterFactory = std::function<std::unique_ptr<Importer>(const OptionValues& options)>;
 

@@ -7,6 +7,9 @@
 // after it, whose macros decide what there is
 #include <jerror.h>
 
+#include "base/error.h"
+#include "data/importers/formats/jpeg_markers.h"
+
 namespace isnet {
 namespace {
 
@@ -37,8 +40,17 @@ void look_at_warning(j_common_ptr info, int level) {
   }
 }
 
-// Undoes the entropy coding and nothing else; true when all of it is sound.
-bool sound(std::string_view bytes, Watch& watch) {
+// Whether every coefficient of a progressive file has come with all of its bits.
+bool complete(const jpeg_decompress_struct& info) {
+  if (!info.progressive_mode || !info.coef_bits) return true;
+  for (int component = 0; component < info.num_components; ++component)
+    for (int i = 0; i < DCTSIZE2; ++i)
+      if (info.coef_bits[component][i] != 0) return false;
+  return true;
+}
+
+// Undoes the entropy coding and nothing else; true when all of it is sound (and all there, if that is asked).
+bool sound(std::string_view bytes, Watch& watch, bool all) {
   jpeg_decompress_struct info{};
   info.err = jpeg_std_error(&watch.manager);
   watch.manager.error_exit = leave;
@@ -53,9 +65,10 @@ bool sound(std::string_view bytes, Watch& watch) {
                static_cast<unsigned long>(bytes.size()));
   jpeg_read_header(&info, TRUE);
   jpeg_read_coefficients(&info);
+  const bool good = !all || complete(info);
   jpeg_finish_decompress(&info);
   jpeg_destroy_decompress(&info);
-  return true;
+  return good;
 }
 
 }  // namespace
@@ -63,7 +76,17 @@ bool sound(std::string_view bytes, Watch& watch) {
 std::string jpeg_damage(std::string_view bytes) {
   if (!bytes.starts_with("\xFF\xD8\xFF")) return "";
   Watch watch{};
-  return sound(bytes, watch) ? "" : watch.message;
+  return sound(bytes, watch, false) ? "" : watch.message;
+}
+
+std::string with_end_marker(std::string_view bytes) {
+  if (!bytes.starts_with("\xFF\xD8\xFF")) return "";
+  const auto markers = jpeg_markers(bytes);
+  if (markers.end || markers.coded != markers.components) return "";
+  while (bytes.ends_with('\xFF')) bytes.remove_suffix(1);  // its first half
+  std::string mended = cat(bytes, "\xFF\xD9");
+  Watch watch{};
+  return sound(mended, watch, true) ? mended : "";
 }
 
 }  // namespace isnet

@@ -11,4 +11,8 @@ namespace isnet {
 /// bytes are no JPEG file. Bytes too many are no damage. Thread-safe.
 std::string jpeg_damage(std::string_view bytes);
 
+/// The file with an end marker, if that is all that it lacks: each of its components, coefficients and bits
+/// is there. Else "".
+std::string with_end_marker(std::string_view bytes);
+
 }  // namespace isnet

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "data/importers/dicom.h"
 #include "data/importers/importer.h"
+#include "data/importers/picture_options.h"
 
 namespace isnet {
 
@@ -33,7 +33,7 @@ struct FoldersInput {
   std::vector<std::string> classes, class_names;
   std::string group_pattern;    ///< regular expression on the path; its first group names the sample's group
   bool dicom_patients = false;  ///< takes DICOM files alone, whatever their names; the patient is the group
-  DicomOptions dicom;
+  PictureOptions pictures = {};
 };
 std::unique_ptr<Importer> folders_importer(const FoldersInput& input);
 
@@ -44,7 +44,7 @@ struct CsvInput {
   std::map<std::string, std::string> columns;  ///< our name → the manifest's, where they differ
   std::string separator = "|";                 ///< between the classes of column "labels"
   std::vector<std::string> classes, class_names;
-  DicomOptions dicom;
+  PictureOptions pictures = {};
 };
 std::unique_ptr<Importer> csv_importer(const CsvInput& input);
 
@@ -53,6 +53,7 @@ struct CelebaMaskInput {
   std::filesystem::path root;  ///< holds CelebA-HQ-img, CelebAMask-HQ-mask-anno, …-attribute-anno.txt
   std::vector<std::string> attributes;
   std::vector<std::string> parts;  ///< whose masks are merged: "skin", "hair", …; empty: no masks
+  PictureOptions pictures = {};
 };
 std::unique_ptr<Importer> celebamask_importer(const CelebaMaskInput& input);
 

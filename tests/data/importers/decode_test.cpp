@@ -68,9 +68,9 @@ TEST(Decode, TransparencyIsLeftOut) {
 TEST(Decode, MasksAreGreyAndKeepTheirValues) {
   TemporaryFolder folder;
   write_picture(folder / "m.png", 2, 3, 1, 8, [](int y, int x, int) { return y * 3 + x; });
-  EXPECT_THAT(decode_mask(folder / "m.png").values, ::testing::ElementsAre(0, 1, 2, 3, 4, 5));
+  EXPECT_THAT(decode_mask(folder / "m.png", {}).values, ::testing::ElementsAre(0, 1, 2, 3, 4, 5));
   write_picture(folder / "c.png", 1, 2, 3, 8, [](int, int x, int) { return 255 * x; });
-  const Image mask = decode_mask(folder / "c.png");
+  const Image mask = decode_mask(folder / "c.png", {});
   EXPECT_EQ(mask.channels, 1);
   EXPECT_THAT(mask.values, ::testing::ElementsAre(0, 255));
 }
@@ -101,8 +101,7 @@ TEST(Decode, AJpegWithAThumbnailOrTailIsNotTakenForCut) {
   write_file_atomically(folder / "a.jpg", whole.substr(0, 2) + comment + whole.substr(2));
   EXPECT_EQ(decode_image(folder / "a.jpg", {}).height, 16);
   write_file_atomically(folder / "a.jpg", whole.substr(0, 2) + comment + whole.substr(2, whole.size() - 4));
-  EXPECT_THAT(data_refusal([&] { decode_image(folder / "a.jpg", {}); }),
-              HasSubstr("a damaged JPEG file (Premature end"));
+  EXPECT_THAT(decode_image(folder / "a.jpg", {}).notes, ::testing::SizeIs(1));
 }
 
 TEST(Decode, DamageInsideOfAJpegIsNoticed) {
@@ -133,8 +132,8 @@ TEST(Decode, WhatIsNoImageIsNamed) {
   EXPECT_THAT(data_refusal([&] { decode_image(folder / "none.png", {}); }),
               HasSubstr("there is no such file"));
   EXPECT_THAT(data_refusal([&] { decode_image(folder / "folder.png", {}); }), HasSubstr("is not a file"));
-  cv::imwrite((folder / "float.tif").string(), cv::Mat(4, 4, CV_32F, cv::Scalar(0.5)));
-  EXPECT_THAT(data_refusal([&] { decode_image(folder / "float.tif", {}); }), HasSubstr("CV_32F"));
+  cv::imwrite((folder / "float.tif").string(), cv::Mat(4, 4, CV_32F, cv::Scalar(1.5)));
+  EXPECT_THAT(data_refusal([&] { decode_image(folder / "float.tif", {}); }), HasSubstr("1.5; expected 0"));
 }
 
 TEST(Decode, MutatedFilesAreReadOrRefusedWithTheirName) {

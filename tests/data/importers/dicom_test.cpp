@@ -171,7 +171,7 @@ TEST_F(Dicom, ThePatientIsKnownAndTheFileIsToldFromOthers) {
   write_file_atomically(folder / "b.dcm", std::string(200, 'x'));
   EXPECT_FALSE(is_dicom(folder / "b.dcm"));
   std::filesystem::rename(file, folder / "IM0001");
-  EXPECT_EQ(decode_image(folder / "IM0001", sixteen_bit(DicomWindow::full)).values.back(), 65535);
+  EXPECT_EQ(decode_image(folder / "IM0001", {sixteen_bit(DicomWindow::full)}).values.back(), 65535);
 }
 
 TEST_F(Dicom, WhatCannotBeReadIsNamed) {
