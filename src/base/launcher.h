@@ -10,8 +10,12 @@ namespace isnet {
 std::string environment(const char* name);
 
 /// Whether a launcher that speaks MPI started this process (mpirun, srun --mpi=pmix). Errors: usage, when
-/// srun started several processes that cannot find each other.
+/// another launcher (srun without PMIx, the mpirun of another MPI) started several processes, which cannot
+/// find each other.
 bool started_by_mpi_launcher();
+
+/// The number of processes that mpirun says that it started; 0 where it does not say.
+int processes_by_launcher();
 
 std::string host_name();
 

@@ -302,5 +302,43 @@ TEST(Distributed, ProcessesThatSrunStartedWithoutPmixAreRefused) {
   EXPECT_EQ(single.status, 0) << single.output;
 }
 
+using Variables = std::map<std::string, std::string>;
+
+TEST(Distributed, ProcessesThatAnotherMpiStartedAreRefusedWithTheRemedy) {
+  const std::vector<Variables> launchers{
+      {{"PMI_RANK", "0"}, {"PMI_SIZE", "2"}},
+      {{"PMI_RANK", "1"}, {"PMI_SIZE", "2"}, {"MPI_LOCALRANKID", "1"}, {"MPI_LOCALNRANKS", "2"}},
+      {{"MPI_LOCALRANKID", "0"}, {"MPI_LOCALNRANKS", "2"}},
+      {{"MV2_COMM_WORLD_RANK", "0"}, {"MV2_COMM_WORLD_SIZE", "2"}},
+      {{"PALS_RANKID", "1"}},
+      {{"ALPS_APP_PE", "0"}},
+      {{"SLURM_STEP_NUM_TASKS", "1"}, {"PMI_RANK", "1"}, {"PMI_SIZE", "4"}},  // inside a Slurm job
+      {{"LOCAL_RANK", "0"}, {"RANK", "0"}, {"WORLD_SIZE", "2"}}};
+  for (const auto& variables : launchers) {
+    const auto result = alone("place", {.environment = variables});
+    EXPECT_EQ(result.status, 2) << variables.begin()->first << "\n" << result.output;
+    EXPECT_THAT(result.output, HasSubstr("start them with Open MPI's mpirun"));
+  }
+}
+
+TEST(Distributed, OneProcessOfAnotherLauncherIsARunOfOne) {
+  const std::vector<Variables> launchers{{{"PMI_RANK", "0"}, {"PMI_SIZE", "1"}},
+                                         {{"SLURM_STEP_NUM_TASKS", "1"}, {"PMI_RANK", "0"}},
+                                         {{"WORLD_SIZE", "4"}},
+                                         {{"LOCAL_RANK", "0"}, {"WORLD_SIZE", "1"}}};
+  for (const auto& variables : launchers) {
+    const auto result = alone("place", {.environment = variables});
+    EXPECT_EQ(result.status, 0) << variables.begin()->first << "\n" << result.output;
+    EXPECT_THAT(result.output, HasSubstr("rank 0 of 1"));
+  }
+}
+
+// As where mpirun is of another Open MPI than the library.
+TEST(Distributed, AProcessThatMpiDoesNotConnectWithTheOthersIsRefused) {
+  const auto result = alone("place", {.environment = {{"OMPI_COMM_WORLD_SIZE", "2"}}});
+  EXPECT_EQ(result.status, 2) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("mpirun started 2 processes, but MPI connects only 1"));
+}
+
 }  // namespace
 }  // namespace isnet
