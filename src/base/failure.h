@@ -13,4 +13,11 @@ struct Failure {
   int status = 1;
 };
 
+/// What to say about an error, of ours or of a library, in one line, and its status. Errors of libraries that
+/// mean a lack of memory or threads are said in our words, with the remedy (docs/errors.md).
+Failure failure_of(const std::exception& error);
+
+/// Whether a library says with this error that it got no memory, whatever the error's type.
+bool is_out_of_memory(const std::exception& error);
+
 }  // namespace isnet

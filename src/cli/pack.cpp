@@ -139,7 +139,7 @@ int run_on_rank(const OptionValues& values, const std::string& format, World& wo
   // All ranks look at the same files: what is to be said about them is said once.
   if (!communicator.is_main()) log::configure({log::Level::error, cat("rank ", communicator.rank(), ": ")});
   options.place = {communicator.rank(), communicator.world_size(), [&] { communicator.barrier(); }};
-  if (values.integer("workers") == 0) options.workers = std::max(1, options.workers / world.local_size());
+  if (values.integer("workers") == 0) options.workers = world.cores();
   std::optional<ProgressLine> line(std::in_place, communicator.is_main() && !values.flag("quiet"));
   options.progress = [&](std::int64_t done, std::int64_t all) { line->draw(done, all); };
   const PackReport report = pack(*importer, options);

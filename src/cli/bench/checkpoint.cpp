@@ -4,8 +4,8 @@
 #include <chrono>
 #include <filesystem>
 #include <iostream>
-#include <thread>
 
+#include "base/cores.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/bench/benchmark.h"
@@ -121,7 +121,7 @@ class CheckpointBenchmark {
     processes_.describe(
         report_, {cat(options_.text("network"), ", ", options_.text("batch-size"), " images of ", side, "×",
                       side, ", ", options_.text("optimizer"), ", ", options_.text("threads"), " of ",
-                      std::thread::hardware_concurrency(), " cores; torch ", TORCH_VERSION)});
+                      available_cores(), " cores; torch ", TORCH_VERSION)});
     return std::move(report_);
   }
 

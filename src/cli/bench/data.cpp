@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <thread>
 
+#include "base/cores.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "bench/data_loader.h"
@@ -194,7 +194,7 @@ class DataBenchmark {
     report_.header = {
         cat(samples_, " samples of 3×", side_, "×", side_, " with masks, uint8, in ", shards_.size(),
             " shards, random order, batches of ", reading_.batch_size, ", page cache warm; ",
-            reading_.threads, " reading threads on ", std::thread::hardware_concurrency(), " cores"),
+            reading_.threads, " reading threads on ", available_cores(), " cores"),
         unavailable_.empty() ? cat("Python ", versions_.at("python").get<std::string>(), " with torch ",
                                    versions_.at("torch").get<std::string>(), " and h5py ",
                                    versions_.at("h5py").get<std::string>())
@@ -203,7 +203,7 @@ class DataBenchmark {
             " of warm-up, 5 times as many without Python; in a round each variant of a table reads one epoch,"
             " from top to bottom"),
     };
-    report_.facts = {{"torch", TORCH_VERSION},   {"cores", std::thread::hardware_concurrency()},
+    report_.facts = {{"torch", TORCH_VERSION},   {"cores", available_cores()},
                      {"samples", samples_},      {"rounds", rounds_.rounds},
                      {"warmup", rounds_.warmup}, {"samples_per_second", Json::object()}};
     for (const auto& [title, rate] : rates_) {

@@ -2,8 +2,7 @@
 // costs, and what the trainer adds to a step.
 #include <torch/version.h>
 
-#include <thread>
-
+#include "base/cores.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/bench/benchmark.h"
@@ -34,11 +33,11 @@ class DdpBenchmark {
       if (count > 0) ranks(count);
     if (options_.flag("trainer")) trainer();
     const std::string side = options_.text("image-size");
-    processes_.describe(report_, {cat(options_.text("network"), ", ", options_.text("batch-size"),
-                                      " images of ", side, "×", side, " for each rank, precision ",
-                                      options_.text("precision"), ", ", options_.text("threads"),
-                                      " thread(s) for each rank on ", std::thread::hardware_concurrency(),
-                                      " cores; Gloo by the loopback interface; torch ", TORCH_VERSION)});
+    processes_.describe(
+        report_, {cat(options_.text("network"), ", ", options_.text("batch-size"), " images of ", side, "×",
+                      side, " for each rank, precision ", options_.text("precision"), ", ",
+                      options_.text("threads"), " thread(s) for each rank on ", available_cores(),
+                      " cores; Gloo by the loopback interface; torch ", TORCH_VERSION)});
     return std::move(report_);
   }
 

@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <set>
 #include <sstream>
-#include <thread>
 
+#include "base/cores.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/bench/benchmark.h"
@@ -162,7 +162,7 @@ class StepBenchmark {
     processes_.describe(
         report_, {cat(options_.text("network"), ", ", options_.text("batch-size"), " images of ", side, "×",
                       side, ", precision ", options_.text("precision"), ", ", options_.text("threads"),
-                      " of ", std::thread::hardware_concurrency(), " cores; torch ", TORCH_VERSION)});
+                      " of ", available_cores(), " cores; torch ", TORCH_VERSION)});
   }
 
   const OptionValues& options_;

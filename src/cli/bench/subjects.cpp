@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <thread>
 
+#include "base/cores.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "bench/plain_step.h"
@@ -113,7 +113,7 @@ void Subjects::describe(Report& report, std::vector<std::string> first) const {
        })
     report.header.push_back(line);
   report.facts = {{"torch", TORCH_VERSION},
-                  {"cores", std::thread::hardware_concurrency()},
+                  {"cores", available_cores()},
                   {"environment", thread_variables(environment_)},
                   {"rounds", rounds_.rounds},
                   {"warmup", rounds_.warmup}};

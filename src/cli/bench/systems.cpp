@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <sstream>
-#include <thread>
 
+#include "base/cores.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/bench/benchmark.h"
@@ -251,8 +251,7 @@ class SystemsBenchmark {
         {cat(options_.text("batch-size"), " images of ", side, "×", side, ", ",
              options_.has("num-classes") ? options_.text("num-classes") : "3", " classes, networks ",
              small_ ? "with few channels" : "as published", ", precision ", options_.text("precision"), ", ",
-             options_.text("threads"), " of ", std::thread::hardware_concurrency(), " cores; torch ",
-             TORCH_VERSION),
+             options_.text("threads"), " of ", available_cores(), " cores; torch ", TORCH_VERSION),
          "parameters; multiply-adds of a forward pass in prediction and of a training step, for one image"});
   }
 

@@ -1,5 +1,4 @@
-#include <thread>
-
+#include "base/cores.h"
 #include "base/error.h"
 #include "data/importers/pack.h"
 
@@ -84,8 +83,7 @@ PackOptions pack_options(const OptionValues& values, const Importer& importer) {
   options.shard_size = values.integer("shard-size");
   options.seed = static_cast<std::uint64_t>(values.integer("seed"));
   const auto workers = values.integer("workers");
-  options.workers = workers > 0 ? static_cast<int>(workers)
-                                : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  options.workers = workers > 0 ? static_cast<int>(workers) : available_cores();
   options.skip_bad = values.text("on-error") == "skip";
   options.decides_content = content_options(values);
   return options;

@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <mpi.h>
-#include <sched.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -10,21 +9,24 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <cmath>
 #include <condition_variable>
 #include <cstring>
 #include <functional>
 #include <mutex>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/cores.h"
 #include "base/error.h"
 #include "base/launcher.h"
 #include "base/log.h"
+#include "base/threads.h"
 #include "trainer/distributed/heartbeat.h"
 #include "trainer/distributed/interfaces.h"
+#include "trainer/distributed/mpi_leftovers.h"
 #include "trainer/distributed/process_group.h"
 #include "trainer/distributed/sockets.h"
 
@@ -116,20 +118,13 @@ Interface choose_interface(int rank, int world_size, int local_size, const std::
   return hosts[self].interfaces[chosen[self]];
 }
 
-// This rank's share of the cores that it may use, each divided among the local ranks that may use it: right
-// with and without binding, and inside a Slurm job that owns a part of the host. Collective over `local`.
-int share_of_cores(MPI_Comm local, int local_size) {
-  cpu_set_t mine;
-  CPU_ZERO(&mine);
-  ::sched_getaffinity(0, sizeof mine, &mine);
-  std::vector<cpu_set_t> all(static_cast<std::size_t>(local_size));
-  MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all.data(), sizeof mine, MPI_BYTE, local);
-  double share = 0;
-  for (std::size_t core = 0; core < CPU_SETSIZE; ++core)
-    if (CPU_ISSET(core, &mine))
-      share += 1.0 / static_cast<double>(std::count_if(
-                         all.begin(), all.end(), [&](const auto& set) { return CPU_ISSET(core, &set); }));
-  return std::max(1, static_cast<int>(std::floor(share + 1e-9)));
+// This rank's share of the cores that the ranks of its host may use: right with and without binding, in
+// containers, and inside a Slurm job that owns a part of the host. Collective over `local`.
+int own_share_of_cores(MPI_Comm local, int local_rank, int local_size) {
+  const CoreAllowance own = core_allowance();
+  std::vector<CoreAllowance> all(static_cast<std::size_t>(local_size));
+  MPI_Allgather(&own, sizeof own, MPI_BYTE, all.data(), sizeof own, MPI_BYTE, local);
+  return whole_cores(share_of_cores(all, static_cast<std::size_t>(local_rank)));
 }
 
 // Every rank may have connections to all others, twice with --sync-batchnorm; rank 0 also those of the store
@@ -192,6 +187,9 @@ bool wait_for(const Done& done, milliseconds patience, const Late& say_late) {
   return true;
 }
 
+// Threads of a rank besides those that compute: MPI's, the heartbeat, readers, the writer of checkpoints.
+constexpr int other_threads = 4;
+
 bool mpi_is_up() {
   int started = 0, ended = 0;
   MPI_Initialized(&started);
@@ -203,6 +201,7 @@ bool mpi_is_up() {
 
 World::World(const WorldOptions& options) : launched_(started_by_mpi_launcher()) {
   host_ = host_name();
+  require_threads(other_threads);
   if (launched_) init_mpi();
   if (size_ > 1) {
     const StartWatch watch(options.startup_timeout, rank_, size_, host_);
@@ -210,7 +209,10 @@ World::World(const WorldOptions& options) : launched_(started_by_mpi_launcher())
     meet(options.master_port);
   } else {
     hosts_ = {host_};
-    if (launched_) place_among_local_ranks();
+    if (launched_)
+      place_among_local_ranks();
+    else
+      cores_ = available_cores();
   }
   choose_threads(options.threads);
 }
@@ -224,6 +226,12 @@ void World::init_mpi() {
   if (!mpi_is_up()) MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);
+  // MPI that cannot talk to its launcher takes this process for the only one.
+  if (const int told = processes_by_launcher(); told > size_)
+    isnet::fail(
+        ErrorKind::usage, "mpirun started ", told, " processes, but MPI connects only ", size_,
+        " of them: start them with the mpirun of the Open MPI that isnet was built with (launch/run.sh, "
+        "ISNET_MPIRUN)");
 }
 
 void World::place_among_local_ranks() {
@@ -231,7 +239,9 @@ void World::place_among_local_ranks() {
   MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &local);
   MPI_Comm_rank(local, &local_rank_);
   MPI_Comm_size(local, &local_size_);
-  core_share_ = share_of_cores(local, local_size_);
+  cores_ = own_share_of_cores(local, local_rank_, local_size_);
+  unname_mpi_segment(local, local_rank_);
+  if (local_rank_ == 0) remove_stale_mpi_sessions();
   MPI_Comm_free(&local);
 }
 
@@ -268,8 +278,10 @@ void World::meet(int master_port) {
 void World::choose_threads(int threads) const {
   if (threads > 0)
     at::set_num_threads(threads);
-  else if (launched_ && environment("OMP_NUM_THREADS").empty())
-    at::set_num_threads(core_share_);
+  else if (environment("OMP_NUM_THREADS").empty())
+    at::set_num_threads(launched_ ? cores_ : std::min(cores_, at::get_num_threads()));
+  // OpenMP ends a process that gets fewer.
+  require_threads(at::get_num_threads() + other_threads);
 }
 
 int World::take_listening_socket() {
@@ -318,6 +330,7 @@ int World::end(int status, const std::string& message, std::chrono::milliseconds
   const auto same = [&](const Outcome& one) { return one.message == own.message; };
   if (std::find_if(all.begin(), all.end(), same) - all.begin() == rank) say();
   heartbeat::stop();
+  rename_mpi_segment();
   MPI_Finalize();
   return std::max_element(all.begin(), all.end(),
                           [](const auto& a, const auto& b) { return a.status < b.status; })
@@ -339,19 +352,22 @@ int World::fail(const Failure& failure) {
 }
 
 void World::report(const std::exception& error) {
-  const auto* ours = dynamic_cast<const Error*>(&error);
-  heartbeat::report(exit_status(ours ? ours->kind() : ErrorKind::runtime), error.what(),
-                    is_communication_failure(error));
+  const Failure failure = failure_of(error);
+  heartbeat::report(failure.status, failure.message, is_communication_failure(error));
 }
 
 void abort_world(int status) {
   static std::atomic<bool> ending{false};
   if (ending.exchange(true))
     for (;;) ::pause();  // another thread is at it
-  std::thread([status] {
-    std::this_thread::sleep_for(std::chrono::seconds(10));
-    ::_exit(status);
-  }).detach();
+  try {
+    std::thread([status] {
+      std::this_thread::sleep_for(std::chrono::seconds(10));
+      ::_exit(status);
+    }).detach();
+  } catch (const std::system_error&) {
+    ::_exit(status);  // no thread to watch over MPI_Abort: the launcher ends the others
+  }
   if (mpi_is_up()) MPI_Abort(MPI_COMM_WORLD, status);
   ::_exit(status);
 }

@@ -17,7 +17,7 @@ namespace isnet {
 /// How a World starts: --master-port, --threads, --startup-timeout.
 struct WorldOptions {
   int master_port = 0;  ///< TCP port for the rendezvous on rank 0; 0: any free one
-  int threads = 0;  ///< threads per rank; 0: OMP_NUM_THREADS, else this rank's share of the machine's cores
+  int threads = 0;      ///< threads per rank; 0: OMP_NUM_THREADS, else this rank's share of the host's cores
   std::chrono::milliseconds startup_timeout{120'000};  ///< for what ranks say to each other through MPI
 };
 
@@ -50,6 +50,8 @@ class World {
   int local_rank() const { return local_rank_; }  ///< among the ranks of this host
   int local_size() const { return local_size_; }
   bool is_main() const { return rank_ == 0; }
+  /// Whole cores for this rank: its share of those that the ranks of this host may use (base/cores.h).
+  int cores() const { return cores_; }
   /// Whether a launcher (mpirun, srun) started this process.
   bool launched() const { return launched_; }
   const std::string& host() const { return host_; }
@@ -90,7 +92,7 @@ class World {
   int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
   std::vector<std::string> hosts_;
   bool launched_ = false;
-  int core_share_ = 1;
+  int cores_ = 1;
   int listening_socket_ = -1;
   std::string host_;
   Rendezvous rendezvous_;

@@ -17,6 +17,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
+#include <vector>
 
 #include "base/error.h"
 
@@ -148,19 +149,13 @@ Segment::~Segment() {
 void Segment::announce(int rank) {
   RankState& own = state(rank);
   own.process = ::getpid();
-  CPU_ZERO(&own.cores);
-  ::sched_getaffinity(0, sizeof own.cores, &own.cores);
+  own.cores = core_allowance();
 }
 
 double Segment::share_of_cores(int rank) const {
-  double share = 0;
-  for (std::size_t core = 0; core < CPU_SETSIZE; ++core) {
-    if (!CPU_ISSET(core, &state(rank).cores)) continue;
-    int users = 0;
-    for (int other = 0; other < layout_.ranks; ++other) users += CPU_ISSET(core, &state(other).cores) ? 1 : 0;
-    share += 1.0 / users;
-  }
-  return share;
+  std::vector<CoreAllowance> all;
+  for (int other = 0; other < layout_.ranks; ++other) all.push_back(state(other).cores);
+  return isnet::share_of_cores(all, static_cast<std::size_t>(rank));
 }
 
 void Segment::seal() {

@@ -1,7 +1,6 @@
 // Memory that the ranks of one host share: a ring of slots for each rank, and what each has done so far.
 #pragma once
 
-#include <sched.h>
 #include <sys/types.h>
 
 #include <array>
@@ -11,6 +10,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+
+#include "base/cores.h"
 
 namespace isnet::shared_memory {
 
@@ -26,7 +27,7 @@ struct RankState {
   alignas(64) std::atomic<std::uint64_t> put;  ///< rounds whose data are in its slots
   std::atomic<std::uint64_t> taken;            ///< rounds that it has read from all slots
   pid_t process;                               ///< set by announce(), as are its cores
-  cpu_set_t cores;
+  CoreAllowance cores;
   alignas(64) std::atomic<std::uint32_t> awaits;  ///< 1 + the rank that it sleeps for; 0: awake
   std::atomic<std::uint32_t> bell;                ///< a futex: what it sleeps on
 };
@@ -66,7 +67,7 @@ class Segment {
   std::string address() const;
   /// Writes this process into the state of its rank. The others may read it once they know of it.
   void announce(int rank);
-  /// The cores that this rank may use, each divided among the ranks that may use it.
+  /// This rank's share of the cores that the ranks may use.
   double share_of_cores(int rank) const;
   /// No further process can attach.
   void seal();
