@@ -1,36 +1,61 @@
 // The program: the one place where errors become messages and exit statuses (docs/errors.md).
+#include <sys/stat.h>
+
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <functional>
-#include <new>
+#include <iomanip>
+#include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
-#include "base/error.h"
+#include "base/failure.h"
 #include "base/launcher.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/program.h"
+#include "trainer/distributed/bootstrap.h"
+#include "trainer/distributed/heartbeat.h"
 
 namespace {
 
-/// What to say, and the status to leave with.
-isnet::Failure failure_of(const std::exception& error) {
-  if (const auto* ours = dynamic_cast<const isnet::Error*>(&error))
-    return {error, error.what(), isnet::exit_status(ours->kind())};
-  const int status = isnet::exit_status(isnet::ErrorKind::runtime);
-  if (dynamic_cast<const std::bad_alloc*>(&error))
-    return {error, "out of memory: try a smaller --batch-size, or fewer workers", status};
-  // Libraries put a stack trace after the first line; it helps nobody who did not build them.
-  const std::string text = error.what();
-  return {error, text.substr(0, text.find('\n')), status};
+// A umask may keep others from files, not their owner: nothing could be written into a folder that was made.
+void keep_rights_of_owner() {
+  const mode_t mask = ::umask(0077), usable = mask & 0077;
+  ::umask(usable);
+  const std::string rank = isnet::environment("OMPI_COMM_WORLD_RANK");
+  if (usable == mask || (!rank.empty() && rank != "0")) return;
+  std::ostringstream text;
+  text << std::oct << std::setfill('0') << "the umask " << std::setw(4) << mask
+       << " takes the owner's own rights to new files away: " << std::setw(4) << usable << " is used";
+  isnet::log::warning(text.str());
+}
+
+// An error that nothing catches, of a thread that is not ours or where none may be thrown (a lack of memory):
+// the same line and status as any other.
+[[noreturn]] void end_uncaught() {
+  try {
+    if (const auto error = std::current_exception()) std::rethrow_exception(error);
+  } catch (const std::exception& error) {
+    const isnet::Failure failure = isnet::failure_of(error);
+    isnet::heartbeat::report(failure.status, failure.message, false);
+    isnet::log::error(failure.message);
+    isnet::heartbeat::said();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // for the others to hear of it
+    isnet::abort_world(failure.status);
+  }
+  std::abort();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   isnet::keep_freed_memory();
+  keep_rights_of_owner();
+  std::set_terminate(end_uncaught);
   // A reader of our output that leaves must not end a training: writing fails instead (finish_output).
   std::signal(SIGPIPE, SIG_IGN);
   std::function<void(const isnet::Failure&)> on_failure;
@@ -39,7 +64,7 @@ int main(int argc, char** argv) {
     isnet::cli::finish_output();
     return status;
   } catch (const std::exception& error) {
-    const isnet::Failure failure = failure_of(error);
+    const isnet::Failure failure = isnet::failure_of(error);
     if (on_failure) {
       on_failure(failure);
       std::_Exit(failure.status);

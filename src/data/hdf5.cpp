@@ -29,7 +29,7 @@ std::vector<T> room_for(std::int64_t count, const std::string& where) {
   try {
     return std::vector<T>(static_cast<size_t>(count));
   } catch (const std::exception&) {
-    fail(ErrorKind::data, where, ": ", count, " values do not fit into memory");
+    fail(ErrorKind::runtime, where, ": out of memory for ", count, " values");
   }
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/failure.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/safetensors.h"
@@ -149,6 +150,7 @@ class Reader {
       try {
         result[name] = tensor_of(view);
       } catch (const std::exception& e) {  // the library's too: a shape that it cannot count
+        if (is_out_of_memory(e)) throw;    // says nothing about the file
         refuse("tensor '", name, "': ", first_line(e.what()));
       }
     }

@@ -77,12 +77,13 @@ void CheckpointWriter::save(const std::filesystem::path& path, const Checkpoint&
   job->snapshot.state = checkpoint.state;
   copy_tensors(checkpoint.tensors, job->snapshot.tensors);
   if (!job->saving) job->saving.emplace();
+  // First of all: without a thread nothing may wait for it.
+  if (!thread_.joinable()) thread_ = std::thread(&CheckpointWriter::run, this);
   {
     const std::lock_guard lock(mutex_);
     waiting_ = std::move(job);
   }
   changed_.notify_all();
-  if (!thread_.joinable()) thread_ = std::thread(&CheckpointWriter::run, this);
 }
 
 // The one that waits for the same path; else, once none waits, memory of an earlier one, or new memory.

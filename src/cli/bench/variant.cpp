@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/failure.h"
 #include "cli/bench/convolutions.h"
 #include "cli/bench/multiply_adds.h"
 #include "cli/bench/variant.h"
@@ -188,6 +189,8 @@ void fill_with_noise(const at::Tensor& tensor, double seed, double scale, double
 std::vector<double> fingerprint(const OptionValues& options, const Batch& batch) {
   const at::NoGradGuard no_grad;
   const auto network = network_of(options);
+  // Not in mixed precision, whose rounding would look like another network.
+  network->multiplication = at::ScalarType::Undefined;
   std::map<std::string, at::Tensor> parameters;
   for (const auto& entry : network->named_parameters()) parameters[entry.key()] = entry.value();
   double seed = 0;
@@ -248,14 +251,10 @@ int answering(const std::function<void()>& serve) {
   try {
     serve();
     return 0;
-  } catch (const Error& error) {
-    say({{"error", error.what()}, {"status", exit_status(error.kind())}});
-    return exit_status(error.kind());
   } catch (const std::exception& error) {
-    const std::string text = error.what();
-    const int status = exit_status(ErrorKind::runtime);
-    say({{"error", text.substr(0, text.find('\n'))}, {"status", status}});
-    return status;
+    const Failure failure = failure_of(error);
+    say({{"error", failure.message}, {"status", failure.status}});
+    return failure.status;
   }
 }
 
