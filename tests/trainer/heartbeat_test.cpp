@@ -132,5 +132,50 @@ TEST_F(DoorDeathTest, ARankWhoseConnectionEndsIsSaidToBeGoneAndTheProcessEnds) {
   say_goodbye(rank);
 }
 
+Record of_main_rank(Record::Kind kind) {
+  Record record;
+  record.kind = kind;
+  return record;
+}
+
+// Rank 1 of two whose rank 0, played here, says these records and is gone.
+void be_rank_1(const std::vector<Record>& last_words) {
+  const auto store = c10::make_intrusive<c10d::HashStore>();
+  int port = 0;
+  const Socket listening = listen_on("127.0.0.1", port);
+  store->set("heartbeat", std::to_string(port));
+  std::thread main_rank([&] {
+    pollfd watched{listening.get(), POLLIN, 0};
+    ::poll(&watched, 1, 10'000);
+    const Socket rank(::accept(listening.get(), nullptr, nullptr));
+    const Record status = of_main_rank(Record::Kind::status);
+    ::send(rank.get(), &status, sizeof status, MSG_NOSIGNAL);
+    for (const auto& record : last_words) ::send(rank.get(), &record, sizeof record, MSG_NOSIGNAL);
+    std::this_thread::sleep_for(300ms);
+  });
+  heartbeat::start(*store, {1, {"here", "there"}, "127.0.0.1", "token"}, {100ms, 10s, 600s, 10s});
+  main_rank.join();
+  std::this_thread::sleep_for(30s);
+}
+
+TEST(MemberDeathTest, AnErrorOfTheMainRankIsNotReportedAsItsDeath) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";
+  Record error = of_main_rank(Record::Kind::failure);
+  error.status = 3;
+  set_text(error, "shard-00000.h5 is cut in half");
+  Record said = of_main_rank(Record::Kind::failure);
+  said.said = said.secondary = 1;
+  using ::testing::AllOf;
+  using ::testing::HasSubstr;
+  using ::testing::Not;
+  EXPECT_EXIT(be_rank_1({error, said}), ::testing::ExitedWithCode(3), Not(HasSubstr("rank 0")));
+  // It was lost before it could say its error: that is said for it.
+  EXPECT_EXIT(be_rank_1({error}), ::testing::ExitedWithCode(3),
+              AllOf(HasSubstr("rank 0 on here ended with an error: shard-00000.h5 is cut in half"),
+                    Not(HasSubstr("without a word"))));
+  EXPECT_EXIT(be_rank_1({}), ::testing::ExitedWithCode(1),
+              HasSubstr("rank 0 on here is gone without a word"));
+}
+
 }  // namespace
 }  // namespace isnet

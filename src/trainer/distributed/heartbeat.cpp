@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "trainer/distributed/heartbeat_thread.h"
 
 namespace isnet::heartbeat {
@@ -28,6 +29,9 @@ constexpr char port_key[] = "heartbeat";
 constexpr milliseconds hello_patience{5000};
 constexpr std::size_t most_strangers = 64;
 constexpr milliseconds main_rank_waits_longer{10'000};
+// After rank 0 has ended because of an error: mpirun ends all ranks before, and the rank with the error says
+// it.
+constexpr milliseconds untold_after{2500};
 
 bool same_bytes(const void* a, const void* b, std::size_t size) {
   return std::memcmp(a, b, size) == 0;
@@ -122,7 +126,9 @@ class Hub final : public HeartbeatThread {
 
   void hear(const Record& record, Clock::time_point now) {
     watch_.heard(record, now);
-    if (record.kind != Kind::failure || record.secondary) return;
+    if (record.kind != Kind::failure) return;
+    if (record.said) broadcast(record);
+    if (record.secondary) return;
     // The first will do for the others to know that they need not say anything; and whether a checkpoint is
     // written meanwhile.
     if (!error_relayed_) broadcast(status());
@@ -201,12 +207,15 @@ class Member final : public HeartbeatThread {
     if (link_.open()) add_to(descriptors, link_);
   }
   void serve(Clock::time_point now, std::span<const pollfd>) override {
-    if (!link_.open()) return;
+    if (!link_.open()) return say_untold_error(now);
     for (const auto& record : link_.receive()) take(record, now);
     link_.flush();
     if (link_.open()) return;
-    watch_.closed(0, now);
     set_main_rank_saves(false);
+    if (!error_) return watch_.closed(0, now);
+    // Rank 0 ends because of an error that is known, its own or another rank's: it has not died.
+    closed_at_ = now;
+    conclude({error_->status, "", true, true}, milliseconds(3000));
   }
   void send_to_others(const Record& record) override { link_.send(record); }
   void tell(const Record& record) override { link_.send(record); }
@@ -227,6 +236,8 @@ class Member final : public HeartbeatThread {
     if (record.rank == 0) set_main_rank_saves(record.saving != 0);
     switch (record.kind) {
       case Kind::failure:
+        if (record.said) said_ = true;
+        if (!record.secondary && !error_) error_ = record;
         return learn_error(record);
       case Kind::verdict:
         return conclude(
@@ -239,7 +250,16 @@ class Member final : public HeartbeatThread {
     }
   }
 
+  // An error that no rank has lived to say.
+  void say_untold_error(Clock::time_point now) {
+    if (!error_ || !closed_at_ || now < *closed_at_ + untold_after || std::exchange(said_, true)) return;
+    log::error(error_text(*error_, place_.hosts.at(static_cast<std::size_t>(error_->rank))));
+  }
+
   RecordLink link_;
+  std::optional<Record> error_;  // the first of a rank that has an error of its own
+  bool said_ = false;            // people have been told of it
+  std::optional<Clock::time_point> closed_at_;
 };
 
 HeartbeatThread* running =

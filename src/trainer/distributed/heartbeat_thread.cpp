@@ -57,7 +57,7 @@ void HeartbeatThread::begin() {
 void HeartbeatThread::end() {
   stopping_ = true;
   wake();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void HeartbeatThread::queue(const HeartbeatRecord& record) {

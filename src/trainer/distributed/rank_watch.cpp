@@ -56,6 +56,10 @@ void set_text(HeartbeatRecord& record, const std::string& text) {
   set(record.text, text);
 }
 
+std::string error_text(const HeartbeatRecord& failure, const std::string& host) {
+  return cat("rank ", failure.rank, " on ", host, " ended with an error: ", get(failure.text));
+}
+
 std::string place_text(const HeartbeatRecord& record) {
   const std::string phase = get(record.phase), stage = get(record.stage);
   std::string text = phase.empty() ? stage : cat("phase ", phase, " of ", stage);
@@ -123,8 +127,7 @@ std::optional<Verdict> RankWatch::own_error(Time now) const {
   for (std::size_t i = 0; i < ranks_.size(); ++i) {
     const Rank& rank = ranks_[i];
     if (!rank.failed_at || rank.failure.secondary || now < *rank.failed_at + own_end_time) continue;
-    return Verdict{rank.failure.status, cat(name(i), " ended with an error: ", get(rank.failure.text)),
-                   rank.said, true};
+    return Verdict{rank.failure.status, error_text(rank.failure, hosts_[i]), rank.said, true};
   }
   return std::nullopt;
 }

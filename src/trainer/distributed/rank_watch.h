@@ -59,6 +59,8 @@ static_assert(sizeof(HeartbeatRecord) <= 1024);
 /// What `activity` says, as a record of this rank.
 HeartbeatRecord record_of(const activity::Snapshot& activity, int rank, const std::string& host,
                           std::chrono::milliseconds idle);
+/// A failure record for people: "rank 3 on node2 ended with an error: …".
+std::string error_text(const HeartbeatRecord& failure, const std::string& host);
 /// Cut to what fits.
 void set_text(HeartbeatRecord& record, const std::string& text);
 /// "phase forward of training, epoch 2, batch 117, after exchange number 1234 (the sum of metrics)".
