@@ -24,7 +24,7 @@ std::vector<OptionSpec> augmented_sheet_options() {
 }
 
 std::vector<OptionGroup> inspect_options() {
-  return {
+  std::vector<OptionGroup> groups{
       {"Inspection",
        {text_option("split", "", "NAME,NAME", "Only these splits (default: all)"),
         integer_option("num-classes", "", "Number of classes, where a shard alone is given", 1),
@@ -35,6 +35,8 @@ std::vector<OptionGroup> inspect_options() {
         flag_option("verify", "Compare all checksums and read every sample")},
        {}},
       {"Augmentation", augmented_sheet_options(), {}}};
+  for (auto& option : shard_limit_options()) groups.front().options.push_back(std::move(option));
+  return groups;
 }
 
 std::string classes_text(const SplitReader& split, std::int64_t index,
@@ -128,7 +130,7 @@ int run_inspect(Invocation& invocation) {
   const auto& options = invocation.options;
   const auto classes =
       options.has("num-classes") ? std::optional(options.integer("num-classes")) : std::nullopt;
-  const DataSet data(invocation.positionals.front(), classes);
+  const DataSet data(invocation.positionals.front(), classes, shard_limits(options));
   const bool verify = options.flag("verify");
   if (verify) data.verify_checksums();
   const auto& names = data.description().class_names;

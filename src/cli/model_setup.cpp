@@ -269,11 +269,14 @@ void announce_weights(const std::string& source, const WeightsReport& report) {
 }
 
 std::vector<OptionSpec> trained_model_options() {
-  return {text_option("checkpoint", "", "FILE", "checkpoint of a training; its options are taken over"),
-          choice_option("use-average", "", "take a checkpoint's averaged weights (default: as its run did)",
-                        {"0", "1"}),
-          text_option("weights", "", "FILE",
-                      "weights (.safetensors, or .pth of Python); with --network unless the file says it")};
+  std::vector<OptionSpec> options{
+      text_option("checkpoint", "", "FILE", "checkpoint of a training; its options are taken over"),
+      choice_option("use-average", "", "take a checkpoint's averaged weights (default: as its run did)",
+                    {"0", "1"}),
+      text_option("weights", "", "FILE",
+                  "weights (.safetensors, or .pth of Python); with --network unless the file says it")};
+  for (auto& option : shard_limit_options()) options.push_back(std::move(option));
+  return options;
 }
 
 TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNeed need) {
@@ -296,7 +299,7 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNe
   model.dtype = precision_of(options);
   model.class_names = stored.description.class_names;
   if (options.has("data")) {
-    model.data = std::make_unique<DataSet>(options.text("data"), classes);
+    model.data = std::make_unique<DataSet>(options.text("data"), classes, shard_limits(options));
     if (model.class_names.empty()) model.class_names = model.data->description().class_names;
   }
   model.network = make_network(options, classes.value_or(1), device, model.dtype);

@@ -120,7 +120,7 @@ class MaskMaker {
     SplitMasks masks;
     create_folders(output_ / split.name());
     for (std::size_t number = 0; number < split.shards().size(); ++number) {
-      const ShardReader shard(split.shards()[number]);
+      const ShardReader shard(split.shards()[number], {}, model_.data->limits());
       const std::string digits = cat(number);
       const std::string file =
           cat(split.name(), "/shard-", std::string(5 - std::min<std::size_t>(5, digits.size()), '0'), digits,

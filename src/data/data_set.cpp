@@ -28,8 +28,8 @@ std::filesystem::path shard_file(const std::filesystem::path& folder, const Shar
 
 // What stands in for dataset.json where one shard is the data set.
 DataSetDescription description_of_shard(const std::filesystem::path& path,
-                                        std::optional<std::int64_t> class_count) {
-  const ShardReader shard(path, class_count);
+                                        std::optional<std::int64_t> class_count, const ShardLimits& limits) {
+  const ShardReader shard(path, class_count, limits);
   const auto& layout = shard.layout();
   DataSetDescription description;
   description.task = layout.labels;
@@ -68,10 +68,12 @@ void check_against(const DataSetDescription& description, const SplitReader& spl
 
 }  // namespace
 
-DataSet::DataSet(const std::filesystem::path& path, std::optional<std::int64_t> class_count) : path_(path) {
+DataSet::DataSet(const std::filesystem::path& path, std::optional<std::int64_t> class_count,
+                 const ShardLimits& limits)
+    : path_(path), limits_(limits) {
   std::error_code ignored;
   single_shard_ = std::filesystem::is_regular_file(path, ignored);
-  description_ = single_shard_ ? description_of_shard(path, class_count) : read_description(path);
+  description_ = single_shard_ ? description_of_shard(path, class_count, limits) : read_description(path);
   if (class_count && *class_count != this->class_count())
     fail(ErrorKind::usage, path.string(), ": has ", this->class_count(), " classes, but ", *class_count,
          " are asked for (--num-classes, or the weights' head)");
@@ -109,7 +111,8 @@ std::shared_ptr<const SplitReader> DataSet::split(const std::string& name) const
   for (const auto& entry : entries(name)) counts.push_back(entry.samples);
   if (files.empty()) fail(ErrorKind::data, path_.string(), ": split '", name, "' holds no samples");
   const auto known_classes = class_count() > 0 ? std::optional(class_count()) : std::nullopt;
-  auto reader = std::make_shared<const SplitReader>(name, std::move(files), std::move(counts), known_classes);
+  auto reader =
+      std::make_shared<const SplitReader>(name, std::move(files), std::move(counts), known_classes, limits_);
   check_against(description_, *reader);
   return reader;
 }

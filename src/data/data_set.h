@@ -55,7 +55,7 @@ struct ReadRetry {
 class SplitReader {
  public:
   SplitReader(std::string name, std::vector<std::filesystem::path> shards, std::vector<std::int64_t> counts,
-              std::optional<std::int64_t> class_count);
+              std::optional<std::int64_t> class_count, const ShardLimits& limits = {});
   ~SplitReader();
   SplitReader(const SplitReader&) = delete;
   SplitReader& operator=(const SplitReader&) = delete;
@@ -126,9 +126,11 @@ class DataSet {
   /// `path`: a folder, or a shard file. `class_count`: from --num-classes or the weights' head; it must agree
   /// with dataset.json, and decides where a shard alone is given (else the largest label + 1, said aloud).
   /// Errors: data; usage if class_count contradicts dataset.json.
-  explicit DataSet(const std::filesystem::path& path, std::optional<std::int64_t> class_count = {});
+  explicit DataSet(const std::filesystem::path& path, std::optional<std::int64_t> class_count = {},
+                   const ShardLimits& limits = {});
 
   const std::filesystem::path& path() const { return path_; }
+  const ShardLimits& limits() const { return limits_; }
   /// One shard without dataset.json: its split is called "all", and every name means it.
   bool is_single_shard() const { return single_shard_; }
   /// dataset.json, or what stands in for it.
@@ -143,6 +145,9 @@ class DataSet {
   /// The split's shard files, which are inside the data set's folder. Errors: data, as split().
   std::vector<std::filesystem::path> shard_files(const std::string& split) const;
 
+  /// What dataset.json says of them, in the same order. Errors: data, as split().
+  const std::vector<ShardEntry>& shard_entries(const std::string& split) const { return entries(split); }
+
   /// Compares every shard file with its checksum. Errors: data, for the first that differs.
   void verify_checksums() const;
 
@@ -150,6 +155,7 @@ class DataSet {
   const std::vector<ShardEntry>& entries(const std::string& split) const;
 
   std::filesystem::path path_;
+  ShardLimits limits_;
   bool single_shard_ = false;
   DataSetDescription description_;
 };

@@ -65,10 +65,12 @@ std::string layout_text(const SampleLayout& layout) {
   return text;
 }
 
-ShardReader::ShardReader(const std::filesystem::path& path, std::optional<std::int64_t> class_count)
+ShardReader::ShardReader(const std::filesystem::path& path, std::optional<std::int64_t> class_count,
+                         const ShardLimits& limits)
     : path_(path) {
   input_ = hdf5::open_input(path);
-  hdf5::check_structure(*input_, {"images", "masks", "labels", "ids", "groups", "weights"});
+  hdf5::check_structure(*input_, {"images", "masks", "labels", "ids", "groups", "weights"},
+                        {"images", "masks"}, limits);
   const hdf5::File file = hdf5::File::open(input_);
   check_header(file);
   open_images(file);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/hdf5.h"
+#include "data/shard_limits.h"
 
 namespace isnet {
 
@@ -60,7 +61,8 @@ class ShardReader {
   /// Checks all that does not need the pixels: format and version, element types and ranks, equal numbers of
   /// samples, mask shape equal to image shape, every label in 0 … class_count − 1 (if given), groups,
   /// weights; and that uint8 masks are not coded 0/1, from as many samples as that takes (usually the first).
-  explicit ShardReader(const std::filesystem::path& path, std::optional<std::int64_t> class_count = {});
+  explicit ShardReader(const std::filesystem::path& path, std::optional<std::int64_t> class_count = {},
+                       const ShardLimits& limits = {});
   /// Opens one that was open before, without labels and extras.
   explicit ShardReader(std::shared_ptr<const ShardPlan> plan);
   ShardReader(const ShardReader&) = delete;

@@ -20,13 +20,14 @@ struct SplitReader::Cache {
 };
 
 SplitReader::SplitReader(std::string name, std::vector<std::filesystem::path> shards,
-                         std::vector<std::int64_t> counts, std::optional<std::int64_t> class_count)
+                         std::vector<std::int64_t> counts, std::optional<std::int64_t> class_count,
+                         const ShardLimits& limits)
     : name_(std::move(name)),
       shards_(std::move(shards)),
       class_count_(class_count),
       cache_(std::make_unique<Cache>()) {
   for (std::size_t number = 0; number < shards_.size(); ++number) {
-    const ShardReader reader(shards_[number], class_count_);
+    const ShardReader reader(shards_[number], class_count_, limits);
     if (reader.size() != counts.at(number))
       fail(ErrorKind::data, shards_[number].string(), ": holds ", reader.size(),
            " samples, but dataset.json says ", counts[number], ": copy the data set again, or pack it again");

@@ -17,7 +17,7 @@ std::uint16_t whole(double value, std::int64_t white) {
 
 class DataSetImporter : public Importer {
  public:
-  explicit DataSetImporter(const std::filesystem::path& path) : data_(path) {
+  DataSetImporter(const std::filesystem::path& path, const ShardLimits& limits) : data_(path, {}, limits) {
     for (const auto& name : data_.split_names()) splits_.push_back(data_.split(name));
     if (splits_.empty()) fail(ErrorKind::data, path.string(), ": has no splits");
     const auto& layout = splits_.front()->layout();
@@ -112,16 +112,23 @@ class DataSetImporter : public Importer {
   std::int64_t white_ = 255;
 };
 
+std::vector<OptionSpec> importer_options() {
+  std::vector<OptionSpec> options{text_option("data", "", "PATH", "dataset: its folder, or a shard")};
+  for (auto& option : shard_limit_options()) options.push_back(std::move(option));
+  return options;
+}
+
 const Registration<ImporterFactory> registration(
-    importers(), {"dataset",
-                  "a data set of isnet's own, or a shard: for marks, another size, …; its splits stay",
-                  {text_option("data", "", "PATH", "dataset: its folder, or a shard")},
-                  [](const OptionValues& options) { return data_set_importer(required(options, "data")); }});
+    importers(),
+    {"dataset", "a data set of isnet's own, or a shard: for marks, another size, …; its splits stay",
+     importer_options(), [](const OptionValues& options) {
+       return data_set_importer(required(options, "data"), shard_limits(options));
+     }});
 
 }  // namespace
 
-std::unique_ptr<Importer> data_set_importer(const std::filesystem::path& path) {
-  return std::make_unique<DataSetImporter>(path);
+std::unique_ptr<Importer> data_set_importer(const std::filesystem::path& path, const ShardLimits& limits) {
+  return std::make_unique<DataSetImporter>(path, limits);
 }
 
 }  // namespace isnet

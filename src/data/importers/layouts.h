@@ -11,6 +11,7 @@
 
 #include "data/importers/importer.h"
 #include "data/importers/picture_options.h"
+#include "data/shard_limits.h"
 
 namespace isnet {
 
@@ -59,6 +60,7 @@ std::unique_ptr<Importer> celebamask_importer(const CelebaMaskInput& input);
 
 /// `pack dataset`: a data set, or a shard, of images of 8 or 16 bit. Splits stay as they are; those of a
 /// shard are drawn.
-std::unique_ptr<Importer> data_set_importer(const std::filesystem::path& path);
+std::unique_ptr<Importer> data_set_importer(const std::filesystem::path& path,
+                                            const ShardLimits& limits = {});
 
 }  // namespace isnet

@@ -136,10 +136,14 @@ class Header {
 
 class Walk {
  public:
-  Walk(const InputFile& file, const std::vector<std::string>& datasets)
-      : regions_(file), texts_(regions_), wanted_(datasets) {
+  Walk(const InputFile& file, const std::vector<std::string>& datasets,
+       const std::vector<std::string>& in_pieces, const ShardLimits& limits)
+      : regions_(file), texts_(regions_), wanted_(datasets), limits_(limits) {
     root_group(superblock());
-    for (const auto& [name, address] : found_) dataset(cat(regions_.path(), ": /", name), address);
+    for (const auto& [name, address] : found_) {
+      const bool whole = std::find(in_pieces.begin(), in_pieces.end(), name) == in_pieces.end();
+      dataset(cat(regions_.path(), ": /", name), address, whole);
+    }
     regions_.check_overlaps();
   }
 
@@ -246,7 +250,7 @@ class Walk {
     if (!found_.emplace(name, address).second) fail_structure(where, "comes twice");
   }
 
-  void dataset(const std::string& where, std::uint64_t address) {
+  void dataset(const std::string& where, std::uint64_t address, bool whole) {
     const Header header(regions_, where, address);
     const auto *space_message = header.only(dataspace), *type_message = header.only(datatype),
                *layout_message = header.only(data_layout), *filter_message = header.only(filters);
@@ -260,8 +264,10 @@ class Walk {
       if (message.type != dataspace && message.type != datatype && message.type != data_layout &&
           message.type != filters)
         common(where, message, type);
-    check_values(regions_, texts_, sizes_, where, read_layout(Cursor(layout_message->bytes, where)), space,
-                 type, filtered);
+    const auto layout = read_layout(Cursor(layout_message->bytes, where));
+    const auto stored = check_values(regions_, texts_, sizes_, where, layout, space, type, filtered);
+    if (filtered && layout.kind == Layout::Kind::chunked && stored > 0)
+      check_inflation(where, layout, space, type, stored, whole, limits_);
   }
 
   // Messages that groups and datasets have in common.
@@ -301,6 +307,7 @@ class Walk {
   std::uint64_t user_block_ = 0;
   TextHeaps texts_;
   const std::vector<std::string>& wanted_;
+  const ShardLimits limits_;
   TreeSizes sizes_;
   std::optional<std::pair<std::uint64_t, std::uint64_t>> root_names_;
   std::map<std::string, std::uint64_t> found_;
@@ -308,8 +315,9 @@ class Walk {
 
 }  // namespace
 
-void check_structure(const InputFile& file, const std::vector<std::string>& datasets) {
-  Walk(file, datasets);
+void check_structure(const InputFile& file, const std::vector<std::string>& datasets,
+                     const std::vector<std::string>& in_pieces, const ShardLimits& limits) {
+  Walk(file, datasets, in_pieces, limits);
 }
 
 }  // namespace isnet::hdf5

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/input_file.h"
+#include "data/shard_limits.h"
 
 namespace isnet::hdf5 {
 
@@ -13,7 +14,9 @@ namespace isnet::hdf5 {
 /// root group's attributes: every address and length must lie inside the file, nothing may overlap, types and
 /// layouts must be such as docs/formats.md ("What a shard may be made of") lists. No more memory is taken
 /// than the file has bytes. Refused too: links and data that lead out of the file, datasets of which a chunk
-/// was never written. Errors: data, naming file, object and remedy.
-void check_structure(const InputFile& file, const std::vector<std::string>& datasets);
+/// was never written, and compressed ones that inflate beyond the limits. `in_pieces`: datasets of which a
+/// chunk is read at a time, not all. Errors: data, naming file, object and remedy.
+void check_structure(const InputFile& file, const std::vector<std::string>& datasets,
+                     const std::vector<std::string>& in_pieces, const ShardLimits& limits);
 
 }  // namespace isnet::hdf5

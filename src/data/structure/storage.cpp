@@ -71,8 +71,9 @@ class ChunkTree {
   std::set<std::vector<std::uint64_t>> seen_;
 };
 
-void check_chunks(Regions& regions, TextHeaps& texts, const TreeSizes& sizes, const std::string& where,
-                  const Layout& layout, const Dataspace& space, const Datatype& type, bool filtered) {
+std::uint64_t check_chunks(Regions& regions, TextHeaps& texts, const TreeSizes& sizes,
+                           const std::string& where, const Layout& layout, const Dataspace& space,
+                           const Datatype& type, bool filtered) {
   const auto rank = space.extents.size();
   if (rank == 0 || layout.chunk.size() != rank + 1 || layout.chunk.back() != type.size)
     fail_structure(where, "chunks of another rank or type than the dataset");
@@ -102,30 +103,45 @@ void check_chunks(Regions& regions, TextHeaps& texts, const TreeSizes& sizes, co
   if (written != chunks)
     fail(ErrorKind::data, where, ": ", chunks - std::min(written, chunks), " of its ", chunks,
          " chunks were never written: write the shard again");
-  // Memory is taken for a chunk as its shape says: that has to be in a proportion to what is in the file.
-  // Equal bytes shrink 1000 times by deflate, and more by others.
-  constexpr std::uint64_t small = 1 << 20, largest_gain = 10'000;
-  if (chunk_bytes > small && chunk_bytes / largest_gain > stored)
-    fail_structure(where,
-                   cat("chunks of ", chunk_bytes, " bytes, and ", stored, " bytes of them in the file"));
+  return stored;
 }
 
 }  // namespace
 
-void check_values(Regions& regions, TextHeaps& texts, const TreeSizes& sizes, const std::string& where,
-                  const Layout& layout, const Dataspace& space, const Datatype& type, bool filtered) {
+std::uint64_t check_values(Regions& regions, TextHeaps& texts, const TreeSizes& sizes,
+                           const std::string& where, const Layout& layout, const Dataspace& space,
+                           const Datatype& type, bool filtered) {
   const auto bytes = product(space.elements, type.size, where);
   if (layout.kind == Layout::Kind::compact) {
     if (layout.bytes != bytes) fail_structure(where, "its place is not as large as its shape asks for");
     if (type.variable_text) texts.check(layout.data, where);
-    return;
+    return bytes;
   }
-  if (layout.address == undefined_address) return;  // never written
+  if (layout.address == undefined_address) return 0;  // never written
   if (layout.kind == Layout::Kind::chunked)
     return check_chunks(regions, texts, sizes, where, layout, space, type, filtered);
   if (layout.bytes != bytes) fail_structure(where, "its place is not as large as its shape asks for");
   regions.claim(layout.address, bytes, where);
   if (type.variable_text) texts.check(regions.read(layout.address, bytes, where), where);
+  return bytes;
+}
+
+void check_inflation(const std::string& where, const Layout& layout, const Dataspace& space,
+                     const Datatype& type, std::uint64_t stored, bool whole, const ShardLimits& limits) {
+  constexpr std::uint64_t small = 1 << 20;
+  const auto all = product(space.elements, type.size, where);
+  std::uint64_t at_once = type.size;
+  for (std::size_t d = 0; d < space.extents.size(); ++d) at_once = product(at_once, layout.chunk[d], where);
+  if (whole) at_once = std::max(at_once, all);
+  const char* remedy = ": write it again with less in a chunk, or raise that limit for data that you trust";
+  if (at_once > stored + static_cast<std::uint64_t>(limits.bytes))
+    fail(ErrorKind::data, where, ": ", at_once / 1'000'000, " MB have to be inflated at once from ", stored,
+         " bytes in the file, more than --max-inflated-mb ", limits.bytes / 1'000'000, " allows", remedy);
+  if (std::max(all, at_once) > small &&
+      std::max(all, at_once) / static_cast<std::uint64_t>(limits.inflation) > stored)
+    fail(ErrorKind::data, where, ": ", std::max(all, at_once), " bytes of values take ", stored,
+         " bytes in the file, ", std::max(all, at_once) / stored, " times less: more than --max-inflation ",
+         limits.inflation, " allows", remedy);
 }
 
 }  // namespace isnet::hdf5::detail

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "data/shard_limits.h"
 #include "data/structure/messages.h"
 
 namespace isnet::hdf5::detail {
@@ -58,8 +59,15 @@ class TextHeaps {
   std::map<std::uint64_t, Lengths> heaps_;
 };
 
-/// The values of a dataset: contiguous, in the header, or in chunks all of which were written.
-void check_values(Regions& regions, TextHeaps& texts, const TreeSizes& sizes, const std::string& where,
-                  const Layout& layout, const Dataspace& space, const Datatype& type, bool filtered);
+/// The values of a dataset: contiguous, in the header, or in chunks all of which were written. Returns how
+/// many bytes of the file they take (at most, for an index of chunks with checksums).
+std::uint64_t check_values(Regions& regions, TextHeaps& texts, const TreeSizes& sizes,
+                           const std::string& where, const Layout& layout, const Dataspace& space,
+                           const Datatype& type, bool filtered);
+
+/// Compressed values that take `stored` bytes of the file: whether they may be inflated, all at once
+/// (`whole`) or a chunk at a time.
+void check_inflation(const std::string& where, const Layout& layout, const Dataspace& space,
+                     const Datatype& type, std::uint64_t stored, bool whole, const ShardLimits& limits);
 
 }  // namespace isnet::hdf5::detail
