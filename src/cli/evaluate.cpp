@@ -13,6 +13,7 @@
 #include "cli/model_setup.h"
 #include "evaluation/metrics.h"
 #include "trainer/bn_statistics.h"
+#include "trainer/data_agreement.h"
 #include "trainer/distributed/bootstrap.h"
 #include "trainer/evaluation_loop.h"
 #include "trainer/options.h"
@@ -34,7 +35,7 @@ std::vector<OptionGroup> evaluate_options(const Kind& kind) {
         text_option("split", "", "NAME,NAME",
                     cat("splits to evaluate (default: all whose names begin with ", kind.prefix, ")")),
         batch_limit_option(kind.limit, "how many batches of a split: a number, or a share as 0.5"),
-        text_option("output", "", "DIR", "folder for metrics.json"),
+        verify_data_option(), text_option("output", "", "DIR", "folder for metrics.json"),
         integer_option("batch-size", "64", "samples of a batch", 1),
         integer_option(
             "recompute-bn-statistics", "0",
@@ -117,6 +118,7 @@ int run(OptionValues& options, World& world, const Kind& kind) {
   const auto objective = objectives().at(options.text("objective")).make(options);
   require_outputs(*objective, options.text("objective"), *model.network);
   const auto splits = splits_of(options, *model.data, kind);
+  DataAgreement(communicator, *model.data, splits, verify_data_of(options)).check();
 
   const auto score_all = [&] {
     ScoresBySplit all;

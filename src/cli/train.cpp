@@ -23,6 +23,7 @@
 #include "model/weights.h"
 #include "trainer/callbacks/model_checkpoint.h"
 #include "trainer/callbacks/progress.h"
+#include "trainer/data_agreement.h"
 #include "trainer/distributed/bootstrap.h"
 #include "trainer/model_summary.h"
 #include "trainer/run_folder.h"
@@ -38,7 +39,7 @@ std::vector<OptionGroup> train_options() {
        {text_option("data", "", "DIR", "data set, or one shard (required)"),
         text_option("stage", "", "DIR",
                     "folder of each host to which the shards are copied first, and where they are kept"),
-        text_option("output", "", "DIR", "folder of the run (required)"),
+        verify_data_option(), text_option("output", "", "DIR", "folder of the run (required)"),
         text_option("resume", "", "last|FILE",
                     "go on from the newest valid checkpoint of --output, or from this one"),
         flag_option("overwrite", "replace the run that --output holds"),
@@ -46,6 +47,7 @@ std::vector<OptionGroup> train_options() {
         text_option("unet-weights", "", "FILE",
                     "pipeline: the trained U-Net (weights or checkpoint); it stands still")},
        {}});
+  for (auto& option : shard_limit_options()) groups.back().options.push_back(std::move(option));
   for (auto& group : model_option_groups()) groups.push_back(std::move(group));
   groups.push_back({"Optimiser", optimizer_options(), {}});
   groups.push_back({"Learning rate", schedule_options(), {}});
@@ -104,10 +106,12 @@ class Training {
   void open_data() {
     std::optional<std::int64_t> classes;
     if (options_.has("num-classes")) classes = options_.integer("num-classes");
-    data_ = std::make_unique<DataSet>(options_.text("data"), classes);
+    data_ = std::make_unique<DataSet>(options_.text("data"), classes, shard_limits(options_));
     if (options_.has("stage")) stage(classes);
+    DataAgreement agreement(communicator_, *data_, splits_in_use(), verify_data_of(options_));
     train_ = data_->split("train");
     if (!data_->is_single_shard() && data_->has_split("val")) validation_ = data_->split("val");
+    agreement.check();
     if (!options_.has("num-classes") && data_->class_count() > 0)
       options_.set("num-classes", cat(data_->class_count()));
     settle_normal_class();
@@ -121,13 +125,18 @@ class Training {
       options_.set("normal-class", cat(named - names.begin()));
   }
 
-  void stage(std::optional<std::int64_t> classes) {
+  std::vector<std::string> splits_in_use() const {
     std::vector<std::string> splits{"train"};
     if (!data_->is_single_shard() && data_->has_split("val")) splits.emplace_back("val");
-    const auto place = stage_data(*data_, splits, options_.text("stage"),
-                                  {communicator_.local_rank(), communicator_.local_size()});
+    return splits;
+  }
+
+  void stage(std::optional<std::int64_t> classes) {
+    const auto place =
+        stage_data(*data_, splits_in_use(), options_.text("stage"),
+                   {communicator_.local_rank(), communicator_.local_size()}, verify_data_of(options_));
     communicator_.barrier();
-    data_ = std::make_unique<DataSet>(place, classes);
+    data_ = std::make_unique<DataSet>(place, classes, shard_limits(options_));
   }
 
   std::string data_text() const {

@@ -65,6 +65,44 @@ TEST_F(Staging, WhatHasAnotherSizeOrTimeIs) {
   EXPECT_EQ(read_file(shard), good);
 }
 
+// Puts other bytes into a file and gives it the time that it had.
+void alter(const std::filesystem::path& file) {
+  const auto time = std::filesystem::last_write_time(file);
+  auto bytes = read_file(file);
+  bytes[bytes.size() / 2] ^= 1;
+  write_file_atomically(file, bytes);
+  std::filesystem::last_write_time(file, time);
+}
+
+TEST_F(Staging, ACopyThatWasAlteredWithSizeAndTimeKeptIsMadeAgain) {
+  const auto place = stage(), shard = place / "train" / "shard-00001.h5";
+  const auto good = read_file(shard);
+  for (const auto mode : {VerifyData::sample, VerifyData::full}) {
+    alter(shard);
+    stage_data(DataSet(source()), {"train", "val"}, folder / "local", {}, mode);
+    EXPECT_EQ(read_file(shard), good);
+  }
+  alter(shard);
+  stage_data(DataSet(source()), {"train", "val"}, folder / "local", {}, VerifyData::nothing);
+  EXPECT_NE(read_file(shard), good);
+}
+
+TEST_F(Staging, ACopyWhoseChecksumsAreLostIsMadeAgain) {
+  const auto place = stage();
+  for (const char* text : {"", "\n", "isnet-staged 1\n", "isnet-staged 1\n1 1\n"}) {
+    write_file_atomically(place.string() + ".checksums/train/shard-00001.h5", text);
+    EXPECT_EQ(stage(), place);
+    EXPECT_EQ(read_file(place / "train" / "shard-00001.h5"),
+              read_file(source() / "train" / "shard-00001.h5"));
+  }
+}
+
+TEST_F(Staging, AnOriginalThatDatasetJsonDoesNotKnowIsRefused) {
+  alter(source() / "train" / "shard-00001.h5");
+  EXPECT_THAT(refusal(ErrorKind::data, [&] { stage(); }), HasSubstr("shard-00001.h5: checksum "));
+  stage_data(DataSet(source()), {"train", "val"}, folder / "local", {}, VerifyData::nothing);
+}
+
 TEST_F(Staging, NobodyElseReadsTheCopiesOrPutsFilesInTheirPlace) {
   const auto place = stage();
   using std::filesystem::perms;
@@ -75,12 +113,14 @@ TEST_F(Staging, NobodyElseReadsTheCopiesOrPutsFilesInTheirPlace) {
 
   std::filesystem::rename(place, folder / "elsewhere");
   std::filesystem::create_directory_symlink(folder / "elsewhere", place);
-  EXPECT_THAT(refusal(ErrorKind::runtime, [&] { stage(); }), HasSubstr("is no folder of this user: remove it"));
+  EXPECT_THAT(refusal(ErrorKind::runtime, [&] { stage(); }),
+              HasSubstr("is no folder of this user: remove it"));
   std::filesystem::remove(place);
   if (::geteuid() != 0) return;  // only root can give a folder away
   std::filesystem::create_directory(place);
   ASSERT_EQ(::chown(place.c_str(), 12345, 12345), 0);
-  EXPECT_THAT(refusal(ErrorKind::runtime, [&] { stage(); }), HasSubstr("is no folder of this user: remove it"));
+  EXPECT_THAT(refusal(ErrorKind::runtime, [&] { stage(); }),
+              HasSubstr("is no folder of this user: remove it"));
 }
 
 TEST_F(Staging, AFailedCopyLeavesNoHalfFile) {

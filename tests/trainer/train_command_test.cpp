@@ -133,7 +133,11 @@ class Continued : public ::testing::TestWithParam<int> {
 
   ProgramResult signalled(const std::string& output, const std::string& sign, const std::string& signal,
                           const std::string& more = "") const {
-    return isnet::testing::signalled(GetParam(), command(output, more), folder_ / output, sign, signal);
+    // A later step waits for the signal.
+    const std::string held =
+        cat(" --plugin ", TROUBLEMAKER, " --hold-at 13:0:", (folder_ / "never").string());
+    return isnet::testing::signalled(GetParam(), command(output, more + held), folder_ / output, sign,
+                                     signal);
   }
 
   TemporaryFolder folder_;

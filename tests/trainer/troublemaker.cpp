@@ -8,16 +8,23 @@
 //   backward-loop    an endless loop in the backward pass
 //   error            an error of its own (status 3)
 //   errors           the same error on all ranks
+// --hold-at STEP:SECONDS:FILE makes a training last until a test is done with it: while there is no such file
+// each batch takes so many seconds longer, and that step waits, until the file is there or the run is asked
+// to stop.
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <sstream>
+#include <thread>
 
 #include "base/error.h"
 #include "base/plugin.h"
+#include "trainer/signals.h"
 #include "trainer/trainer.h"
 
 ISNET_PLUGIN()
@@ -79,6 +86,37 @@ class Troublemaker : public isnet::Callback {
   std::int64_t batch_ = 0, batches_ = 0;
   bool due_ = false;
 };
+
+class Gate : public isnet::Callback {
+ public:
+  explicit Gate(const std::string& told) {
+    std::istringstream parts(told);
+    char colon = 0;
+    parts >> step_ >> colon >> seconds_ >> colon >> file_;
+  }
+  void on_train_batch_start(Trainer& trainer) override {
+    if (closed()) pause(seconds_);
+    while (closed() && trainer.position().global_step >= step_) pause(0.05);
+  }
+
+ private:
+  bool closed() const { return !std::filesystem::exists(file_) && isnet::StopSignals::received() == 0; }
+  static void pause(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
+
+  std::int64_t step_ = 0;
+  double seconds_ = 0;
+  std::string file_;
+};
+
+const isnet::Registration<isnet::CallbackFactory> gate(
+    isnet::callbacks(),
+    {"gate",
+     "for tests",
+     {isnet::text_option("hold-at", "", "STEP:SECONDS:FILE", "a step that waits for a file")},
+     [](const isnet::CallbackContext& context) -> std::shared_ptr<isnet::Callback> {
+       if (!context.options.has("hold-at")) return nullptr;
+       return std::make_shared<Gate>(context.options.text("hold-at"));
+     }});
 
 const isnet::Registration<isnet::CallbackFactory> callback(
     isnet::callbacks(), {"troublemaker",

@@ -122,8 +122,11 @@ TEST_F(TuneCut, GoesOnBitByBitAfterAnInterruptionWithinTheWarmUpsLastEpoch) {
   for (const int ranks : {1, 2}) {
     const auto name = [&](const char* kind) { return cat(kind, ranks); };
     trained(name("whole"), options, ranks);
-    const auto stopped =
-        signalled(ranks, command(name("stopped"), options), folder_ / name("stopped"), "epoch 1: 1/", "USR1");
+    // A step of the warm-up's last epoch waits for the signal.
+    const std::string held =
+        cat("--plugin ", TROUBLEMAKER, " --hold-at ", 20 / ranks, ":0:", (folder_ / "never").string(), " ");
+    const auto stopped = signalled(ranks, command(name("stopped"), options + held), folder_ / name("stopped"),
+                                   "epoch 1: 1/", "USR1");
     EXPECT_EQ(stopped.status, 75) << stopped.output;
     const StoredCheckpoint half = load_checkpoint(folder_ / name("stopped") / "checkpoints" / "last.ckpt");
     if (half.state.at("loop").at("epoch") == 1 && half.state.at("loop").at("batch") > 0) {
@@ -133,8 +136,9 @@ TEST_F(TuneCut, GoesOnBitByBitAfterAnInterruptionWithinTheWarmUpsLastEpoch) {
     trained(name("stopped"), options + "--resume last", ranks);
     expect_same_run(folder_ / name("whole"), folder_ / name("stopped"));
 
-    const auto killed = signalled(ranks, command(name("killed"), options + "--checkpoint-every-n-steps 1"),
-                                  folder_ / name("killed"), "epoch 1: 2/", "KILL");
+    const auto killed =
+        signalled(ranks, command(name("killed"), options + held + "--checkpoint-every-n-steps 1"),
+                  folder_ / name("killed"), "epoch 1: 2/", "KILL");
     EXPECT_NE(killed.status, 0);
     trained(name("killed"), options + "--resume last", ranks);
     expect_same_run(folder_ / name("whole"), folder_ / name("killed"));
