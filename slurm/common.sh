@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the batch scripts share: where isnet is, how ranks are started, when a job goes back to the queue.
 # Sourced; expects $home, the folder of isnet.
-# shellcheck disable=SC2154,SC2034  # home comes from, launcher goes to the script that sources this
+# shellcheck disable=SC2154,SC2034  # home comes from, launcher and recipes go to the script that sources this
 
 # The job, or this one task of an array: the bare number can mean the whole array.
 this_job() {
@@ -33,6 +33,14 @@ without_options() {  # without_options "--a --b" "--flag" WORD...: fills $kept w
     if [[ " $with_value " == *" ${word%%=*} "* && $word == *=* ]]; then continue; fi
     if [[ " $flags " == *" $word "* ]]; then continue; fi
     kept+=("$word")
+  done
+}
+
+training_recipes() {  # training_recipes FOLDER: fills $recipes; recipes of isnet pack are named *_data.ini
+  local file
+  recipes=()
+  for file in "$1"/*.ini; do
+    if [[ -f $file && $file != *_data.ini ]]; then recipes+=("$file"); fi
   done
 }
 

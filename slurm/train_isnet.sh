@@ -2,7 +2,7 @@
 # Trains on a Slurm cluster until the training is done, whatever happens on the way.
 #
 #   sbatch slurm/train_isnet.sh --config recipes/x.ini --data DIR --output DIR [OPTION...]
-#   sbatch --array=0-3 slurm/train_isnet.sh --data DIR --output DIR      one job for each recipes/*.ini
+#   sbatch --array=0-3 slurm/train_isnet.sh --data DIR --output DIR      a task for each training recipe of a folder
 #
 # All options go to isnet train (isnet train --help). Submit from the folder of isnet, or set ISNET_HOME.
 # Options of sbatch before the script's name win over these:
@@ -26,7 +26,8 @@
 #   ISNET_HOME          folder of isnet (default: where sbatch was called, else where this script is)
 #   ISNET_BINARY        the program (default: build/release/bin/isnet and so on, see launch/run.sh)
 #   ISNET_LAUNCHER      srun or mpirun (default: srun if it knows PMIx)
-#   ISNET_RECIPES       folder of the recipes of a job array (default: recipes)
+#   ISNET_RECIPES       folder of a job array's training recipes, numbered from 0 in alphabetical order (default:
+#                       recipes); *_data.ini, which are for isnet pack, do not count
 #   ISNET_SAVE_SECONDS  how long ranks may take to save and end (default 100; less than --signal's time)
 #   ISNET_FAILURES      failures in a row without a new checkpoint after which the job gives up (default 3)
 set -euo pipefail
@@ -51,9 +52,13 @@ output=$(option_value --output "$@")
 output=${output:-runs/${SLURM_JOB_NAME:-isnet}-${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}
 without_options "--output" "" "$@"
 if [[ -z $config && -n ${SLURM_ARRAY_TASK_ID:-} ]]; then
-  recipes=("${ISNET_RECIPES:-$home/recipes}"/*.ini)
+  training_recipes "${ISNET_RECIPES:-$home/recipes}"
   config=${recipes[SLURM_ARRAY_TASK_ID]:-}
-  [[ -f $config ]] || { say "there is no recipe number $SLURM_ARRAY_TASK_ID in ${ISNET_RECIPES:-$home/recipes}"; exit 2; }
+  if [[ -z $config ]]; then
+    say "there is no training recipe number $SLURM_ARRAY_TASK_ID in ${ISNET_RECIPES:-$home/recipes}, which has" \
+      "${#recipes[@]}, from 0 on: ${recipes[*]##*/}"
+    exit 2
+  fi
   kept+=(--config "$config")
   output=$output/$(basename "$config" .ini)
 fi
