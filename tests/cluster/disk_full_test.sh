@@ -40,10 +40,14 @@ expect_equal "status" 0 "$status"
 expect_text "it goes on from the old one" "resuming from" "$work/log"
 
 step "filling while it trains"
-train "$work/disk/other" 8 --quiet > "$work/log" 2>&1 &
+need_troublemaker
+held() { echo --plugin "$troublemaker" --hold-at "$1:0:$work/gate"; }  # until the disk is as it should be, in its step $1
+# shellcheck disable=SC2046  # words
+train "$work/disk/other" 8 --quiet $(held 2) > "$work/log" 2>&1 &
 training_process=$!
 wait_for 60 "the run's folder" test -e "$work/disk/other/options.ini"
 fill "$work/disk"
+let_go
 status=0
 wait "$training_process" || status=$?
 expect_equal "status" 1 "$status"
@@ -72,8 +76,10 @@ for fault in full read-only; do
   for background in 1 0; do
     run=$work/$fault-$background disk=$work/$fault-$background/checkpoints
     small_disk "$disk"
-    # There is no checkpoint yet: the run starts from the beginning, in place.
-    train "$run" 24 "${every_step[@]}" --checkpoint-background "$background" --resume last > "$work/log" 2>&1 &
+    hold
+    # There is no checkpoint yet: the run starts from the beginning, in place. Its last epoch waits.
+    # shellcheck disable=SC2046  # words
+    train "$run" 24 "${every_step[@]}" --checkpoint-background "$background" --resume last $(held 276) > "$work/log" 2>&1 &
     training_process=$!
     wait_for 60 "a first checkpoint" test -e "$disk/last.ckpt"
     begin_fault "$fault" "$disk"
@@ -87,6 +93,7 @@ for fault in full read-only; do
     wait_for 60 "further epochs" more_epochs
     [[ $before == "$(sha256sum "$disk/last.ckpt")" ]] || fail "$fault: an old checkpoint changed"
     mend "$fault" "$disk"
+    let_go
     status=0
     wait "$training_process" || status=$?
     ((status == 0)) || { sed 's/^/    /' "$work/log" >&2; fail "$fault: status $status"; }

@@ -10,8 +10,10 @@ need_root_and_namespaces
 need_programs ip nsenter mpirun nft tc python3
 
 training+=(--checkpoint-every-n-steps 5)
+hold_options
 start() {  # start NAME HOST-TIMEOUT OPTION...: in the background; its output in $work/NAME.log
-  on_hosts "$2" -- train "${training[@]}" --data "$work/data" --max-epochs "$epochs" --output "$work/$1" "${@:3}" \
+  on_hosts "$2" -- train "${training[@]}" --data "$work/data" --max-epochs "$epochs" --output "$work/$1" \
+    "${held[@]}" "${@:3}" \
     > "$work/$1.log" 2>&1 &
   launcher=$!
 }
@@ -30,10 +32,12 @@ plug_in_again() {  # what was tried in vain is forgotten after a moment
   sleep 3
 }
 resume() {  # resume NAME WHAT
+  let_go
   start "$1" 5 --resume last
   finish "$1" 0
   expect_text "$2" "resuming from" "$work/$1.log"
   expect_same_result "$2" "$work/here" "$work/$1"
+  hold
 }
 ends_within() {  # ends_within SECONDS NAME: with a status that is restarted
   local since=$SECONDS status=0
@@ -45,7 +49,6 @@ ends_within() {  # ends_within SECONDS NAME: with a status that is restarted
 
 step "pack and train on one machine"
 make_data "$work/data"
-epochs=$(epochs_for 6)
 train_here "$work/here" "$epochs"
 hosts_up 2
 
@@ -58,8 +61,10 @@ stopped_at=$(checkpoint_time short)
 sleep 1.5
 expect_equal "the time of the last checkpoint" "$stopped_at" "$(checkpoint_time short)"
 "$hosts" link node2 up
+let_go
 finish short 0
 expect_same_result "a cable out for 2 s" "$work/here" "$work/short"
+hold
 
 step "a cable is out for good: the launcher ends the run"
 start cable 5
@@ -94,6 +99,7 @@ wait_for 20 "the end of the rank on node2" no_rank_on node2
 resume power "the host of rank 0 without power"
 
 step "a slow network"
+let_go
 for host in node1 node2; do "$hosts" rate "$host" 4mbit; done
 start slow 20
 finish slow 0
