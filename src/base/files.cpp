@@ -52,7 +52,9 @@ int injected_fault(FileCall call, const std::filesystem::path& path) {
 namespace {
 
 [[noreturn]] void fail_call(const std::filesystem::path& path, const char* what, int code) {
-  const char* remedy = code == ENOSPC || code == EDQUOT ? " (free some space and start again)" : "";
+  const char* remedy = code == ENOSPC || code == EDQUOT ? " (free some space and start again)"
+                       : code == EFBIG                  ? " (raise the limit, ulimit -f, and start again)"
+                                                        : "";
   fail(ErrorKind::runtime, path.string(), ": cannot ", what, ": ", std::strerror(code), remedy);
 }
 

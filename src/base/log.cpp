@@ -1,22 +1,34 @@
 #include "base/log.h"
 
 #include <spdlog/logger.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 
 #include <atomic>
 #include <memory>
 #include <mutex>
 
 #include "base/error.h"
+#include "base/output_queue.h"
 
 namespace isnet::log {
 namespace {
 
+// To stderr, without waiting for who reads it.
+class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t text;
+    formatter_->format(message, text);
+    error_output().write(std::string(text.data(), text.size()));
+  }
+  void flush_() override {}
+};
+
 // One logger for the process; spdlog's sinks lock for themselves.
 struct State {
   std::mutex mutex;
-  std::shared_ptr<spdlog::sinks::stderr_sink_mt> terminal = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  std::shared_ptr<TerminalSink> terminal = std::make_shared<TerminalSink>();
   std::shared_ptr<spdlog::sinks::basic_file_sink_mt> file;
   std::shared_ptr<spdlog::logger> logger;
   Settings settings;
@@ -111,6 +123,10 @@ void warning(const std::string& message) {
 }
 void error(const std::string& message) {
   write(Level::error, message);
+  flush();
+}
+void flush() {
+  error_output().flush();
 }
 
 }  // namespace isnet::log

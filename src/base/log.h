@@ -1,4 +1,5 @@
-// Messages to people: to stderr and, once a run folder is known, to its log.txt. Thread-safe.
+// Messages to people: to stderr and, once a run folder is known, to its log.txt. Thread-safe. Nobody waits for a
+// reader of stderr (base/output_queue.h).
 #pragma once
 
 #include <filesystem>
@@ -26,6 +27,10 @@ void close_file();
 void debug(const std::string& message);
 void info(const std::string& message);
 void warning(const std::string& message);
+/// Also waits for the reader of stderr, as flush() does: it may be the last message.
 void error(const std::string& message);
+
+/// Waits until stderr has all messages, or nobody has read for 2 s.
+void flush();
 
 }  // namespace isnet::log

@@ -58,6 +58,8 @@ int main(int argc, char** argv) {
   std::set_terminate(end_uncaught);
   // A reader of our output that leaves must not end a training: writing fails instead (finish_output).
   std::signal(SIGPIPE, SIG_IGN);
+  // Nor a limit on the size of files (ulimit -f): writing fails with EFBIG instead.
+  std::signal(SIGXFSZ, SIG_IGN);
   std::function<void(const isnet::Failure&)> on_failure;
   try {
     const int status = isnet::cli::run_program({argv + 1, argv + argc}, on_failure);

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -10,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/output_queue.h"
 #include "cli/command.h"
 #include "data/importers/pack.h"
 #include "data/importers/picture_options.h"
@@ -58,7 +60,7 @@ class ProgressLine {
  public:
   explicit ProgressLine(bool shown) : shown_(shown && ::isatty(STDERR_FILENO) == 1) {}
   ~ProgressLine() {
-    if (drawn_) std::fputs("\r\033[K", stderr);
+    if (drawn_) error_output().write("\r\033[K");
   }
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
@@ -72,10 +74,8 @@ class ProgressLine {
     const double share = static_cast<double>(done) / static_cast<double>(std::max<std::int64_t>(all, 1));
     const int cells = static_cast<int>(share * 30);
     const double left = share > 0 ? seconds / share - seconds : 0;
-    std::fprintf(stderr, "\r\033[K[%s%s] %lld/%lld images, %.0f s left", std::string(cells, '#').c_str(),
-                 std::string(30 - cells, '.').c_str(), static_cast<long long>(done),
-                 static_cast<long long>(all), left);
-    std::fflush(stderr);
+    error_output().draw(cat("\r\033[K[", std::string(cells, '#'), std::string(30 - cells, '.'), "] ", done, "/", all,
+                            " images, ", std::llround(left), " s left"));
   }
 
  private:

@@ -11,6 +11,7 @@
 #include "data/data_set.h"
 #include "data/kernels/pixels.h"
 #include "data/shard.h"
+#include "support/messages.h"
 #include "support/refusal.h"
 #include "support/temporary_folder.h"
 
@@ -216,9 +217,9 @@ TEST(DirectReadingOf, ASplitSaysWhyItIsReadByTheLibrary) {
   TemporaryFolder folder;
   const auto said = [&](const Form& form) {
     write_shard<std::uint8_t>(folder / "s.h5", 3, form);
-    ::testing::internal::CaptureStderr();
+    capture_messages();
     const SplitReader split("train", {folder / "s.h5"}, {samples}, std::nullopt);
-    return ::testing::internal::GetCapturedStderr();
+    return captured_messages();
   };
   EXPECT_EQ(said({}), "");
   EXPECT_THAT(said({3, {}}),

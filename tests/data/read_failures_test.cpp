@@ -9,6 +9,7 @@
 
 #include "base/files.h"
 #include "data/loader.h"
+#include "support/messages.h"
 #include "support/data.h"
 #include "support/refusal.h"
 #include "support/temporary_folder.h"
@@ -72,12 +73,12 @@ TEST_F(ReadFailures, AnErrorOfTheDeviceThatStaysNamesFileSampleAndCause) {
   const ScopedFileFault fault([&](FileCall call, const std::filesystem::path& path) {
     return path == middle() && call == FileCall::read ? EIO : 0;
   });
-  ::testing::internal::CaptureStderr();
+  capture_messages();
   EXPECT_THAT(refusal(ErrorKind::runtime, [&] { read({.seconds = 0.2, .cancelled = {}}); }),
               AllOf(HasSubstr(middle().string() + ": cannot read: Input/output error"),
                     HasSubstr("sample 4 of the split 'train'"), HasSubstr("tried again for 0.2 s"),
                     HasSubstr("--resume last")));
-  const std::string said = ::testing::internal::GetCapturedStderr();
+  const std::string said = captured_messages();
   EXPECT_THAT(said, HasSubstr("it is tried again for up to 0.2 s"));
   EXPECT_EQ(said.find("tried again"), said.rfind("tried again")) << "one warning: " << said;
   expect_sample(read({}, 0), 0);  // other shards are as they were
@@ -144,7 +145,7 @@ TEST_F(ReadFailures, ManyThreadsOutliveAPauseTogetherWithOneWarning) {
   const ScopedFileFault fault([&](FileCall call, const std::filesystem::path& path) {
     return failing && path == middle() && call == FileCall::read ? EIO : 0;
   });
-  ::testing::internal::CaptureStderr();
+  capture_messages();
   Loader loader(split, Sampler({.size = samples, .batch_size = 2, .shuffle = true}),
                 {.workers = 4, .prefetch = 6, .retry_seconds = 60});
   loader.start(0);
@@ -153,7 +154,7 @@ TEST_F(ReadFailures, ManyThreadsOutliveAPauseTogetherWithOneWarning) {
   std::int64_t seen = 0;
   while (const auto batch = loader.next()) seen += batch->size;
   EXPECT_EQ(seen, samples);
-  const std::string said = ::testing::internal::GetCapturedStderr();
+  const std::string said = captured_messages();
   EXPECT_EQ(said.find("it is tried again"), said.rfind("it is tried again")) << said;
 }
 

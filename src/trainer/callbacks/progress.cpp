@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/output_queue.h"
 #include "trainer/trainer.h"
 
 namespace isnet {
@@ -64,8 +65,7 @@ void ProgressBar::on_train_batch_end(Trainer& trainer, const StepRecord& record)
     if (seconds(Clock::now() - shown_) < 0.2 && trainer.position().batch != trainer.batches_per_epoch())
       return;
     shown_ = Clock::now();
-    std::fprintf(stderr, "\r\033[K%s", line(trainer).c_str());
-    std::fflush(stderr);
+    error_output().draw("\r\033[K" + line(trainer));
   } else if (trainer.position().batch % trainer.options().log_every_n_steps == 0) {
     log::info(line(trainer));
   }
@@ -73,12 +73,12 @@ void ProgressBar::on_train_batch_end(Trainer& trainer, const StepRecord& record)
 
 void ProgressBar::clear() const {
   if (!terminal_ || quiet_) return;
-  std::fputs("\r\033[K", stderr);
-  std::fflush(stderr);
+  error_output().write("\r\033[K");
 }
 
 void ProgressBar::on_validation_start(Trainer& trainer) {
-  if (terminal_ && !quiet_ && trainer.communicator().is_main()) std::fputs("\r\033[Kvalidating …", stderr);
+  if (terminal_ && !quiet_ && trainer.communicator().is_main())
+    error_output().draw("\r\033[Kvalidating …");
 }
 
 void ProgressBar::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) {

@@ -366,8 +366,10 @@ void abort_world(int status) {
       ::_exit(status);
     }).detach();
   } catch (const std::system_error&) {
+    log::flush();
     ::_exit(status);  // no thread to watch over MPI_Abort: the launcher ends the others
   }
+  log::flush();
   if (mpi_is_up()) MPI_Abort(MPI_COMM_WORLD, status);
   ::_exit(status);
 }

@@ -1,0 +1,162 @@
+#include "base/output_queue.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <cstdint>
+#include <cstdlib>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "base/error.h"
+#include "base/signal_mask.h"
+
+namespace isnet {
+namespace {
+
+// A write of so many bytes to a pipe is not mixed with those of other processes (PIPE_BUF).
+constexpr std::size_t piece = 4096;
+
+bool write_piece(int descriptor, std::string_view& text) {
+  const ssize_t written = ::write(descriptor, text.data(), std::min(text.size(), piece));
+  if (written >= 0) {
+    text.remove_prefix(static_cast<std::size_t>(written));
+    return true;
+  }
+  if (errno == EAGAIN) {  // somebody made the descriptor non-blocking
+    pollfd ready{descriptor, POLLOUT, 0};
+    ::poll(&ready, 1, -1);
+    return true;
+  }
+  return errno == EINTR;
+}
+
+template <typename Function>
+bool start_thread(Function function) {
+  const BlockedSignals blocked;
+  try {
+    std::thread(std::move(function)).detach();
+    return true;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+struct OutputQueue::State {
+  State(int file, std::size_t limit) : descriptor(file), capacity(limit) {}
+
+  const int descriptor;
+  const std::size_t capacity;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<std::string> waiting;
+  std::size_t bytes = 0;                // of those
+  std::int64_t dropped = 0;             // lines
+  std::uint64_t progress = 0;           // pieces written
+  std::optional<std::uint64_t> stuck;   // progress when a flush gave up
+  bool writing = false, running = false, ending = false;
+
+  bool idle() const { return waiting.empty() && !writing; }
+
+  void add(std::string text) {
+    bytes += text.size();
+    waiting.push_back(std::move(text));
+    while (bytes > capacity && waiting.size() > 1) {
+      dropped += waiting.front().find('\n') != std::string::npos;
+      bytes -= waiting.front().size();
+      waiting.pop_front();
+    }
+    changed.notify_all();
+  }
+
+  std::string next() {
+    std::string text;
+    if (dropped > 0)
+      text = cat("isnet: warning: ", std::exchange(dropped, 0),
+                 " line(s) are missing here: nobody read them in time (the run's log.txt has all lines)\n");
+    text += waiting.front();
+    bytes -= waiting.front().size();
+    waiting.pop_front();
+    return text;
+  }
+
+  void write_all(std::unique_lock<std::mutex>& lock, const std::string& text) {
+    writing = true;
+    for (std::string_view rest = text; !rest.empty();) {
+      lock.unlock();
+      const bool goes_on = write_piece(descriptor, rest);
+      lock.lock();
+      ++progress;
+      if (!goes_on) break;
+    }
+    writing = false;
+    changed.notify_all();
+  }
+
+  void run() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      changed.wait(lock, [&] { return !waiting.empty() || ending; });
+      if (ending) return;
+      write_all(lock, next());
+    }
+  }
+};
+
+OutputQueue::OutputQueue(int descriptor, std::size_t capacity)
+    : state_(std::make_shared<State>(descriptor, capacity)) {}
+
+OutputQueue::~OutputQueue() {
+  const std::lock_guard lock(state_->mutex);
+  state_->ending = true;
+  state_->changed.notify_all();
+}
+
+void OutputQueue::write(std::string text) {
+  std::unique_lock lock(state_->mutex);
+  state_->add(std::move(text));
+  if (state_->running) return;
+  state_->running = start_thread([state = state_] { state->run(); });
+  while (!state_->running && !state_->waiting.empty()) state_->write_all(lock, state_->next());
+}
+
+void OutputQueue::draw(std::string text) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->idle()) return;
+  }
+  write(std::move(text));
+}
+
+bool OutputQueue::flush(std::chrono::milliseconds patience) {
+  std::unique_lock lock(state_->mutex);
+  const auto end = std::chrono::steady_clock::now() + 5 * patience;
+  while (!state_->idle() && state_->stuck != state_->progress) {
+    const auto seen = state_->progress;
+    const bool read = state_->changed.wait_for(
+        lock, patience, [&] { return state_->idle() || state_->progress != seen; });
+    if (!read || std::chrono::steady_clock::now() > end) state_->stuck = state_->progress;
+  }
+  return state_->idle();
+}
+
+OutputQueue& error_output() {
+  // Never destroyed: its thread may write until the end of the process.
+  static OutputQueue& queue = []() -> OutputQueue& {
+    std::atexit([] { error_output().flush(); });
+    return *new OutputQueue(STDERR_FILENO);
+  }();
+  return queue;
+}
+
+}  // namespace isnet

@@ -1,0 +1,38 @@
+// Text for people, written by a thread of its own: whoever says something never waits for who reads it.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+
+namespace isnet {
+
+/// Writes texts to a descriptor in the order of the calls. A reader that does not read (a full pipe, a stopped
+/// terminal) stops this object's thread only. At most `capacity` bytes wait; beyond that the oldest texts are
+/// dropped, and their number is said once the reader reads again. Errors of the descriptor are ignored.
+/// Any thread may call.
+class OutputQueue {
+ public:
+  explicit OutputQueue(int descriptor, std::size_t capacity = std::size_t{256} << 10);
+  /// Leaves what nobody reads.
+  ~OutputQueue();
+  OutputQueue(const OutputQueue&) = delete;
+  OutputQueue& operator=(const OutputQueue&) = delete;
+
+  void write(std::string text);
+  /// For text that is soon out of date, as a progress bar's: left out where other text still waits.
+  void draw(std::string text);
+  /// Waits until everything is written; gives up when nobody reads for as long as `patience`, and at once if
+  /// that was so at the last call and nothing has been read since. Returns whether everything is written.
+  bool flush(std::chrono::milliseconds patience = std::chrono::seconds(2));
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;  // the thread's too: it may never return from a write
+};
+
+/// That of stderr. It is flushed when the program ends.
+OutputQueue& error_output();
+
+}  // namespace isnet
