@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/inputs.h"
 #include "cli/model_setup.h"
 #include "evaluation/metrics.h"
 #include "trainer/bn_statistics.h"
@@ -113,6 +114,8 @@ int run(OptionValues& options, World& world, const Kind& kind) {
   const at::Device device = device_of(options, world.local_rank());
   const Communicator communicator(world, process_group_options(options, device.type()));
   if (!communicator.is_main()) log::configure({log::Level::warning, cat("rank ", communicator.rank(), ": ")});
+  if (options.has("output"))
+    InputFiles(options).refuse("output", std::filesystem::path(options.text("output")) / "metrics.json");
   TrainedModel model = load_trained_model(options, device);
   const EvaluationPlace place{device, model.dtype};
   const auto objective = objectives().at(options.text("objective")).make(options);

@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/inputs.h"
 #include "cli/model_setup.h"
 #include "cli/sample_panels.h"
 #include "data/hdf5.h"
@@ -118,6 +119,7 @@ class Explainer {
  public:
   Explainer(OptionValues& options)
       : options_(options),
+        inputs_(options),
         device_(device_of(options, 0)),
         model_(load_trained_model(options, device_)),
         split_(model_.data->split(options.text("split"))),
@@ -129,6 +131,7 @@ class Explainer {
 
   int run() {
     const at::NoGradGuard no_grad;
+    if (options_.has("output")) inputs_.refuse("output", options_.text("output"));
     std::unique_ptr<HeatmapFile> file;
     if (options_.has("output"))
       file = std::make_unique<HeatmapFile>(options_.text("output"), samples_, model_.dtype);
@@ -172,10 +175,13 @@ class Explainer {
     // The number keeps apart ids that only differ in characters that file names cannot have.
     const std::string name = safe_file_name(
         cat(std::string(index < 100000 ? 5 - cat(index).size() : 0, '0'), index, "-", split_->id(index)));
-    write_png(std::filesystem::path(options_.text("pictures")) / name, panels_.draw(batch, explained, i));
+    const auto file = std::filesystem::path(options_.text("pictures")) / name;
+    inputs_.refuse("pictures", file);
+    write_png(file, panels_.draw(batch, explained, i));
   }
 
   OptionValues& options_;
+  InputFiles inputs_;
   at::Device device_;
   TrainedModel model_;
   std::shared_ptr<const SplitReader> split_;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/inputs.h"
 #include "cli/model_setup.h"
 #include "model/weights.h"
 #include "trainer/bn_statistics.h"
@@ -32,6 +33,7 @@ std::vector<OptionGroup> export_options() {
 }
 
 int run(OptionValues& options) {
+  InputFiles(options).refuse("output", options.text("output"));
   const at::Device device = device_of(options, 0);
   const std::int64_t batches = options.integer("recompute-bn-statistics");
   if (batches > 0 && !options.has("data"))

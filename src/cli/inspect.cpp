@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/inputs.h"
 #include "data/augmentation/augmentation.h"
 #include "data/summary.h"
 #include "evaluation/sample_sheet.h"
@@ -131,6 +132,10 @@ int run_inspect(Invocation& invocation) {
   const auto classes =
       options.has("num-classes") ? std::optional(options.integer("num-classes")) : std::nullopt;
   const DataSet data(invocation.positionals.front(), classes, shard_limits(options));
+  InputFiles inputs(options);
+  inputs.add("the command", data.path());
+  for (const char* output : {"sheet", "augmented"})
+    if (options.has(output)) inputs.refuse(output, options.text(output));
   const bool verify = options.flag("verify");
   if (verify) data.verify_checksums();
   const auto& names = data.description().class_names;

@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/inputs.h"
 #include "cli/model_setup.h"
 #include "trainer/batches.h"
 #include "trainer/distributed/bootstrap.h"
@@ -73,6 +74,7 @@ std::string rows_of(const Batch& batch, const at::Tensor& logits, const SplitRea
 }
 
 int run(OptionValues& options, World& world) {
+  InputFiles(options).refuse("output", options.text("output"));
   const TrainedModel model = load_trained_model(options, device_of(options, world.local_rank()));
   if (model.network->num_classes() == 0)
     fail(ErrorKind::usage, model.source, " classifies no images; its masks are made by isnet segment");

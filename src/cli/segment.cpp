@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/inputs.h"
 #include "cli/model_setup.h"
 #include "data/shard_copy.h"
 #include "evaluation/overlay.h"
@@ -51,10 +52,15 @@ std::vector<float> floats_of(const at::Tensor& tensor) {
   return {host.data_ptr<float>(), host.data_ptr<float>() + host.numel()};
 }
 
+std::string shard_name(const std::string& split, std::size_t number) {
+  const std::string digits = cat(number);
+  return cat(split, "/shard-", std::string(5 - std::min<std::size_t>(5, digits.size()), '0'), digits, ".h5");
+}
+
 class MaskMaker {
  public:
   explicit MaskMaker(OptionValues& options)
-      : options_(options), device_(device_of(options, 0)), model_(load_trained_model(options, device_)) {
+      : options_(options), inputs_(options), device_(device_of(options, 0)), model_(load_trained_model(options, device_)) {
     if (model_.network->mask_classes() == 0)
       fail(ErrorKind::usage, "segment needs a network that segments images, ", model_.source,
            " does not; allowed: ", segmenting_networks());
@@ -94,6 +100,10 @@ class MaskMaker {
     if (std::filesystem::exists(output_ / "dataset.json") && !options_.flag("overwrite"))
       fail(ErrorKind::usage, "--output: '", output_.string(),
            "' holds a data set; allowed: another folder, or --overwrite");
+    inputs_.refuse("output", output_ / "dataset.json");
+    for (const auto& name : names_)
+      for (std::size_t number = 0; number < model_.data->split(name)->shards().size(); ++number)
+        inputs_.refuse("output", output_ / shard_name(name, number));
   }
 
   // What would fail in the middle is refused at the beginning.
@@ -121,10 +131,7 @@ class MaskMaker {
     create_folders(output_ / split.name());
     for (std::size_t number = 0; number < split.shards().size(); ++number) {
       const ShardReader shard(split.shards()[number], {}, model_.data->limits());
-      const std::string digits = cat(number);
-      const std::string file =
-          cat(split.name(), "/shard-", std::string(5 - std::min<std::size_t>(5, digits.size()), '0'), digits,
-              ".h5");
+      const std::string file = shard_name(split.name(), number);
       write_shard(split, shard, output_ / file, masks);
       entries.push_back({file, shard.size(), sha256_of_file(output_ / file)});
     }
@@ -192,12 +199,14 @@ class MaskMaker {
     draw_outline(picture, floats_of(region), width, height, factor, outline_on_image);
     const std::string digits = cat(index);
     const std::string number = std::string(5 - std::min<std::size_t>(5, digits.size()), '0') + digits;
-    write_png(std::filesystem::path(options_.text("pictures")) /
-                  safe_file_name(cat(split.name(), "-", number, "-", split.id(index))),
-              picture);
+    const auto file = std::filesystem::path(options_.text("pictures")) /
+                      safe_file_name(cat(split.name(), "-", number, "-", split.id(index)));
+    inputs_.refuse("pictures", file);
+    write_png(file, picture);
   }
 
   OptionValues& options_;
+  InputFiles inputs_;
   at::Device device_;
   TrainedModel model_;
   MaskForm form_;
