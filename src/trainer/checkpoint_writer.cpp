@@ -24,9 +24,10 @@ void copy_tensors(const std::map<std::string, at::Tensor>& tensors,
 }
 
 // One try. What cannot be written is said; a bug of ours is thrown.
-bool try_to_write(const std::filesystem::path& path, const Checkpoint& checkpoint,
-                  const Environment& environment, bool first) {
+bool try_to_write(const CheckpointWriterOptions& options, const std::filesystem::path& path,
+                  const Checkpoint& checkpoint, const Environment& environment, bool first) {
   try {
+    if (options.before_write) options.before_write();
     save_checkpoint(path, checkpoint, environment);
   } catch (const std::exception& failure) {
     const auto* error = dynamic_cast<const Error*>(&failure);
@@ -42,14 +43,19 @@ bool try_to_write(const std::filesystem::path& path, const Checkpoint& checkpoin
 
 // Tries until it is written, or `pause` says that it has been tried enough.
 template <typename Pause>
-bool write_patiently(const std::filesystem::path& path, const Checkpoint& checkpoint,
-                     const Environment& environment, const std::vector<std::chrono::milliseconds>& pauses,
+bool write_patiently(const CheckpointWriterOptions& options, const std::filesystem::path& path,
+                     const Checkpoint& checkpoint, const Environment& environment, bool first,
                      const Pause& pause) {
-  bool written = try_to_write(path, checkpoint, environment, true);
-  for (auto next = pauses.begin(); !written && next != pauses.end() && pause(*next); ++next)
-    written = try_to_write(path, checkpoint, environment, false);
+  bool written = try_to_write(options, path, checkpoint, environment, first);
+  for (auto next = options.pauses.begin(); !written && next != options.pauses.end() && pause(*next); ++next)
+    written = try_to_write(options, path, checkpoint, environment, false);
   return written;
 }
+
+const auto sleep_through = [](std::chrono::milliseconds time) {
+  std::this_thread::sleep_for(time);
+  return true;
+};
 
 }  // namespace
 
@@ -64,18 +70,10 @@ CheckpointWriter::~CheckpointWriter() {
   if (thread_.joinable()) thread_.join();
 }
 
-void CheckpointWriter::save(const std::filesystem::path& path, const Checkpoint& checkpoint) {
-  if (!options_.background) {
-    const activity::Saving saving;
-    const bool written = try_to_write(path, checkpoint, current_environment(), true);
-    outcomes_.push_back({path, written});
-    return;
-  }
-  auto job = place_for(path);
-  job->path = path;
-  job->environment = current_environment();
-  job->snapshot.state = checkpoint.state;
-  copy_tensors(checkpoint.tensors, job->snapshot.tensors);
+void CheckpointWriter::save(const std::filesystem::path& path, const Checkpoint& checkpoint,
+                            Persistence persistence) {
+  if (!options_.background) return save_in_foreground(path, checkpoint, persistence);
+  auto job = new_job(path, checkpoint, persistence, place_for(path));
   if (!job->saving) job->saving.emplace();
   // First of all: without a thread nothing may wait for it.
   if (!thread_.joinable()) thread_ = std::thread(&CheckpointWriter::run, this);
@@ -84,6 +82,36 @@ void CheckpointWriter::save(const std::filesystem::path& path, const Checkpoint&
     waiting_ = std::move(job);
   }
   changed_.notify_all();
+}
+
+std::unique_ptr<CheckpointWriter::Job> CheckpointWriter::new_job(const std::filesystem::path& path,
+                                                                 const Checkpoint& checkpoint,
+                                                                 Persistence persistence,
+                                                                 std::unique_ptr<Job> place) const {
+  place->path = path;
+  place->environment = current_environment();
+  place->snapshot.state = checkpoint.state;
+  place->persistence = persistence;
+  place->tried = false;
+  copy_tensors(checkpoint.tensors, place->snapshot.tensors);
+  return place;
+}
+
+void CheckpointWriter::save_in_foreground(const std::filesystem::path& path, const Checkpoint& checkpoint,
+                                          Persistence persistence) {
+  const activity::Saving saving;
+  const bool written = try_to_write(options_, path, checkpoint, current_environment(), true);
+  if (!written && persistence == Persistence::until_written && !kept_)
+    return finish(new_job(path, checkpoint, persistence, std::make_unique<Job>()), false);
+  outcomes_.push_back({path, written});
+  if (written) retry_in_foreground();
+}
+
+void CheckpointWriter::retry_in_foreground() {
+  if (!kept_) return;
+  auto job = std::move(kept_);
+  const bool written = try_to_write(options_, job->path, job->snapshot, job->environment, false);
+  finish(std::move(job), written);
 }
 
 // The one that waits for the same path; else, once none waits, memory of an earlier one, or new memory.
@@ -104,10 +132,7 @@ bool CheckpointWriter::save_now(const std::filesystem::path& path, const Checkpo
   }
   const activity::Saving saving;
   const bool written =
-      write_patiently(path, checkpoint, current_environment(), options_.pauses, [](const auto& time) {
-        std::this_thread::sleep_for(time);
-        return true;
-      });
+      write_patiently(options_, path, checkpoint, current_environment(), true, sleep_through);
   const std::lock_guard lock(mutex_);
   outcomes_.push_back({path, written});
   return written;
@@ -121,7 +146,40 @@ std::vector<CheckpointWriter::Outcome> CheckpointWriter::outcomes() {
 std::vector<CheckpointWriter::Outcome> CheckpointWriter::wait() {
   std::unique_lock lock(mutex_);
   until_idle(lock);
+  retry_kept(lock);
   return take_outcomes();
+}
+
+std::optional<std::filesystem::path> CheckpointWriter::kept() {
+  const std::lock_guard lock(mutex_);
+  return kept_ ? std::optional(kept_->path) : std::nullopt;
+}
+
+void CheckpointWriter::forget_kept() {
+  const std::lock_guard lock(mutex_);
+  kept_.reset();
+}
+
+void CheckpointWriter::write_kept() {
+  std::unique_lock lock(mutex_);
+  until_idle(lock);
+  if (!kept_) return;
+  auto job = std::move(kept_);  // the thread has nothing to do meanwhile
+  lock.unlock();
+  const activity::Saving saving;
+  const bool written =
+      write_patiently(options_, job->path, job->snapshot, job->environment, false, sleep_through);
+  lock.lock();
+  finish(std::move(job), written);
+}
+
+// Once, by the thread that writes; nothing else waits.
+void CheckpointWriter::retry_kept(std::unique_lock<std::mutex>& lock) {
+  if (!kept_) return;
+  if (!options_.background) return retry_in_foreground();
+  kept_->saving.emplace();
+  waiting_ = std::move(kept_);
+  until_idle(lock);
 }
 
 void CheckpointWriter::until_idle(std::unique_lock<std::mutex>& lock) {
@@ -136,13 +194,25 @@ std::vector<CheckpointWriter::Outcome> CheckpointWriter::take_outcomes() {
   return std::exchange(outcomes_, {});
 }
 
+// What is to be written next; null at the end.
+std::unique_ptr<CheckpointWriter::Job> CheckpointWriter::next_job(std::unique_lock<std::mutex>& lock) {
+  const auto pause = options_.pauses.empty() ? std::chrono::milliseconds(1000) : options_.pauses.back();
+  const auto something = [&] { return waiting_ || ending_; };
+  for (;;) {
+    if (!kept_)
+      changed_.wait(lock, [&] { return something() || kept_; });
+    else if (!changed_.wait_for(lock, pause, something) && kept_)
+      return std::move(kept_);
+    if (waiting_) return std::move(waiting_);
+    if (ending_) return nullptr;
+  }
+}
+
 void CheckpointWriter::run() {
   std::unique_lock lock(mutex_);
-  for (;;) {
-    changed_.wait(lock, [&] { return waiting_ || ending_; });
-    if (!waiting_) return;
-    auto job = std::move(waiting_);
+  while (auto job = next_job(lock)) {
     writing_ = true;
+    if (!job->saving) job->saving.emplace();
     changed_.notify_all();
     lock.unlock();
     std::exception_ptr bug;
@@ -154,16 +224,25 @@ void CheckpointWriter::run() {
     }
     lock.lock();
     if (bug) bug_ = bug;
-    outcomes_.push_back({job->path, written});
-    job->saving.reset();
-    spare_.push_back(std::move(job));
+    finish(std::move(job), written);
     writing_ = false;
     changed_.notify_all();
   }
 }
 
+// Under the lock, where there is a thread.
+void CheckpointWriter::finish(std::unique_ptr<Job> job, bool written) {
+  outcomes_.push_back({job->path, written});
+  job->saving.reset();
+  job->tried = true;
+  if (!written && job->persistence == Persistence::until_written && !kept_)
+    kept_ = std::move(job);
+  else
+    spare_.push_back(std::move(job));
+}
+
 bool CheckpointWriter::write(const Job& job) {
-  return write_patiently(job.path, job.snapshot, job.environment, options_.pauses,
+  return write_patiently(options_, job.path, job.snapshot, job.environment, !job.tried,
                          [this](const auto& time) { return pause(time); });
 }
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "trainer/checkpoint_folder.h"
 #include "trainer/trainer.h"
 
 namespace isnet {
@@ -23,14 +24,6 @@ std::string name_of(const Trainer& trainer, double value) {
       static_cast<long long>(within ? position.epoch : position.epoch - 1),
       static_cast<long long>(within ? position.global_step : 0), trainer.options().monitor.c_str(), value);
   return text;
-}
-
-// Whether a checkpoint's name says that it is of something that a run at this position has not done yet.
-bool is_later(const std::string& name, const LoopPosition& position) {
-  long long epoch = 0, step = 0;
-  if (std::sscanf(name.c_str(), "epoch=%lld-step=%lld-", &epoch, &step) == 2)
-    return step > position.global_step;
-  return std::sscanf(name.c_str(), "epoch=%lld-", &epoch) == 1 && epoch >= position.epoch;
 }
 
 // One that stays is no harm.
@@ -50,10 +43,11 @@ void ModelCheckpoint::on_fit_start(Trainer& trainer) {
 }
 
 // Collective.
-void ModelCheckpoint::save(const std::filesystem::path& path, const Trainer& trainer) {
+void ModelCheckpoint::save(const std::filesystem::path& path, const Trainer& trainer,
+                           Persistence persistence) {
   const activity::Stage stage("a checkpoint");
   const Checkpoint checkpoint = trainer.checkpoint();
-  if (writer_) writer_->save(path, checkpoint);
+  if (writer_) writer_->save(path, checkpoint, persistence);
 }
 
 void ModelCheckpoint::save_last(const Trainer& trainer) {
@@ -68,9 +62,20 @@ void ModelCheckpoint::learn(const Trainer& trainer, const std::vector<Checkpoint
     } else if (pending_ && pending_->file == outcome.path) {
       const Ranked one = *pending_;
       pending_.reset();
-      if (outcome.written) rank(trainer, one);
+      if (outcome.written)
+        rank(trainer, one);
+      else
+        note_unwritten(trainer, one);
+    } else if (missing_ && missing_->file == outcome.path && outcome.written) {
+      rank(trainer, *std::exchange(missing_, std::nullopt));
     }
   }
+}
+
+// The best one that is not there is remembered until there is a better one.
+void ModelCheckpoint::note_unwritten(const Trainer& trainer, const Ranked& one) {
+  if (place_of(trainer, one.value) != ranked_.begin()) return;
+  if (!missing_ || is_better(trainer, one.value, missing_->value)) missing_ = one;
 }
 
 // The new one is written before an old one is removed.
@@ -83,11 +88,22 @@ void ModelCheckpoint::rank(const Trainer& trainer, const Ranked& one) {
   }
 }
 
+bool ModelCheckpoint::is_better(const Trainer& trainer, double value, double other) {
+  return trainer.options().larger_is_better ? value > other : value < other;
+}
+
 std::vector<ModelCheckpoint::Ranked>::iterator ModelCheckpoint::place_of(const Trainer& trainer,
                                                                          double value) {
-  const bool larger = trainer.options().larger_is_better;
   return std::find_if(ranked_.begin(), ranked_.end(),
-                      [&](const Ranked& one) { return larger ? value > one.value : value < one.value; });
+                      [&](const Ranked& one) { return is_better(trainer, value, one.value); });
+}
+
+// Counts the one that may still be written.
+bool ModelCheckpoint::is_wanted(const Trainer& trainer, double value) {
+  const std::int64_t keep = trainer.options().save_top_k;
+  std::int64_t better = place_of(trainer, value) - ranked_.begin();
+  if (writer_->kept() && missing_ && !is_better(trainer, value, missing_->value)) ++better;
+  return keep < 0 || better < keep;
 }
 
 void ModelCheckpoint::on_train_batch_end(Trainer& trainer, const StepRecord& record) {
@@ -121,12 +137,18 @@ void ModelCheckpoint::decide(Trainer& trainer, double value) {
   bool wanted = false;
   if (writer_) {
     learn(trainer, pending_ ? writer_->wait() : writer_->outcomes());
-    wanted = options.save_top_k < 0 || place_of(trainer, value) - ranked_.begin() < options.save_top_k;
+    wanted = is_wanted(trainer, value);
   }
   if (!trainer.communicator().any(wanted)) return;
   const auto file = folder_.checkpoints() / name_of(trainer, value);
-  if (writer_) pending_ = {file, value};
-  save(file, trainer);
+  if (writer_) {
+    pending_ = {file, value};
+    if (missing_ && is_better(trainer, value, missing_->value)) {
+      writer_->forget_kept();
+      missing_.reset();
+    }
+  }
+  save(file, trainer, Persistence::until_written);
 }
 
 // Collective.
@@ -146,6 +168,9 @@ void ModelCheckpoint::save_last_or_fail(Trainer& trainer) {
 
 void ModelCheckpoint::on_train_end(Trainer& trainer) {
   save_last_or_fail(trainer);
+  if (!writer_) return;
+  writer_->write_kept();
+  learn(trainer, writer_->outcomes());
 }
 void ModelCheckpoint::on_interrupted(Trainer& trainer) {
   save_last_or_fail(trainer);
@@ -156,22 +181,43 @@ void ModelCheckpoint::on_interrupted(Trainer& trainer) {
 void ModelCheckpoint::on_save_checkpoint(const Trainer& trainer, Checkpoint& checkpoint) {
   checkpoint.state.update(state_);
   std::vector<Ranked> all = ranked_;
-  if (pending_) all.insert(all.begin() + (place_of(trainer, pending_->value) - ranked_.begin()), *pending_);
+  for (const auto& one : {pending_, missing_})
+    if (one)
+      all.insert(std::find_if(all.begin(), all.end(),
+                              [&](const Ranked& other) { return is_better(trainer, one->value, other.value); }),
+                 *one);
   auto& best = checkpoint.state["callbacks"]["model_checkpoint"] = nlohmann::json::array();
   for (const auto& one : all) best.push_back({{"file", one.file.filename().string()}, {"value", one.value}});
 }
 
 void ModelCheckpoint::on_load_checkpoint(const Trainer& trainer, const Checkpoint& checkpoint) {
   if (!trainer.communicator().is_main()) return;
+  const bool in_place = !checkpoints_in(folder_.checkpoints()).empty();  // else its files are in another folder
   const auto callbacks = checkpoint.state.value("callbacks", nlohmann::json::object());
   for (const auto& one : callbacks.value("model_checkpoint", nlohmann::json::array())) {
     const auto file = folder_.checkpoints() / one.at("file").get<std::string>();
-    if (std::filesystem::exists(file)) ranked_.push_back({file, one.at("value").get<double>()});
+    const Ranked ranked{file, one.at("value").get<double>()};
+    if (std::filesystem::exists(file))
+      ranked_.push_back(ranked);
+    else if (in_place && ranked_.empty() && !missing_)
+      missing_ = ranked;  // others that are not there were given up for a better one
   }
-  // Checkpoints of what comes after this one belong to what is trained again.
-  for (const auto& entry : std::filesystem::directory_iterator(folder_.checkpoints()))
-    if (is_later(entry.path().filename().string(), trainer.position()) && entry.path().extension() == ".ckpt")
-      remove_checkpoint(entry.path());
+  if (missing_)
+    log::warning(cat("the best checkpoint so far, ", missing_->file.filename().string(), " (",
+                     trainer.options().monitor, " ", missing_->value, "), is not there"));
+  set_aside_later(folder_.checkpoints(), position_of(checkpoint));
+}
+
+void ModelCheckpoint::on_run_end(Trainer& trainer) {
+  if (!trainer.communicator().is_main() || !missing_) return;
+  fail(ErrorKind::runtime, missing_->file.string(), ": the checkpoint of the best ", trainer.options().monitor,
+       " (", missing_->value, ") could not be written, or is gone; the best that there is is ",
+       best().filename().string(), ranked_.empty() ? "" : cat(" (", ranked_.front().value, ")"),
+       ", which the exported weights are of");
+}
+
+std::optional<double> ModelCheckpoint::best_value() const {
+  return ranked_.empty() ? std::nullopt : std::optional(ranked_.front().value);
 }
 
 std::filesystem::path ModelCheckpoint::best() const {

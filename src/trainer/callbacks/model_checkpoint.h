@@ -18,8 +18,9 @@ namespace isnet {
 /// The main rank writes while training goes on (CheckpointWriter), and learns later what became of a file; it
 /// alone knows which are the best. A file counts among them, and one that is worse is removed, once it is
 /// written; a validation waits for the file of the one before it. A checkpoint that cannot be written (disk
-/// full) is warned of, the old one stays, training goes on; only at the end, or when interrupted, it is an
-/// error (runtime).
+/// full) is warned of, the old one stays, training goes on. One of the best is kept in memory then, and tried again
+/// until it is written or another is better. Errors (runtime): last.ckpt that is not written at the end or when
+/// interrupted; at the end of the run, the best one that could not be written, or is gone.
 class ModelCheckpoint : public Monitoring {
  public:
   /// `state`: goes into every checkpoint's state under its keys (options, class names, …).
@@ -34,9 +35,12 @@ class ModelCheckpoint : public Monitoring {
   void on_interrupted(Trainer& trainer) override;
   void on_save_checkpoint(const Trainer& trainer, Checkpoint& checkpoint) override;
   void on_load_checkpoint(const Trainer& trainer, const Checkpoint& checkpoint) override;
+  void on_run_end(Trainer& trainer) override;
 
-  /// The best checkpoint by the monitored metric; last.ckpt where there was none. Main rank.
+  /// The best checkpoint by the monitored metric that is written; last.ckpt where there was none. Main rank.
   std::filesystem::path best() const;
+  /// The metric's value of it.
+  std::optional<double> best_value() const;
 
  protected:
   void decide(Trainer& trainer, double value) override;
@@ -47,8 +51,12 @@ class ModelCheckpoint : public Monitoring {
     double value;
   };
 
+  static bool is_better(const Trainer& trainer, double value, double other);
   std::vector<Ranked>::iterator place_of(const Trainer& trainer, double value);
-  void save(const std::filesystem::path& path, const Trainer& trainer);
+  bool is_wanted(const Trainer& trainer, double value);
+  void note_unwritten(const Trainer& trainer, const Ranked& one);
+  void save(const std::filesystem::path& path, const Trainer& trainer,
+            Persistence persistence = Persistence::until_the_next);
   void save_last(const Trainer& trainer);
   void save_last_or_fail(Trainer& trainer);
   void learn(const Trainer& trainer, const std::vector<CheckpointWriter::Outcome>& outcomes);
@@ -63,6 +71,7 @@ class ModelCheckpoint : public Monitoring {
   std::unique_ptr<CheckpointWriter> writer_;
   std::vector<Ranked> ranked_;     // best first; their files are written
   std::optional<Ranked> pending_;  // the one whose file is not written yet
+  std::optional<Ranked> missing_;  // better than all of ranked_, but its file could not be written, or is gone
   bool last_is_written_ = true;    // so far as is known
 };
 
