@@ -39,7 +39,8 @@ Environment: ISNET_BINARY (the program; default build/release, build/dev, an ins
 EOF_USAGE
 }
 
-say() { echo "launch: $*" >&2; }
+# Where nobody reads stderr, what is said is given up after 2 s: the ranks do not wait for it.
+say() { timeout --foreground 2 echo "launch: $*" >&2 || true; }
 die() { say "$@"; exit 1; }
 usage_error() { say "$* (see launch/run.sh --help)"; exit 2; }
 number() { [[ $2 =~ ^(0|[1-9][0-9]{0,5})$ ]] || usage_error "$1 wants a number, got '$2'"; }
@@ -161,11 +162,11 @@ on_signal() {
   stopping=$((stopping + 1))
   [[ -n $child ]] || return 0
   if ((stopping == 1)); then
-    say "SIG$1: asking the ranks to save and to end"
     kill -USR1 "$child" 2>/dev/null || true
+    say "SIG$1: asking the ranks to save and to end"
   elif [[ $1 == INT || $1 == TERM ]]; then
-    say "SIG$1 again: ending at once"
     kill -TERM "$child" 2>/dev/null || true
+    say "SIG$1 again: ending at once"
   fi
 }
 for signal in INT TERM HUP USR1; do
@@ -178,8 +179,8 @@ alarms=0
 on_alarm() {
   [[ -n $child ]] || return 0
   alarms=$((alarms + 1))
-  say "mpirun has not ended $host_timeout s after a rank gave up: a host cannot be reached; ending it"
   kill -KILL -- "-$child" 2>/dev/null || true
+  say "mpirun has not ended $host_timeout s after a rank gave up: a host cannot be reached; it is ended"
 }
 trap on_alarm ALRM
 pass_on_errors() {  # what mpirun writes to stderr; an alarm to this script some time after a rank has given up
@@ -331,7 +332,12 @@ while true; do
     0 | 2 | 3 | 75) exit "$status" ;;
   esac
   if ((stopping)); then exit "$status"; fi
-  if [[ $before != "$(checkpoints)" ]]; then failures=0; fi
+  after=$(checkpoints)
+  if [[ -n $before && -z $after ]]; then
+    say "not started again: the checkpoints that the run had are gone from $(output_folder)"
+    exit "$status"
+  fi
+  if [[ $before != "$after" ]]; then failures=0; fi
   if ((failures >= max_restarts)); then
     ((max_restarts == 0)) || say "giving up after $failures restarts without a new checkpoint"
     exit "$status"

@@ -87,6 +87,9 @@ on_signal() {
 trap 'on_signal USR1' USR1
 trap 'on_signal TERM' TERM
 
+has_checkpoint() { [[ -n $(find "$output/checkpoints" -name '*.ckpt' -print -quit 2>/dev/null) ]]; }
+had_checkpoint=false
+if has_checkpoint; then had_checkpoint=true; fi
 failures=$logs/failures marker=$logs/started-$SLURM_JOB_ID
 touch "$marker"
 [[ -n ${SLURM_RESTART_COUNT:-} ]] || rm -f "$failures"
@@ -120,6 +123,7 @@ case $status in
   0) rm -f "$failures" "$marker"; say "done"; exit 0 ;;
   2 | 3) give_up "not worth trying again" ;;
 esac
+if $had_checkpoint && ! has_checkpoint; then give_up "the checkpoints that the run had are gone from $output"; fi
 if [[ $status != 75 && -z $stop ]]; then
   if progress; then rm -f "$failures"; fi
   echo "$(date +%FT%T) job $SLURM_JOB_ID status $status" >> "$failures"

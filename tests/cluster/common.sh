@@ -99,7 +99,7 @@ make_data() {  # make_data FOLDER: 3 classes of real images with a mark, 96 samp
 
 # A small ISNet; batches of 8 on 2 ranks. One thread a rank: sums are the same wherever the ranks are.
 training=(--network densenet --growth-rate 4 --blocks "2,2" --init-features 8 --objective isnet --batch-size 8
-  --optimizer sgd --lr 0.01 --momentum 0.9 --gradient-clip-val 1 --seed 7 --threads 1)
+  --optimizer sgd --lr 0.01 --momentum 0.9 --gradient-clip-val 1 --seed 7 --threads 1 --lock-timeout 5)
 
 has_checkpoint() { compgen -G "$1/checkpoints/*.ckpt"; }  # has_checkpoint RUN
 checkpoint_step() {  # checkpoint_step FILE: how many optimiser steps it has behind it

@@ -15,6 +15,9 @@ case $2 in
   progress)  # fails, with a new checkpoint each of the first $3 times
     if (($(wc -l < "$WORK/starts.$rank") <= $3)); then mkdir -p "$WORK/out/checkpoints"; date +%N > "$WORK/out/checkpoints/last.ckpt"; fi
     exit 1 ;;
+  lose)  # the second start, at which the checkpoints are gone
+    if (($(wc -l < "$WORK/starts.$rank") == 2)); then rm -r "$WORK/out/checkpoints"; fi
+    exit 1 ;;
   die-beside) if [[ $rank == 1 ]]; then sleep 0.5; kill -KILL $$; fi  # while rank 0 saves, whatever is asked of it
     trap '' TERM
     for ((i = 0; i < 40; i++)); do sleep 0.1; done
@@ -83,6 +86,28 @@ again
 echo "output = $work/out" > "$work/with-output.ini"
 status_of "$work/log" "$run" --max-restarts 1 -- train progress 2 --config "$work/with-output.ini"
 expect_equal "starts, where a file says the output folder" 3 "$(starts 0)"
+
+step "a run whose checkpoints are gone is not trained anew by itself"
+again
+status_of "$work/log" "$run" --max-restarts 5 -- train lose --output "$work/out"
+expect_equal "status" 1 "$status"
+expect_equal "starts" 2 "$(starts 0)"
+expect_text "the reason" "not started again: the checkpoints that the run had are gone from $work/out" "$work/log"
+
+step "signals are handed on though nobody reads stderr"
+again
+mkfifo "$work/unread"
+# shellcheck disable=SC2217  # it holds the pipe open
+sleep 60 < "$work/unread" &
+reader=$!
+{ head -c 65536 /dev/zero >&2; exec "$run" -- train wait; } 2> "$work/unread" > "$work/log" &
+launcher=$!
+wait_for 30 "the program" test -e "$work/ready.0"
+kill -TERM "$launcher"
+status=0
+wait "$launcher" || status=$?
+kill "$reader"
+expect_equal "status" 75 "$status"
 
 # Hosts that come and go: an mpirun that shows how it was called, and an agent that reaches what $work/up lists.
 cat > "$work/mpirun" <<'EOF_MPIRUN'
