@@ -190,6 +190,8 @@ std::string portable_options(const OptionValues& options) {
                                               "output",
                                               "resume",
                                               "overwrite",
+                                              "allow-other-data",
+                                              "lock-timeout",
                                               "weights",
                                               "unet-weights",
                                               "checkpoint",

@@ -11,16 +11,19 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/data_identity.h"
 #include "cli/heatmap_images.h"
 #include "cli/model_setup.h"
 #include "cli/range_test.h"
 #include "cli/resume_options.h"
+#include "cli/run_start.h"
 #include "data/augmentation/augmentation.h"
 #include "data/sampling/sampling.h"
 #include "data/staging.h"
 #include "data/summary.h"
 #include "model/losses/classification_loss.h"
 #include "model/weights.h"
+#include "trainer/callbacks/folder_watch.h"
 #include "trainer/callbacks/model_checkpoint.h"
 #include "trainer/callbacks/progress.h"
 #include "trainer/data_agreement.h"
@@ -40,13 +43,13 @@ std::vector<OptionGroup> train_options() {
         text_option("stage", "", "DIR",
                     "folder of each host to which the shards are copied first, and where they are kept"),
         verify_data_option(), text_option("output", "", "DIR", "folder of the run (required)"),
-        text_option("resume", "", "last|FILE",
-                    "go on from the newest valid checkpoint of --output, or from this one"),
-        flag_option("overwrite", "replace the run that --output holds"),
         text_option("weights", "", "FILE", "start from these weights (.safetensors, or .pth of Python)"),
         text_option("unet-weights", "", "FILE",
-                    "pipeline: the trained U-Net (weights or checkpoint); it stands still")},
+                    "pipeline: the trained U-Net (weights or checkpoint); it stands still"),
+        switch_option("allow-other-data", false,
+                      "resume on other data than the run began with, of as many training samples")},
        {}});
+  for (auto& option : run_start_options()) groups.back().options.push_back(std::move(option));
   for (auto& option : shard_limit_options()) groups.back().options.push_back(std::move(option));
   for (auto& group : model_option_groups()) groups.push_back(std::move(group));
   groups.push_back({"Optimiser", optimizer_options(), {}});
@@ -70,7 +73,8 @@ class Training {
       : options_(options),
         folder_(options.text("output")),
         device_(device_of(options, world.local_rank())),
-        communicator_(world, process_group_options(options, device_.type())) {}
+        communicator_(world, process_group_options(options, device_.type())),
+        start_(options, communicator_, folder_) {}
 
   int run() {
     if (communicator_.world_size() > 1 && !communicator_.is_main())
@@ -87,6 +91,7 @@ class Training {
     make_job();
     const auto resumed = find_checkpoint();
     Trainer(training_options(), communicator_, {}).check(*job_, resumed ? &*resumed : nullptr);
+    if (resumed) refuse_other_data(*resumed);
     if (options_.integer("find-lr") > 0) {
       if (resumed)
         fail(ErrorKind::usage, "--find-lr tries rates from the beginning of a training: without --resume");
@@ -97,7 +102,7 @@ class Training {
       if (options_.integer("tensorboard-images") > 0)
         images_ = std::make_shared<HeatmapImages>(*job_, options_, data_->description().class_names,
                                                   EvaluationPlace{device_, precision_of(options_)});
-      prepare_folder(resumed.has_value());
+      start_.open(resumed.has_value());
     }
     return fit(resumed ? &*resumed : nullptr);
   }
@@ -188,45 +193,31 @@ class Training {
                     std::make_shared<LearningRate>(options_), train_, validation_});
   }
 
-  // The checkpoint to go on from, on every rank.
+  // The checkpoint to resume from, on every rank.
   std::optional<StoredCheckpoint> find_checkpoint() {
-    if (!options_.has("resume")) return std::nullopt;
-    std::string file = options_.text("resume");
-    if (file == "last") {
-      file.clear();
-      if (communicator_.is_main() && std::filesystem::is_directory(folder_.checkpoints()))
-        if (const auto newest = newest_valid_checkpoint(folder_.checkpoints())) file = newest->string();
-      communicator_.broadcast(file);
-      if (file.empty()) {
-        log::info(
-            cat("no checkpoint in ", folder_.path().string(), " yet: the run starts from the beginning"));
-        return std::nullopt;
-      }
-    } else if (!std::filesystem::exists(file)) {
-      fail(ErrorKind::checkpoint, file,
-           ": there is no such checkpoint; --resume last takes the newest of --output");
-    }
-    StoredCheckpoint checkpoint = load_checkpoint(file);
+    auto found = start_.find_checkpoint();
+    if (!found) return std::nullopt;
+    auto& [file, checkpoint] = *found;
     if (const auto largest = settle_resumed_options(options_, checkpoint, file, communicator_.world_size()))
       largest_share_ = *largest;
     if (const auto difference = circumstances_difference(checkpoint, communicator_); !difference.empty())
       log::warning(difference);
-    log::info(cat("resuming from ", file));
-    return checkpoint;
+    log::info(cat("resuming from ", file, " (", text_of(position_of(checkpoint)), ")"));
+    return std::move(checkpoint);
   }
 
-  void prepare_folder(bool resumed) {
-    if (communicator_.is_main()) {
-      // --resume last on a run without a valid checkpoint starts it again in place, and removes nothing.
-      const bool in_place = resumed || options_.text("resume") == "last";
-      if (in_place)
-        folder_.open();
-      else
-        folder_.create(options_.flag("overwrite"));
-      write_file_atomically(folder_.options(), options_.ini());
-      log::to_file(folder_.log());
+  void refuse_other_data(const Checkpoint& checkpoint) const {
+    const auto difference = data_difference(checkpoint, data_identity(*data_));
+    if (difference.empty()) {
+      if (!checkpoint.state.contains("data"))
+        log::info("the checkpoint does not say what its data were: only their number and classes are compared");
+    } else if (options_.flag("allow-other-data")) {
+      log::warning(cat("--allow-other-data: the run goes on with other data: ", difference));
+    } else {
+      fail(ErrorKind::usage, "--resume: the checkpoint was trained on other data than those of --data ",
+           data_->path().string(), ": ", difference,
+           "; resume on the same data, or allow others with --allow-other-data 1");
     }
-    communicator_.barrier();
   }
 
   bool trial() const { return options_.integer("fast-dev-run") > 0; }
@@ -242,10 +233,14 @@ class Training {
 
   int fit(const Checkpoint* resumed) {
     nlohmann::json state{{"options", portable_options(options_)},
-                         {"class_names", data_->description().class_names}};
-    const auto checkpoints = std::make_shared<ModelCheckpoint>(folder_, state);
+                         {"class_names", data_->description().class_names},
+                         {"data", data_identity(*data_)}};
+    CheckpointWriterOptions writing;
+    if (const auto lock = start_.lock()) writing.before_write = [lock] { lock->check(); };
+    const auto checkpoints = std::make_shared<ModelCheckpoint>(folder_, state, writing);
     const bool quiet = options_.flag("quiet");
     std::vector<std::shared_ptr<Callback>> callbacks{
+        std::make_shared<FolderWatch>(start_.lock()),
         std::make_shared<ProgressBar>(::isatty(STDERR_FILENO) == 1, quiet),
     };
     if (!trial()) {
@@ -262,7 +257,8 @@ class Training {
       return exit_status_stopped;
     }
     if (trial()) log::info("the trial went through; nothing was written");
-    if (communicator_.is_main() && !trial()) export_best(checkpoints->best());
+    if (communicator_.is_main() && !trial()) export_best(*checkpoints);
+    for (const auto& callback : callbacks) callback->on_run_end(trainer);
     return 0;
   }
 
@@ -282,20 +278,34 @@ class Training {
       log::info(cat("the network:\n", model_summary(network, static_cast<int>(depth))));
   }
 
-  void export_best(const std::filesystem::path& best) const {
+  void export_best(const ModelCheckpoint& checkpoints) const {
+    const auto best = checkpoints.best();
     const StoredCheckpoint checkpoint = load_checkpoint(best);
     const NamedTensors tensors = model_tensors(checkpoint, options_.flag("use-average"));
     OptionValues options = options_;
     for (const auto& [name, value] : found_options(checkpoint)) options.set(name, value);
-    safetensors::write(folder_.weights(), views_of(tensors),
-                       weights_metadata(options, data_->description().class_names));
-    log::info(cat("weights of ", best.filename().string(), " written to ", folder_.weights().string()));
+    auto metadata = weights_metadata(options, data_->description().class_names);
+    const auto position = position_of(checkpoint);
+    const auto epoch = position.batch > 0 ? position.epoch : position.epoch - 1;  // else it is that of the next
+    metadata["isnet.epoch"] = cat(epoch);
+    metadata["isnet.step"] = cat(position.global_step);
+    std::string score;
+    if (const auto value = checkpoints.best_value()) {
+      metadata["isnet.monitor"] = options_.text("monitor");
+      metadata["isnet.score"] = nlohmann::json(*value).dump();
+      score = cat(", ", options_.text("monitor"), " ", metadata["isnet.score"]);
+    }
+    start_.lock()->check();
+    safetensors::write(folder_.weights(), views_of(tensors), metadata);
+    log::info(cat("weights of ", best.filename().string(), " (epoch ", epoch, ", step ", position.global_step,
+                  score, ") written to ", folder_.weights().string()));
   }
 
   OptionValues& options_;
   RunFolder folder_;
   at::Device device_;
   Communicator communicator_;
+  RunStart start_;
   std::unique_ptr<DataSet> data_;
   std::shared_ptr<const SplitReader> train_, validation_;
   std::shared_ptr<const SampleOrder> order_;  // of train_

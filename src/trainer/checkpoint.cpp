@@ -5,15 +5,15 @@
 #include <ATen/native/DispatchStub.h>
 #include <torch/version.h>
 
-#include <algorithm>
+#include <cstdlib>
 #include <fstream>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "base/failure.h"
 #include "base/files.h"
-#include "base/log.h"
+#include "base/input_file.h"
 #include "base/safetensors.h"
 #include "model/weights.h"
 
@@ -22,6 +22,7 @@ namespace {
 
 constexpr const char* format_name = "isnet-checkpoint";
 constexpr int format_version = 1;
+constexpr std::uint64_t largest_header = 100'000'000;  // as safetensors.cpp
 using Metadata = std::map<std::string, std::string>;
 
 std::string cpu_model() {
@@ -89,112 +90,94 @@ std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
 }
 
-// Of another program: whole, for all that this one knows.
-struct OtherFormat : Error {
-  explicit OtherFormat(const std::string& message) : Error(ErrorKind::checkpoint, message) {}
-};
-
-// Reads one file; every complaint names it.
-class Reader {
+// The metadata of one file, verified as far as that goes without tensors' bytes; every complaint names the file.
+class Verified {
  public:
-  explicit Reader(const std::filesystem::path& path) : path_(path), file_(path) {}
-
-  StoredCheckpoint read() const {
-    check_format();
-    if (checksum_of(file_.metadata(), file_.tensors()) != entry("checksum"))
+  Verified(std::filesystem::path path, const Metadata& metadata,
+           const std::map<std::string, safetensors::TensorView>& tensors)
+      : path_(std::move(path)), metadata_(metadata) {
+    const auto found = metadata_.find("format");
+    if (found == metadata_.end() || found->second != format_name)
+      fail(ErrorKind::checkpoint, path_.string(),
+           ": not a checkpoint of isnet (a weights file goes to --weights; a damaged one is of no use)");
+    if (checksum_of(metadata_, tensors) != entry("checksum"))
       refuse("its header (the state, or a tensor's description) does not match its checksum");
     if (entry("version") != cat(format_version))
       throw OtherFormat(cat(path_.string(), ": checkpoint format ", entry("version"),
                             ", this program reads format ", format_version,
                             " (use the isnet that wrote it, or a newer one)"));
-    StoredCheckpoint checkpoint;
-    checkpoint.tensors = tensors();
-    checkpoint.state = json("state");
-    checkpoint.environment = {entry("isnet"), entry("torch"), entry("cpu"),
-                              std::atoi(entry("threads").c_str())};
-    return checkpoint;
   }
 
- private:
   template <typename... Parts>
   [[noreturn]] void refuse(const Parts&... parts) const {
     fail(ErrorKind::checkpoint, path_.string(), ": ", parts...,
          " (the file was damaged after it was written: use an older checkpoint)");
   }
-
   const std::string& entry(const std::string& key) const {
-    const auto found = file_.metadata().find(key);
-    if (found == file_.metadata().end()) refuse("its header has no '", key, "'");
+    const auto found = metadata_.find(key);
+    if (found == metadata_.end()) refuse("its header has no '", key, "'");
     return found->second;
   }
-
   nlohmann::json json(const std::string& key) const {
     auto value = nlohmann::json::parse(entry(key), nullptr, /*allow_exceptions=*/false);
     if (value.is_discarded()) refuse("its '", key, "' is not JSON");
     return value;
   }
 
-  void check_format() const {
-    const auto found = file_.metadata().find("format");
-    if (found == file_.metadata().end() || found->second != format_name)
-      fail(ErrorKind::checkpoint, path_.string(),
-           ": not a checkpoint of isnet (a weights file goes to --weights; a damaged one is of no use)");
-  }
-
-  std::map<std::string, at::Tensor> tensors() const {
-    const auto sums = json("tensor_checksums");
-    std::map<std::string, at::Tensor> result;
-    for (const auto& [name, view] : file_.tensors()) {
-      if (!sums.contains(name) || sums[name] != sha256(view.bytes))
-        refuse("tensor '", name, "': its bytes do not match its checksum");
-      try {
-        result[name] = tensor_of(view);
-      } catch (const std::exception& e) {  // the library's too: a shape that it cannot count
-        if (is_out_of_memory(e)) throw;    // says nothing about the file
-        refuse("tensor '", name, "': ", first_line(e.what()));
-      }
-    }
-    if (sums.size() != result.size()) refuse("tensors are missing");
-    return result;
-  }
-
+ private:
   std::filesystem::path path_;
-  safetensors::File file_;
+  const Metadata& metadata_;
 };
 
-std::vector<std::filesystem::path> newest_first(const std::filesystem::path& folder) {
-  using Entry = std::tuple<std::filesystem::file_time_type, bool, std::filesystem::path>;
-  std::vector<Entry> entries;
-  std::error_code code;
-  for (auto item = std::filesystem::directory_iterator(folder, code); !code && item != end(item);
-       item.increment(code)) {
-    std::error_code gone;
-    const auto time = item->last_write_time(gone);
-    if (item->path().extension() == ".ckpt" && !gone)
-      entries.emplace_back(time, item->path().stem() == "last", item->path());
+std::map<std::string, at::Tensor> verified_tensors(const safetensors::File& file, const Verified& verified) {
+  const auto sums = verified.json("tensor_checksums");
+  std::map<std::string, at::Tensor> result;
+  for (const auto& [name, view] : file.tensors()) {
+    if (!sums.contains(name) || sums[name] != sha256(view.bytes))
+      verified.refuse("tensor '", name, "': its bytes do not match its checksum");
+    try {
+      result[name] = tensor_of(view);
+    } catch (const std::exception& e) {  // the library's too: a shape that it cannot count
+      if (is_out_of_memory(e)) throw;    // says nothing about the file
+      verified.refuse("tensor '", name, "': ", first_line(e.what()));
+    }
   }
-  if (code && code != std::errc::no_such_file_or_directory)
-    fail(ErrorKind::runtime, folder.string(), ": cannot list the folder: ", code.message());
-  std::sort(entries.rbegin(), entries.rend());
-  std::vector<std::filesystem::path> paths;
-  for (auto& entry : entries) paths.push_back(std::move(std::get<2>(entry)));
-  return paths;
+  if (sums.size() != result.size()) verified.refuse("tensors are missing");
+  return result;
 }
 
-// Keeps a broken file for whoever wants to look at it, out of the way of the next start, and of those that
-// were kept before.
-std::string set_aside(const std::filesystem::path& path) {
-  auto name = path;
-  name += ".broken";
-  std::error_code ignored;
-  for (int number = 2; std::filesystem::exists(name, ignored); ++number)
-    name.replace_filename(cat(path.filename().string(), ".broken-", number));
+// The header alone: metadata, and tensors without their bytes.
+struct Header {
+  Metadata metadata;
+  std::map<std::string, safetensors::TensorView> tensors;
+};
+
+Header read_header(const std::filesystem::path& path) {
+  const InputFile file(path);
+  const auto refuse = [&](const char* what) {
+    fail(ErrorKind::checkpoint, path.string(), ": not a valid checkpoint: its header ", what,
+         " (the file is damaged or incomplete: use another one)");
+  };
+  std::uint64_t size = 0;
+  if (file.identity().size < static_cast<std::int64_t>(sizeof size)) refuse("is cut off");
+  file.read_at(0, sizeof size, &size);
+  if (size > largest_header || size > static_cast<std::uint64_t>(file.identity().size) - sizeof size)
+    refuse("is cut off");
+  std::string text(size, '\0');
+  file.read_at(sizeof size, text.size(), text.data());
+  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Header header;
   try {
-    rename_file(path, name);
-  } catch (const Error& e) {
-    return cat("it was not set aside: ", e.what());
+    for (const auto& [name, entry] : json.items())
+      if (name == "__metadata__")
+        header.metadata = entry.get<Metadata>();
+      else
+        header.tensors[name] = {
+            entry.at("dtype").get<std::string>(), entry.at("shape").get<std::vector<std::int64_t>>(), {}};
+  } catch (const nlohmann::json::exception&) {
+    refuse("cannot be read");
   }
-  return "kept as " + name.filename().string();
+  return header;
 }
 
 }  // namespace
@@ -236,24 +219,34 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
 }
 
 StoredCheckpoint load_checkpoint(const std::filesystem::path& path) {
-  return Reader(path).read();
+  const safetensors::File file(path);
+  const Verified verified(path, file.metadata(), file.tensors());
+  StoredCheckpoint checkpoint;
+  checkpoint.tensors = verified_tensors(file, verified);
+  checkpoint.state = verified.json("state");
+  checkpoint.environment = {verified.entry("isnet"), verified.entry("torch"), verified.entry("cpu"),
+                            std::atoi(verified.entry("threads").c_str())};
+  return checkpoint;
 }
 
-std::optional<std::filesystem::path> newest_valid_checkpoint(const std::filesystem::path& folder) {
-  for (const auto& path : newest_first(folder)) {
-    try {
-      load_checkpoint(path);
-      return path;
-    } catch (const OtherFormat&) {
-      throw;  // to go on from an older one would throw away what another program has trained since
-    } catch (const Error& e) {
-      // What cannot be read now (permissions, a failing disk) may be whole all the same: only named.
-      const bool broken = e.kind() == ErrorKind::checkpoint;
-      log::warning(
-          cat("passed over a checkpoint: ", e.what(), broken ? "; " + set_aside(path) : std::string()));
-    }
-  }
-  return std::nullopt;
+CheckpointPosition position_of(const Checkpoint& checkpoint) {
+  const auto loop = checkpoint.state.value("loop", nlohmann::json::object());
+  const auto number = [&](const char* name) {
+    const auto found = loop.find(name);
+    return found != loop.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
+  };
+  return {number("global_step"), number("epoch"), number("batch")};
+}
+
+CheckpointPosition stored_position(const std::filesystem::path& path) {
+  const Header header = read_header(path);
+  Checkpoint checkpoint;
+  checkpoint.state = Verified(path, header.metadata, header.tensors).json("state");
+  return position_of(checkpoint);
+}
+
+std::string text_of(const CheckpointPosition& position) {
+  return cat("epoch ", position.epoch, ", batch ", position.batch, ", step ", position.global_step);
 }
 
 }  // namespace isnet

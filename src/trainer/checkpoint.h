@@ -4,11 +4,14 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <compare>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
+
+#include "base/error.h"
 
 namespace isnet {
 
@@ -47,14 +50,24 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
 /// runtime (reading).
 StoredCheckpoint load_checkpoint(const std::filesystem::path& path);
 
+/// Where a checkpoint stands in its run. A later one is greater.
+struct CheckpointPosition {
+  std::int64_t global_step = 0, epoch = 0, batch = 0;
+  auto operator<=>(const CheckpointPosition&) const = default;
+};
+CheckpointPosition position_of(const Checkpoint& checkpoint);
+/// Reads and verifies the header alone, which is quick. Errors: checkpoint, runtime, as load_checkpoint().
+CheckpointPosition stored_position(const std::filesystem::path& path);
+/// "epoch 3, batch 20, step 500".
+std::string text_of(const CheckpointPosition& position);
+
+/// A checkpoint of a format that another program wrote: it is whole, as far as this one knows. Kind: checkpoint.
+struct OtherFormat : Error {
+  explicit OtherFormat(const std::string& message) : Error(ErrorKind::checkpoint, message) {}
+};
+
 /// What differs between an environment and this one, as text for a warning; "" when bitwise equal results may
 /// be expected.
 std::string environment_difference(const Environment& stored);
-
-/// The most recently written `*.ckpt` of a folder that is valid; broken ones are warned of, and kept aside as
-/// `<name>.broken`, or `<name>.broken-2` and so on where there is such a file from before. Nothing when there
-/// is none. For rank 0 alone. Errors: runtime (folder unreadable), checkpoint (one of a format that another
-/// program wrote: it is not passed over).
-std::optional<std::filesystem::path> newest_valid_checkpoint(const std::filesystem::path& folder);
 
 }  // namespace isnet

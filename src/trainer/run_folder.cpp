@@ -4,20 +4,60 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log.h"
+#include "trainer/checkpoint_folder.h"
 
 namespace isnet {
 
+namespace {
+
+// Whether there is anything of this name. What cannot be looked at is not taken for absent.
+bool is_there(const std::filesystem::path& path) {
+  std::error_code code;
+  const auto status = std::filesystem::symlink_status(path, code);
+  if (code && code != std::errc::no_such_file_or_directory && code != std::errc::not_a_directory)
+    fail(ErrorKind::runtime, path.string(), ": cannot be looked at: ", code.message());
+  return std::filesystem::exists(status);
+}
+
+}  // namespace
+
 bool RunFolder::holds_run() const {
+  for (const auto& file : {options(), checkpoints(), metrics(), weights()})
+    if (is_there(file)) return true;
+  return false;
+}
+
+bool RunFolder::holds(const std::filesystem::path& file) const {
   std::error_code ignored;
-  return std::filesystem::exists(options(), ignored) || std::filesystem::exists(checkpoints(), ignored);
+  for (auto folder = std::filesystem::canonical(file, ignored).parent_path(); !folder.empty();
+       folder = folder.parent_path()) {
+    if (std::filesystem::equivalent(folder, path_, ignored)) return true;
+    if (folder == folder.parent_path()) break;
+  }
+  return false;
+}
+
+void RunFolder::refuse_run() const {
+  if (holds_run())
+    fail(ErrorKind::usage, "--output: ", path_.string(),
+         " holds a run already; continue it with --resume last, replace it with --overwrite, or name "
+         "another folder");
+}
+
+void RunFolder::keep_aside() const {
+  std::string names;
+  // A run that has trained for an epoch has metrics; options alone are no loss.
+  for (const auto& file : {metrics(), path_ / "metrics.jsonl", weights(), options()})
+    if (is_there(file) && (file != options() || !names.empty()))
+      names += cat(names.empty() ? "" : ", ", set_aside(file, "old").filename().string());
+  if (!names.empty())
+    log::warning(cat(path_.string(), " holds a run without a valid checkpoint: what it left is kept as ", names));
 }
 
 void RunFolder::create(bool overwrite) const {
+  if (!overwrite) refuse_run();
   if (holds_run()) {
-    if (!overwrite)
-      fail(ErrorKind::usage, "--output: ", path_.string(),
-           " holds a run already; continue it with --resume last, replace it with --overwrite, or name "
-           "another folder");
     std::vector<std::filesystem::path> files{options(),     metrics(), path_ / "metrics.jsonl", log(),
                                              checkpoints(), weights(), path_ / "profile.json"};
     for (const auto& entry : std::filesystem::directory_iterator(path_))

@@ -19,11 +19,18 @@ class RunFolder {
   std::filesystem::path last_checkpoint() const { return checkpoints() / "last.ckpt"; }
   std::filesystem::path weights() const { return path_ / "weights.safetensors"; }
 
-  /// Whether a run was begun here.
+  /// Whether a run was begun here. Errors: runtime (the folder cannot be looked at).
   bool holds_run() const;
+  /// Whether a file is inside the folder, by whatever path.
+  bool holds(const std::filesystem::path& file) const;
+  /// Refuses a folder that holds a run. Errors: usage, runtime.
+  void refuse_run() const;
   /// For a new run: makes the folders. One that holds a run is refused, or, with `overwrite`, its files
   /// (those named above and the loggers', no others) are removed first. Errors: usage, runtime.
   void create(bool overwrite) const;
+  /// For a run that starts from the beginning where one is that left no valid checkpoint: what it left (metrics,
+  /// weights, options) is kept as NAME.old, or NAME.old-2 and so on, which is said. Errors: runtime.
+  void keep_aside() const;
   /// For a run that goes on: makes what is missing, and removes unfinished files that a killed process has
   /// left. Errors: runtime.
   void open() const;

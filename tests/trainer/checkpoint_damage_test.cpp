@@ -14,6 +14,7 @@
 #include "base/safetensors.h"
 #include "small_fit.h"
 #include "support/refusal.h"
+#include "trainer/checkpoint_folder.h"
 
 namespace isnet {
 namespace {

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/safetensors.h"
 #include "support/temporary_folder.h"
+#include "trainer/checkpoint_folder.h"
 
 namespace isnet {
 namespace {
