@@ -1,4 +1,4 @@
-#include "data/importers/csv.h"
+#include "base/csv.h"
 
 #include "fuzz.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "data/importers/csv.h"
+#include "base/csv.h"
 #include "data/importers/decode.h"
 #include "data/importers/layouts.h"
 
