@@ -8,7 +8,7 @@ readonly default_torch=2.13.0
 
 readonly build_packages=(
   g++ cmake ninja-build ccache mold
-  openmpi-bin libopenmpi-dev libhdf5-dev libboost-program-options-dev
+  openmpi-bin libopenmpi-dev libhdf5-dev libboost-dev libboost-program-options-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libdcmtk-dev libjpeg-dev libtiff-dev
   nlohmann-json3-dev zlib1g-dev libdeflate-dev libssl-dev libspdlog-dev
   libgtest-dev libgmock-dev libgloo-dev

@@ -20,6 +20,8 @@ enum class Purpose : std::uint32_t {
   mark = 6,
   split = 7,
   sampling = 8,
+  bootstrap = 9,
+  posterior = 10,
 };
 
 /// Four independent 32-bit words of Philox 4x32-10 for this key and counter.

@@ -16,10 +16,16 @@ struct BinaryCounts {
   std::int64_t false_negative = 0;
   std::int64_t true_negative = 0;
 
-  double precision() const;    ///< TP / (TP + FP)
-  double recall() const;       ///< TP / (TP + FN), also called sensitivity
-  double f1() const;           ///< 2 TP / (2 TP + FP + FN)
-  double specificity() const;  ///< TN / (TN + FP)
+  double precision() const;          ///< TP / (TP + FP)
+  double recall() const;             ///< TP / (TP + FN), also called sensitivity
+  double f1() const;                 ///< 2 TP / (2 TP + FP + FN)
+  double specificity() const;        ///< TN / (TN + FP)
+  double npv() const;                ///< TN / (TN + FN), negative predictive value
+  double accuracy() const;           ///< (TP + TN) / all
+  double balanced_accuracy() const;  ///< mean of recall and specificity, of the kinds that occur
+  double kappa() const;              ///< Cohen's kappa; NaN where chance alone is always right
+  double mcc() const;                ///< Matthews' correlation coefficient; 0 where it is undefined
+  std::int64_t samples() const { return true_positive + false_positive + false_negative + true_negative; }
 };
 
 /// One class a sample: K×K counts, row = label, column = predicted class. Not thread-safe.
@@ -28,13 +34,17 @@ class ConfusionMatrix {
   explicit ConfusionMatrix(std::int64_t classes);
 
   /// Errors: internal, if either is outside 0 … K − 1.
-  void add(std::int64_t label, std::int64_t predicted);
+  void add(std::int64_t label, std::int64_t predicted, std::int64_t times = 1);
 
   std::int64_t classes() const { return classes_; }
-  std::int64_t samples() const;
+  std::int64_t samples() const { return samples_; }
   std::int64_t count(std::int64_t label, std::int64_t predicted) const;
+  const std::vector<std::int64_t>& counts() const { return counts_; }  ///< K·K, row by row
   BinaryCounts of_class(std::int64_t index) const;
-  double accuracy() const;  ///< share of samples on the diagonal; 0 without samples
+  double accuracy() const;           ///< share of samples on the diagonal; 0 without samples
+  double balanced_accuracy() const;  ///< mean recall of the classes that occur; NaN without samples
+  double kappa() const;              ///< Cohen's kappa; NaN where chance alone is always right
+  double mcc() const;  ///< Matthews' correlation coefficient of K classes (Gorodkin 2004); 0 where undefined
 
   /// K·K counts, row by row, as doubles (exact below 2^53): what ranks sum.
   std::vector<double> flat() const;
@@ -44,6 +54,7 @@ class ConfusionMatrix {
  private:
   std::int64_t classes_;
   std::vector<std::int64_t> counts_;
+  std::int64_t samples_ = 0;
 };
 
 /// Any number of classes a sample: the four counts of each class. Not thread-safe.

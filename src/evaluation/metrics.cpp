@@ -189,7 +189,7 @@ Json Scores::to_json() const {
 }
 
 Json metrics_json(const ScoresBySplit& splits) {
-  Json result = Json::object();
+  Json result{{"format", metrics_format}, {"version", metrics_version}};
   for (const auto& [name, scores] : splits) result[name] = scores.to_json();
   return result;
 }
@@ -228,7 +228,7 @@ std::string summary_table(const ScoresBySplit& splits) {
     }
     table.add(std::move(row));
   }
-  return table.text();
+  return table.fitted(terminal_columns);
 }
 
 std::string class_table(const Scores& scores) {
@@ -239,35 +239,45 @@ std::string class_table(const Scores& scores) {
                fixed(counts.precision(), 4), fixed(counts.recall(), 4), fixed(counts.f1(), 4),
                fixed(counts.specificity(), 4)});
   }
-  return table.text();
+  return table.fitted(terminal_columns);
 }
 
-std::string confusion_table(const Scores& scores) {
-  if (scores.kind() != ScoreKind::single_label) return "";
-  const auto& matrix = scores.confusion_matrix();
+namespace {
+
+Table confusion_rows(const ConfusionMatrix& matrix, const std::vector<std::string>& columns,
+                     const std::vector<std::string>& rows) {
   std::vector<std::string> header{"label \\ predicted"};
-  header.insert(header.end(), scores.class_names().begin(), scores.class_names().end());
+  header.insert(header.end(), columns.begin(), columns.end());
   Table table(header);
   for (std::int64_t label = 0; label < matrix.classes(); ++label) {
-    std::vector<std::string> row{scores.class_names()[static_cast<std::size_t>(label)]};
+    std::vector<std::string> row{rows[static_cast<std::size_t>(label)]};
     for (std::int64_t predicted = 0; predicted < matrix.classes(); ++predicted)
       row.push_back(cat(matrix.count(label, predicted)));
     table.add(std::move(row));
   }
-  return table.text();
+  return table;
 }
 
-std::string class_tables(const ScoresBySplit& splits) {
-  std::string text;
-  for (const auto& [name, scores] : splits) {
-    if (scores.class_names().size() > most_classes_shown) continue;
-    text += cat("\nSplit ", name, ":\n");
-    if (const std::string matrix = confusion_table(scores); !matrix.empty()) text += matrix + "\n";
-    if (scores.kind() != ScoreKind::none) text += class_table(scores);
-    if (scores.segmentation())
-      text += (scores.kind() == ScoreKind::none ? "" : "\n") + scores.segmentation()->table();
+}  // namespace
+
+std::string confusion_table(const Scores& scores) {
+  if (scores.kind() != ScoreKind::single_label) return "";
+  const auto& names = scores.class_names();
+  const std::string named = confusion_rows(scores.confusion_matrix(), names, names).text();
+  if (text_width(named) <= terminal_columns) return named;
+  std::vector<std::string> numbers, numbered_names;
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    numbers.push_back(cat(k));
+    numbered_names.push_back(cat(k, " ", names[k]));
   }
-  return text;
+  const std::string numbered =
+      confusion_rows(scores.confusion_matrix(), numbers, numbered_names).fitted(terminal_columns);
+  if (text_width(numbered) <= terminal_columns) return numbered;
+  return "The confusion matrix is too wide for a terminal: metrics.json has it.\n";
+}
+
+std::string pixel_table(const Scores& scores) {
+  return scores.segmentation() ? scores.segmentation()->table() : "";
 }
 
 }  // namespace isnet

@@ -10,12 +10,10 @@
 #include <vector>
 
 #include "evaluation/confusion.h"
+#include "evaluation/score_kind.h"
 #include "evaluation/segmentation_scores.h"
 
 namespace isnet {
-
-/// Whether a sample has one class, or any number of them; or is not classified at all.
-enum class ScoreKind { single_label, multi_label, none };
 
 /// Samples about which nothing is decided. Not thread-safe.
 class SampleCount {
@@ -60,6 +58,7 @@ class Scores {
 
   ScoreKind kind() const;
   const std::vector<std::string>& class_names() const { return class_names_; }
+  const std::vector<std::string>& loss_names() const { return loss_names_; }
   std::int64_t samples() const;
   double accuracy() const;
   /// Mean over all samples; NaN if nothing was added under this name. Errors: internal (unknown name).
@@ -98,19 +97,23 @@ class Scores {
 /// Splits with their scores, in the order in which they are shown.
 using ScoresBySplit = std::vector<std::pair<std::string, Scores>>;
 
-/// The content of metrics.json: an object by split.
+/// `format` and `version` of metrics.json.
+inline constexpr const char* metrics_format = "isnet-metrics";
+inline constexpr std::int64_t metrics_version = 1;
+
+/// The content of metrics.json: format, version, and an object by split.
 nlohmann::ordered_json metrics_json(const ScoresBySplit& splits);
 
 /// For the terminal: one row a split with its losses, accuracy and macro averages.
 std::string summary_table(const ScoresBySplit& splits);
 /// One row a class: samples, precision, recall, F1, specificity.
 std::string class_table(const Scores& scores);
-/// The confusion matrix with class names; empty for other than single-label scores.
+/// The confusion matrix with class names, or with their numbers where it would be wider than a terminal;
+/// where it is all the same, a line that says where it is. Empty for other than single-label scores.
 std::string confusion_table(const Scores& scores);
-/// Both for each split, under its name, and the table of pixels; empty with more than most_classes_shown
-/// classes.
-std::string class_tables(const ScoresBySplit& splits);
-/// The largest number of classes for which class_tables() shows tables.
+/// The table of pixels; empty where pixels are not classified.
+std::string pixel_table(const Scores& scores);
+/// The largest number of classes for which tables by class are shown.
 inline constexpr std::size_t most_classes_shown = 20;
 
 }  // namespace isnet

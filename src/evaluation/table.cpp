@@ -61,6 +61,43 @@ std::string Table::text() const {
   return text;
 }
 
+std::string Table::fitted(std::size_t width) const {
+  constexpr std::size_t least = 8;
+  const std::size_t now = text_width(text());
+  if (now <= width) return text();
+  std::size_t first = display_width(header_[0]);
+  for (const auto& row : rows_) first = std::max(first, display_width(row[0]));
+  const std::size_t excess = now - width;
+  Table narrow = *this;
+  const std::size_t allowed = std::max(least, first > excess ? first - excess : 0);
+  narrow.header_[0] = shortened(header_[0], allowed);
+  for (auto& row : narrow.rows_) row[0] = shortened(row[0], allowed);
+  return narrow.text();
+}
+
+std::size_t text_width(const std::string& text) {
+  std::istringstream lines(text);
+  std::size_t widest = 0;
+  for (std::string one; std::getline(lines, one);) widest = std::max(widest, display_width(one));
+  return widest;
+}
+
+std::string shortened(const std::string& text, std::size_t width) {
+  if (display_width(text) <= width) return text;
+  std::vector<std::string> characters;
+  for (const char c : text) {
+    const bool begins = (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+    if (begins || characters.empty()) characters.emplace_back();
+    characters.back() += c;
+  }
+  const std::size_t kept = width > 0 ? width - 1 : 0, at_end = kept / 2;
+  std::string result;
+  for (std::size_t i = 0; i < kept - at_end; ++i) result += characters[i];
+  result += "…";
+  for (std::size_t i = characters.size() - at_end; i < characters.size(); ++i) result += characters[i];
+  return result;
+}
+
 std::string fixed(double value, int digits) {
   if (std::isnan(value)) return "–";
   if (std::isinf(value)) return value > 0 ? "∞" : "-∞";

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "evaluation/result_tables.h"
 
 namespace isnet {
 namespace {
@@ -91,13 +92,13 @@ TEST(Scores, TablesShowSplitsClassesAndTheMatrix) {
 
 TEST(Scores, MatricesAreShownOfFewClassesOnly) {
   const auto scores = example();
-  EXPECT_EQ(class_tables({{"val", scores}, {"test", scores}}),
+  EXPECT_EQ(result_tables({{"val", scores}, {"test", scores}}, {}),
             "\nSplit val:\n" + confusion_table(scores) + "\n" + class_table(scores) +  //
                 "\nSplit test:\n" + confusion_table(scores) + "\n" + class_table(scores));
   const Scores multi(ScoreKind::multi_label, {"a", "b"});
-  EXPECT_EQ(class_tables({{"test", multi}}), "\nSplit test:\n" + class_table(multi));
+  EXPECT_EQ(result_tables({{"test", multi}}, {}), "\nSplit test:\n" + class_table(multi));
   const Scores many(ScoreKind::single_label, std::vector<std::string>(most_classes_shown + 1, "a"));
-  EXPECT_EQ(class_tables({{"test", many}}), "");
+  EXPECT_EQ(result_tables({{"test", many}}, {}), "");
 }
 
 }  // namespace

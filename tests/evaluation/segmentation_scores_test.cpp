@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "evaluation/metrics.h"
+#include "evaluation/result_tables.h"
 
 namespace isnet {
 namespace {
@@ -78,7 +79,7 @@ TEST(Scores, WithoutClassesOfImagesAreOfPixelsAlone) {
   const std::string table = summary_table({{"test", copy}});
   EXPECT_NE(table.find("Dice"), std::string::npos);
   EXPECT_EQ(table.find("accuracy"), std::string::npos);
-  EXPECT_EQ(class_tables({{"test", copy}}).find("label"), std::string::npos);
+  EXPECT_EQ(result_tables({{"test", copy}}, {}).find("label"), std::string::npos);
   EXPECT_THROW(copy.add(0, 1), Error);
   EXPECT_THROW(Scores(ScoreKind::none, {"a"}).add_pixels(std::vector<double>{1}), Error);
 }

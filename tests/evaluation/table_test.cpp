@@ -32,5 +32,14 @@ TEST(Table, NumbersThatAreNoneAreShown) {
   EXPECT_EQ(display_width("±∞ab"), 4u);
 }
 
+TEST(Table, NamesAreShortenedInTheirMiddleWhereATerminalIsTooNarrow) {
+  EXPECT_EQ(shortened("a long name 7", 8), "a lo…e 7");
+  EXPECT_EQ(shortened("short", 8), "short");
+  Table table({"a column with a long name", "value"});
+  table.add({"row of a long name", "1.5"});
+  EXPECT_EQ(text_width(table.fitted(20)), 20u);
+  EXPECT_EQ(table.fitted(100), table.text());
+}
+
 }  // namespace
 }  // namespace isnet
