@@ -15,8 +15,8 @@ struct CsvRow {
 };
 
 /// Reads the rows of a text one by one: fields in quotes may hold commas, line breaks and quotes (doubled);
-/// lines end with LF or CRLF, the last one with or without; a byte order mark at the start and empty lines are
-/// left out. All rows have as many fields as the first. Not thread-safe.
+/// lines end with LF or CRLF, the last one with or without; a byte order mark at the start and empty lines
+/// are left out. All rows have as many fields as the first. Not thread-safe.
 class CsvReader {
  public:
   /// `text` has to outlive the reader. `where`: for messages.

@@ -17,6 +17,7 @@
 #include "model/objectives/defaults.h"
 #include "model/weights.h"
 #include "trainer/checkpoint.h"
+#include "trainer/checkpoint_choice.h"
 #include "trainer/options.h"
 
 namespace isnet::cli {
@@ -272,7 +273,9 @@ void announce_weights(const std::string& source, const WeightsReport& report) {
 
 std::vector<OptionSpec> trained_model_options() {
   std::vector<OptionSpec> options{
-      text_option("checkpoint", "", "FILE", "checkpoint of a training; its options are taken over"),
+      text_option("checkpoint", "", "FILE|RUN",
+                  "checkpoint of a training, or its folder (RUN, RUN/best: the best; RUN/last); its options "
+                  "are taken over"),
       choice_option("use-average", "", "take a checkpoint's averaged weights (default: as its run did)",
                     {"0", "1"}),
       text_option("weights", "", "FILE",
@@ -288,7 +291,8 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNe
          from_checkpoint ? ", not both" : "");
   if (need == DataNeed::required && !options.has("data")) fail(ErrorKind::usage, "--data: is required");
   TrainedModel model;
-  model.source = options.text(from_checkpoint ? "checkpoint" : "weights");
+  model.source =
+      from_checkpoint ? checkpoint_file(options.text("checkpoint")).string() : options.text("weights");
   const StoredModel stored =
       from_checkpoint ? read_checkpoint(model.source, options) : read_model(model.source);
   adopt_options(options, stored.description.options, model_option_names());

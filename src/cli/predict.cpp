@@ -2,8 +2,6 @@
 #include <ATen/ATen.h>
 
 #include <cstdlib>
-#include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -11,6 +9,8 @@
 #include "cli/command.h"
 #include "cli/inputs.h"
 #include "cli/model_setup.h"
+#include "cli/split_pass.h"
+#include "evaluation/predictions_csv.h"
 #include "trainer/batches.h"
 #include "trainer/distributed/bootstrap.h"
 #include "trainer/options.h"
@@ -28,49 +28,13 @@ std::vector<OptionGroup> predict_options() {
                            "how many batches to predict: a number, or a share as 0.5"),
         integer_option("batch-size", "64", "samples of a batch", 1),
         integer_option("num-workers", "1", "threads that read data", 1, 1024),
+        switch_option("logits", false, "columns with logits too"),
         integer_option("seed", "0", "unused by networks that are not trained", 0)})
     what.push_back(more);
   std::vector<OptionGroup> groups{{"Model and data", std::move(what), {}}};
   groups.push_back({"Device", device_option_specs(), {}});
   for (auto& group : model_option_groups()) groups.push_back(std::move(group));
   return groups;
-}
-
-// A field of a CSV row (RFC 4180).
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
-  std::string result = "\"";
-  for (const char c : text) result += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return result + "\"";
-}
-
-// Class numbers separated by blanks, of the labels that are there.
-std::string classes_of(const at::Tensor& row) {
-  std::string text;
-  const at::Tensor flags = row.to(at::kBool).contiguous();
-  for (std::int64_t k = 0; k < flags.numel(); ++k)
-    if (flags.data_ptr<bool>()[k]) text += cat(text.empty() ? "" : " ", k);
-  return text;
-}
-
-std::string truth(const Batch& batch, std::int64_t i) {
-  return batch.labels.dim() == 1 ? cat(batch.labels[i].item<std::int64_t>())
-                                 : classes_of(batch.labels[i] > 0.5);
-}
-
-std::string rows_of(const Batch& batch, const at::Tensor& logits, const SplitReader& split, bool multi) {
-  const at::Tensor scores =
-      (multi ? logits.sigmoid() : logits.softmax(1)).to(at::kCPU, at::kDouble).contiguous();
-  std::string rows;
-  for (std::int64_t i = 0; i < batch.size(); ++i) {
-    rows += quoted(split.id(batch.ids[i].item<std::int64_t>()));
-    if (batch.labels.defined()) rows += "," + truth(batch, i);
-    rows += "," + (multi ? classes_of(scores[i] > 0.5) : cat(scores[i].argmax().item<std::int64_t>()));
-    for (std::int64_t k = 0; k < scores.size(1); ++k)
-      rows += "," + nlohmann::json(scores[i][k].item<double>()).dump();
-    rows += '\n';
-  }
-  return rows;
 }
 
 int run(OptionValues& options, World& world) {
@@ -82,21 +46,22 @@ int run(OptionValues& options, World& world) {
   const auto loader = split_loader(split, options, false, Communicator(), "limit-predict-batches");
   const bool labelled = split->layout().labels != LabelKind::none;
   const bool multi = (labelled ? split->layout().labels : model.data->description().task) == LabelKind::multi;
-  std::string table = labelled ? "id,label,predicted" : "id,predicted";
-  const auto classes = static_cast<std::size_t>(model.network->num_classes());
-  for (std::size_t k = 0; k < classes; ++k)
-    table += "," + quoted(k < model.class_names.size() ? model.class_names[k] : cat(k));
-  table += '\n';
-  std::int64_t samples = 0;
+  std::vector<std::string> names = model.class_names;
+  for (auto k = static_cast<std::int64_t>(names.size()); k < model.network->num_classes(); ++k)
+    names.push_back(cat(k));
+  names.resize(static_cast<std::size_t>(model.network->num_classes()));
+  PredictionCollector collector(names.size());
   const at::NoGradGuard no_grad;
   loader->start(0);
   while (auto host = loader->next()) {
     const Batch batch = to_batch(std::move(*host), device_of(options, world.local_rank()), model.dtype);
-    table += rows_of(batch, model.network->logits(batch.images), *split, multi);
-    samples += batch.size();
+    collector.add(batch.ids, model.network->logits(batch.images), batch.size());
   }
-  write_file_atomically(options.text("output"), table);
-  log::info(cat("predictions for ", samples, " samples written to ", options.text("output")));
+  const Predictions predictions = collector.gather(
+      *split, multi ? ScoreKind::multi_label : ScoreKind::single_label, names, Communicator());
+  write_file_atomically(options.text("output"),
+                        predictions_csv({{split->name(), predictions}}, options.flag("logits")));
+  log::info(cat("predictions for ", predictions.size(), " samples written to ", options.text("output")));
   return 0;
 }
 

@@ -222,7 +222,7 @@ TEST_F(FitLoop, ValidateTestAndPredictOnACheckpoint) {
   std::istringstream lines(text_of(folder_ / "predictions.csv"));
   std::string line;
   std::getline(lines, line);
-  EXPECT_EQ(line, "id,label,predicted,class0,class1,class2");
+  EXPECT_EQ(line, "id,label,prediction,class0,class1,class2");
   int row = 0, right = 0;
   for (; std::getline(lines, line); ++row) {
     std::istringstream fields(line);

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <set>
 
+#include "base/csv.h"
 #include "base/error.h"
 #include "base/files.h"
-#include "base/csv.h"
 #include "data/importers/decode.h"
 #include "data/importers/layouts.h"
 
