@@ -77,8 +77,9 @@ std::string shape_text(const Shape& shape) {
 }
 
 const char* element_type_name(ElementType type) {
-  static constexpr const char* names[] = {"int8",  "uint8",  "int16",   "uint16",  "int32",  "uint32",
-                                          "int64", "uint64", "float32", "float64", "string", "another type"};
+  static constexpr const char* names[] = {"bool",    "int8",    "uint8",  "int16",      "uint16",
+                                          "int32",   "uint32",  "int64",  "uint64",     "float16",
+                                          "float32", "float64", "string", "another type"};
   return names[static_cast<size_t>(type)];
 }
 
@@ -87,7 +88,7 @@ bool is_integer(ElementType type) {
 }
 
 std::int64_t element_bytes(ElementType type) {
-  static constexpr std::int64_t bytes[] = {1, 1, 2, 2, 4, 4, 8, 8, 4, 8, 0, 0};
+  static constexpr std::int64_t bytes[] = {1, 1, 1, 2, 2, 4, 4, 8, 8, 2, 4, 8, 0, 0};
   return bytes[static_cast<size_t>(type)];
 }
 

@@ -19,6 +19,8 @@
 
 namespace isnet::hdf5 {
 
+class Translation;
+
 using Id = std::int64_t;  ///< hid_t, without its header
 /// Extents, slowest first; none: a scalar.
 using Shape = std::vector<std::int64_t>;
@@ -35,8 +37,10 @@ struct Array {
   Shape shape;
 };
 
-/// How elements are stored in a file. `other`: compound, reference, 16-bit float, …
+/// How elements are stored in a file. `boolean`: h5py's, an enumeration of FALSE and TRUE in a byte; other
+/// enumerations are the integers that they are made of. `other`: compound, reference, …
 enum class ElementType {
+  boolean,
   int8,
   uint8,
   int16,
@@ -45,6 +49,7 @@ enum class ElementType {
   uint32,
   int64,
   uint64,
+  float16,
   float32,
   float64,
   string,
@@ -52,7 +57,7 @@ enum class ElementType {
 };
 /// "uint8", "float32", …
 const char* element_type_name(ElementType type);
-/// Whether it is one of the eight integer types.
+/// Whether it is one of the eight integer types, or boolean.
 bool is_integer(ElementType type);
 /// Bytes of one element; 0 for string and other.
 std::int64_t element_bytes(ElementType type);
@@ -99,6 +104,9 @@ class Dataset : public Object {
   std::int64_t row_elements() const;
   /// Room that it takes in the file; 0 if nothing was ever written to it.
   std::int64_t stored_bytes() const;
+
+  /// Refuses a dataset with a filter that this machine's HDF5 does not have, by its name. Errors: data.
+  void check_filters() const;
 
   /// Where its rows are in the file, if read_row() can read them: contiguous, or one chunk a row, nothing but
   /// shuffle and deflate as filters, numbers as in memory. Errors: data (rows that lie outside the file, or
@@ -176,7 +184,9 @@ class File : public Group {
  public:
   /// Errors: data (missing, not HDF5, cut short, …).
   static File open(const std::filesystem::path& path);
-  static File open(std::shared_ptr<const InputFile> input);
+  /// `translation`: what replaces parts of the file (structure/check.h); null: nothing.
+  static File open(std::shared_ptr<const InputFile> input,
+                   std::shared_ptr<const Translation> translation = nullptr);
   /// What it is read from; null for one that is being written.
   std::shared_ptr<const InputFile> input() const;
   /// Replaces a file of this name. Bytes depend on what is written only, not on the time. Errors: runtime.

@@ -12,12 +12,14 @@ namespace {
 
 // What this thread is about; exceptions do not pass through the library.
 thread_local std::shared_ptr<const InputFile> opening;
+thread_local std::shared_ptr<const Translation> opening_translation;
 thread_local Noting* noting = nullptr;
 thread_local std::optional<FileFailure> failure;
 
 struct DriverFile : H5FD_t {
   DriverFile() : H5FD_t{} {}
   std::shared_ptr<const InputFile> input;
+  std::shared_ptr<const Translation> translation;
   haddr_t end_of_addresses = 0;
 };
 
@@ -29,7 +31,9 @@ H5FD_t* open(const char* name, unsigned flags, hid_t, haddr_t) {
   if (flags & H5F_ACC_RDWR) return nullptr;
   try {
     auto result = std::make_unique<DriverFile>();
-    result->input = opening && opening->path() == name ? opening : std::make_shared<InputFile>(name);
+    const bool known = opening && opening->path() == name;
+    result->input = known ? opening : std::make_shared<InputFile>(name);
+    if (known) result->translation = opening_translation;
     return result.release();
   } catch (const FileFailure& caught) {
     failure = caught;
@@ -77,6 +81,8 @@ herr_t read(H5FD_t* file, H5FD_mem_t type, hid_t, haddr_t address, size_t size, 
   std::memset(static_cast<char*>(buffer) + inside, 0, size - inside);
   try {
     from.read_at(static_cast<std::int64_t>(address), inside, buffer);
+    if (const auto& translation = driver_file(file).translation)
+      translation->apply(address, inside, static_cast<char*>(buffer));
     return 0;
   } catch (const FileFailure& caught) {
     failure = caught;
@@ -118,11 +124,13 @@ void use_input_driver(hid_t access) {
   H5Pset_driver(access, id, nullptr);
 }
 
-Opening::Opening(std::shared_ptr<const InputFile> file) {
+Opening::Opening(std::shared_ptr<const InputFile> file, std::shared_ptr<const Translation> translation) {
   opening = std::move(file);
+  opening_translation = std::move(translation);
 }
 Opening::~Opening() {
   opening.reset();
+  opening_translation.reset();
 }
 
 Noting::Noting() {

@@ -10,16 +10,18 @@
 #include <vector>
 
 #include "base/input_file.h"
+#include "data/structure/translation.h"
 
 namespace isnet::hdf5::detail {
 
 /// Sets a list of file access properties to the driver.
 void use_input_driver(hid_t access);
 
-/// While this object lives, files of this thread that HDF5 opens by this name are `file`.
+/// While this object lives, files of this thread that HDF5 opens by this name are `file`, with the parts that
+/// `translation` replaces (null: none).
 class Opening {
  public:
-  explicit Opening(std::shared_ptr<const InputFile> file);
+  Opening(std::shared_ptr<const InputFile> file, std::shared_ptr<const Translation> translation);
   ~Opening();
   Opening(const Opening&) = delete;
   Opening& operator=(const Opening&) = delete;

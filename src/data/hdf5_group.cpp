@@ -207,12 +207,12 @@ File File::open(const std::filesystem::path& path) {
   return open(open_input(path));
 }
 
-File File::open(std::shared_ptr<const InputFile> input) {
+File File::open(std::shared_ptr<const InputFile> input, std::shared_ptr<const Translation> translation) {
   const auto& path = input->path();
   const std::string where = path.string();
   const Handle access = access_properties();
   detail::use_input_driver(access.id());
-  const detail::Opening opening(input);
+  const detail::Opening opening(input, std::move(translation));
   auto handle =
       std::make_shared<Handle>(checked(ErrorKind::data, where, "open as HDF5 (is the file complete?)",
                                        [&] { return H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()); }),

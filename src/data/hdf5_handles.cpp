@@ -1,6 +1,8 @@
 #include "data/hdf5_handles.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <string_view>
 #include <vector>
 
 namespace isnet::hdf5::detail {
@@ -114,12 +116,37 @@ Handle fixed_text_type(size_t length) {
   return type;
 }
 
+namespace {
+
+// As h5py stores numpy's bool.
+bool is_boolean(hid_t type) {
+  if (H5Tget_size(type) != 1 || H5Tget_nmembers(type) != 2) return false;
+  for (const char* name : {"FALSE", "TRUE"}) {
+    std::uint8_t value = 0;
+    if (H5Tenum_valueof(type, name, &value) < 0 || value != (std::string_view(name) == "TRUE" ? 1 : 0))
+      return false;
+  }
+  return true;
+}
+
+ElementType float_type(size_t size) {
+  if (size == 2) return ElementType::float16;
+  return size == 4 ? ElementType::float32 : size == 8 ? ElementType::float64 : ElementType::other;
+}
+
+}  // namespace
+
 ElementType element_type_of(hid_t type) {
+  silence_this_thread();
   const H5T_class_t kind = H5Tget_class(type);
   if (kind == H5T_STRING) return ElementType::string;
+  if (kind == H5T_ENUM) {
+    if (is_boolean(type)) return ElementType::boolean;
+    const Handle base(H5Tget_super(type), H5Tclose);
+    return element_type_of(base.id());
+  }
   const size_t size = H5Tget_size(type);
-  if (kind == H5T_FLOAT)
-    return size == 4 ? ElementType::float32 : size == 8 ? ElementType::float64 : ElementType::other;
+  if (kind == H5T_FLOAT) return float_type(size);
   if (kind != H5T_INTEGER) return ElementType::other;
   const bool is_signed = H5Tget_sign(type) == H5T_SGN_2;
   switch (size) {

@@ -1,6 +1,7 @@
 // Dataset::locate_rows of data/hdf5.h.
 #include <algorithm>
 #include <limits>
+#include <map>
 
 #include "data/hdf5.h"
 #include "data/hdf5_handles.h"
@@ -19,8 +20,12 @@ constexpr std::uint64_t largest_expansion = 1032;
 // Whether numbers are stored bit by bit as they are in memory.
 bool stored_as_in_memory(hid_t type, ElementType element) {
   switch (element) {
+    case ElementType::boolean:
+      return true;
     case ElementType::uint8:
       return H5Tget_precision(type) == 8;
+    case ElementType::float16:
+      return H5Tget_order(type) == H5Tget_order(H5T_NATIVE_FLOAT);
     case ElementType::uint16:
       return H5Tequal(type, H5T_NATIVE_UINT16) > 0;
     case ElementType::float32:
@@ -62,6 +67,34 @@ bool one_chunk_a_row(hid_t creation, const Shape& shape) {
 }
 
 }  // namespace
+
+namespace {
+
+std::string filter_name(H5Z_filter_t id, const char* stored) {
+  static const std::map<H5Z_filter_t, const char*> plugins{
+      {307, "bzip2"},        {32000, "lzf"}, {32001, "blosc"}, {32004, "lz4"},
+      {32008, "bitshuffle"}, {32013, "zfp"}, {32015, "zstd"},  {32026, "blosc2"}};
+  if (const auto known = plugins.find(id); known != plugins.end()) return known->second;
+  return *stored ? cat("'", stored, "' (filter ", id, ")") : cat("filter ", id);
+}
+
+}  // namespace
+
+void Dataset::check_filters() const {
+  const Handle creation(H5Dget_create_plist(id()), H5Pclose);
+  const int count = H5Pget_nfilters(creation.id());
+  for (int i = 0; i < count; ++i) {
+    char name[64] = "";
+    size_t values = 0;
+    unsigned flags = 0;
+    const auto filter = H5Pget_filter2(creation.id(), static_cast<unsigned>(i), &flags, &values, nullptr,
+                                       sizeof name - 1, name, nullptr);
+    if (filter < 0 || H5Zfilter_avail(filter) > 0) continue;
+    fail_here(cat("compressed by ", filter_name(filter, name),
+                  ", which this machine's HDF5 does not have: use gzip, in h5py compression='gzip', or where "
+                  "the filter is installed h5repack -f GZIP=4 IN OUT"));
+  }
+}
 
 RowMap Dataset::locate_rows() const {
   RowMap map;

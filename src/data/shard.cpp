@@ -69,10 +69,13 @@ ShardReader::ShardReader(const std::filesystem::path& path, std::optional<std::i
                          const ShardLimits& limits)
     : path_(path) {
   input_ = hdf5::open_input(path);
-  hdf5::check_structure(*input_, {"images", "masks", "labels", "ids", "groups", "weights"},
-                        {"images", "masks"}, limits);
-  const hdf5::File file = hdf5::File::open(input_);
+  const std::vector<std::string> datasets{"images", "masks", "labels", "ids", "groups", "weights"};
+  if (auto translation = hdf5::check_structure(*input_, datasets, {"images", "masks"}, limits); !translation.empty())
+    translation_ = std::make_shared<const hdf5::Translation>(std::move(translation));
+  const hdf5::File file = hdf5::File::open(input_, translation_);
   check_header(file);
+  for (const auto& name : datasets)
+    if (file.is_dataset(name)) file.dataset(name).check_filters();
   open_images(file);
   if (file.exists("masks")) open_masks(file);
   if (file.exists("labels")) open_labels(file, class_count);
@@ -105,10 +108,12 @@ void ShardReader::open_images(const hdf5::File& file) {
                          " channels; allowed: 1 (grey) or 3 (colour), as N×Ch×H×W"));
   if (hdf5::element_count(shape) == 0)
     refuse(*images_, cat("of shape ", shape_text(shape), ": holds no pixels"));
-  check_type(*images_, {ElementType::uint8, ElementType::uint16, ElementType::float32, ElementType::float64});
+  check_type(*images_, {ElementType::uint8, ElementType::uint16, ElementType::float16, ElementType::float32,
+                        ElementType::float64});
   size_ = shape[0];
   check_rows(*images_, size_);
-  layout_.image_type = images_->type();
+  stored_images_ = images_->type();
+  layout_.image_type = stored_images_ == ElementType::float16 ? ElementType::float32 : stored_images_;
   layout_.channels = shape[1];
   layout_.height = shape[2];
   layout_.width = shape[3];
@@ -117,8 +122,12 @@ void ShardReader::open_images(const hdf5::File& file) {
 void ShardReader::open_masks(const hdf5::File& file) {
   masks_ = file.dataset("masks");
   check_mask_shape(*masks_);
-  check_type(*masks_, {ElementType::uint8, ElementType::float32, ElementType::float64});
-  layout_.mask_type = masks_->type();
+  check_type(*masks_, {ElementType::boolean, ElementType::uint8, ElementType::float16, ElementType::float32,
+                       ElementType::float64});
+  stored_masks_ = masks_->type();
+  layout_.mask_type = stored_masks_ == ElementType::float16   ? ElementType::float32
+                      : stored_masks_ == ElementType::boolean ? ElementType::uint8
+                                                              : stored_masks_;
   layout_.mask_channels = masks_->shape()[1];
   layout_.masks_per_class = masks_->shape().size() == 5;
 }
@@ -179,8 +188,12 @@ void ShardReader::open_multi_labels(const hdf5::Dataset& dataset, std::optional<
 void ShardReader::open_extras(const hdf5::File& file) {
   if (file.exists("ids")) {
     const auto dataset = column(file, "ids", size_);
-    if (dataset.type() != ElementType::string) refuse(dataset, "not stored as text");
-    ids_ = dataset.read<std::string>().values;
+    if (is_integer(dataset.type()))  // numbers are names too
+      for (const auto number : dataset.read<std::int64_t>().values) ids_.push_back(cat(number));
+    else if (dataset.type() != ElementType::string)
+      refuse(dataset, cat("stored as ", element_type_name(dataset.type()), "; expected text, or integers"));
+    else
+      ids_ = dataset.read<std::string>().values;
   }
   if (file.exists("groups")) {
     const auto dataset = column(file, "groups", size_);

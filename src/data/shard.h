@@ -23,11 +23,11 @@ enum class LabelKind { none, single, multi };
 
 /// What all samples of a shard, and all shards of a split, have in common.
 struct SampleLayout {
-  hdf5::ElementType image_type = hdf5::ElementType::uint8;  ///< uint8, uint16, float32 or float64
+  hdf5::ElementType image_type = hdf5::ElementType::uint8;  ///< uint8, uint16, float32 (float16 too) or float64
   std::int64_t channels = 1;                                ///< as stored: 1 (repeated to 3 when read) or 3
   std::int64_t height = 0;
   std::int64_t width = 0;
-  hdf5::ElementType mask_type = hdf5::ElementType::uint8;  ///< uint8, float32 or float64
+  hdf5::ElementType mask_type = hdf5::ElementType::uint8;  ///< uint8 (booleans too), float32 (float16 too) or float64
   std::int64_t mask_channels = 0;                          ///< 0: no masks; 1; or K: one mask for each class
   bool masks_per_class = false;                            ///< stored as N×K×1×H×W
   LabelKind labels = LabelKind::none;
@@ -47,7 +47,10 @@ struct ShardPlan {
   FileIdentity identity;
   SampleLayout layout;
   std::int64_t size = 0;
+  hdf5::ElementType stored_images = hdf5::ElementType::uint8;  ///< as the layout, or float16 (read as float32)
+  hdf5::ElementType stored_masks = hdf5::ElementType::uint8;   ///< likewise, or boolean (read as 0 and 255)
   RowMap images, masks;
+  std::shared_ptr<const hdf5::Translation> translation;  ///< with which HDF5 reads the file; null: as it is
   mutable std::atomic<bool> mask_scale_known{false};  ///< some uint8 mask value above 1 was seen
 };
 
@@ -98,11 +101,14 @@ class ShardReader {
  private:
   // Images or masks: by read_row(), or by HDF5.
   struct Pixels {
-    hdf5::ElementType type;
-    std::int64_t count;  // of a sample
+    hdf5::ElementType type;  // as read_stored() leaves them
+    std::int64_t count;      // of a sample
     const RowMap* map;
     const hdf5::Dataset* dataset;
+    bool boolean = false;
   };
+  static Pixels pixels_of(hdf5::ElementType type, hdf5::ElementType stored, std::int64_t count,
+                          const RowMap& map, const std::optional<hdf5::Dataset>& dataset);
   void check_header(const hdf5::File& file) const;
   void open_images(const hdf5::File& file);
   void open_masks(const hdf5::File& file);
@@ -124,6 +130,8 @@ class ShardReader {
   SampleLayout layout_;
   std::int64_t size_ = 0;
   std::shared_ptr<const InputFile> input_;
+  std::shared_ptr<const hdf5::Translation> translation_;
+  hdf5::ElementType stored_images_ = hdf5::ElementType::uint8, stored_masks_ = hdf5::ElementType::uint8;
   std::shared_ptr<const ShardPlan> plan_;
   std::optional<hdf5::Dataset> images_;  // once open, only where HDF5 has to read them
   std::optional<hdf5::Dataset> masks_;

@@ -27,10 +27,12 @@ void read_with_library(const hdf5::Dataset& dataset, std::int64_t index, void* o
 
 void read_with_library(const hdf5::Dataset& dataset, std::int64_t index, void* out) {
   switch (dataset.type()) {
+    case ElementType::boolean:
     case ElementType::uint8:
       return read_with_library<std::uint8_t>(dataset, index, out);
     case ElementType::uint16:
       return read_with_library<std::uint16_t>(dataset, index, out);
+    case ElementType::float16:
     case ElementType::float32:
       return read_with_library<float>(dataset, index, out);
     case ElementType::float64:
@@ -49,6 +51,8 @@ void convert(ElementType type, const void* stored, std::int64_t count, Real* out
       return loops.from_uint8(static_cast<const std::uint8_t*>(stored), count, out);
     case ElementType::uint16:
       return loops.from_uint16(static_cast<const std::uint16_t*>(stored), count, out);
+    case ElementType::float16:
+      return loops.from_half(static_cast<const std::uint16_t*>(stored), count, out);
     case ElementType::float32:
       return loops.from_float(static_cast<const float*>(stored), count, out);
     default:
@@ -65,6 +69,9 @@ void ShardReader::plan_pixels() {
   plan->identity = input_->identity();
   plan->layout = layout_;
   plan->size = size_;
+  plan->translation = translation_;
+  plan->stored_images = stored_images_;
+  plan->stored_masks = stored_masks_;
   const auto locate = [](std::optional<hdf5::Dataset>& dataset) {
     RowMap map = dataset->locate_rows();
     if (map.direct())
@@ -86,19 +93,26 @@ ShardReader::ShardReader(std::shared_ptr<const ShardPlan> plan)
       plan_(std::move(plan)) {
   const bool masks = layout_.mask_channels > 0;
   if (plan_->images.direct() && (!masks || plan_->masks.direct())) return;
-  const hdf5::File file = hdf5::File::open(input_);
+  const hdf5::File file = hdf5::File::open(input_, plan_->translation);
   if (!plan_->images.direct()) images_ = file.dataset("images");
   if (masks && !plan_->masks.direct()) masks_ = file.dataset("masks");
 }
 
+// The library makes float32 of float16; where rows are read without it, that is left to convert().
+ShardReader::Pixels ShardReader::pixels_of(ElementType type, ElementType stored, std::int64_t count,
+                                           const RowMap& map, const std::optional<hdf5::Dataset>& dataset) {
+  const bool half = stored == ElementType::float16 && map.direct();
+  return {half ? stored : type, count, &map, dataset ? &*dataset : nullptr, stored == ElementType::boolean};
+}
+
 ShardReader::Pixels ShardReader::images() const {
-  return {layout_.image_type, layout_.channels * layout_.pixels(), &plan_->images,
-          images_ ? &*images_ : nullptr};
+  return pixels_of(layout_.image_type, plan_->stored_images, layout_.channels * layout_.pixels(),
+                   plan_->images, images_);
 }
 
 ShardReader::Pixels ShardReader::masks() const {
-  return {layout_.mask_type, layout_.mask_channels * layout_.pixels(), &plan_->masks,
-          masks_ ? &*masks_ : nullptr};
+  return pixels_of(layout_.mask_type, plan_->stored_masks, layout_.mask_channels * layout_.pixels(),
+                   plan_->masks, masks_);
 }
 
 void ShardReader::read_stored(const Pixels& pixels, std::int64_t index, void* out) const {
@@ -106,6 +120,9 @@ void ShardReader::read_stored(const Pixels& pixels, std::int64_t index, void* ou
     read_row(*input_, *pixels.map, index, out);
   else
     read_with_library(*pixels.dataset, index, out);
+  if (!pixels.boolean) return;
+  auto* const bytes = static_cast<std::uint8_t*>(out);
+  for (std::int64_t i = 0; i < pixels.count; ++i) bytes[i] = bytes[i] == 0 ? 0 : 255;
 }
 
 template <typename Real>
@@ -171,7 +188,9 @@ int ShardReader::largest_mask_value(std::int64_t index) const {
 }
 
 void ShardReader::look_for_mask_scale() const {
-  if (layout_.mask_channels == 0 || layout_.mask_type != ElementType::uint8) plan_->mask_scale_known = true;
+  if (layout_.mask_channels == 0 || layout_.mask_type != ElementType::uint8 ||
+      plan_->stored_masks == ElementType::boolean)
+    plan_->mask_scale_known = true;
   constexpr std::int64_t looked_at = 64;  // more empty masks than that are left to read_mask()
   for (std::int64_t i = 0; i < std::min(size_, looked_at) && !plan_->mask_scale_known; ++i)
     settle_mask_scale(largest_mask_value(i));

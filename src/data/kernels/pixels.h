@@ -12,6 +12,7 @@ struct Table {
   // out = in / the largest value of its type; numbers with a point as they are.
   void (*from_uint8)(const std::uint8_t* in, std::int64_t count, Real* out);
   void (*from_uint16)(const std::uint16_t* in, std::int64_t count, Real* out);
+  void (*from_half)(const std::uint16_t* in, std::int64_t count, Real* out);  ///< bits of IEEE 754's binary16
   void (*from_float)(const float* in, std::int64_t count, Real* out);
   void (*from_double)(const double* in, std::int64_t count, Real* out);
   bool (*all_finite)(const Real* values, std::int64_t count);

@@ -63,6 +63,7 @@ class Regions {
     size_ -= user_block;
   }
   std::uint64_t size() const { return size_; }
+  std::uint64_t begin() const { return begin_; }
   std::string read(std::uint64_t address, std::uint64_t count, const std::string& where) const;
   /// Fails if the region is not inside the file, or if all regions together have more bytes than the file:
   /// which also ends every circle.

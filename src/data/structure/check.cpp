@@ -5,134 +5,13 @@
 #include <map>
 #include <optional>
 
+#include "data/structure/header.h"
 #include "data/structure/storage.h"
 
 namespace isnet::hdf5 {
 namespace {
 
 using namespace detail;
-
-// Messages of object headers, by their numbers in the specification.
-enum MessageType : int {
-  nothing = 0x00,
-  dataspace = 0x01,
-  link_info = 0x02,
-  datatype = 0x03,
-  old_fill_value = 0x04,
-  fill_value = 0x05,
-  link = 0x06,
-  external_files = 0x07,
-  data_layout = 0x08,
-  group_info = 0x0A,
-  filters = 0x0B,
-  attribute = 0x0C,
-  continuation = 0x10,
-  symbol_table = 0x11,
-  modification_time = 0x12,
-  attribute_info = 0x15,
-};
-
-struct Message {
-  int type;
-  std::string bytes;
-};
-
-struct Block {
-  std::uint64_t address, bytes;
-};
-
-// All messages of an object, through its continuations.
-class Header {
- public:
-  Header(Regions& regions, std::string where, std::uint64_t address)
-      : regions_(regions), where_(std::move(where)) {
-    const auto start = regions.read(address, 16, where_);
-    if (start.starts_with("OHDR"))
-      read_newer(address);
-    else
-      read_older(address, start);
-  }
-  const std::vector<Message>& messages() const { return messages_; }
-  /// The message of this type, or null; two of them are refused.
-  const Message* only(int type) const {
-    const Message* one = nullptr;
-    for (const auto& message : messages_) {
-      if (message.type != type) continue;
-      if (one) fail_structure(where_, "says something twice");
-      one = &message;
-    }
-    return one;
-  }
-
- private:
-  void read_older(std::uint64_t address, std::string_view start) {
-    Cursor cursor(start, where_);
-    if (cursor.u8() != 1) fail_structure(where_, "is not where it should be");
-    cursor.skip(1);
-    const auto count = cursor.u16();
-    cursor.skip(4);
-    blocks_ = {{address + 16, cursor.u32()}};
-    regions_.claim(address, 16, where_);
-    for (std::size_t b = 0; b < blocks_.size(); ++b) {
-      const auto bytes = regions_.claim_and_read(blocks_[b].address, blocks_[b].bytes, where_);
-      Cursor block(bytes, where_);
-      while (block.left() > 0) {
-        const int type = block.u16();
-        const auto length = block.u16();
-        const int flags = block.u8();
-        block.skip(3);
-        if (length % 8 != 0) fail_structure(where_, "a message of odd length");
-        add(type, flags, block.take(length));
-      }
-    }
-    if (messages_.size() != count)
-      fail_structure(where_, cat("has ", messages_.size(), " messages, and says ", count));
-  }
-  void read_newer(std::uint64_t address) {
-    const auto head = regions_.read(address, std::min<std::uint64_t>(34, regions_.size() - address), where_);
-    Cursor cursor(head, where_);
-    cursor.expect("OHDR");
-    const int version = cursor.u8(), flags = cursor.u8();
-    if (version != 2) fail_structure(where_, "an object header of unknown version");
-    if (flags & 0x20) cursor.skip(16);  // times
-    if (flags & 0x10) cursor.skip(4);   // how attributes grow
-    const auto size = cursor.number(1 << (flags & 3));
-    constexpr std::uint64_t checksum = 4;
-    if (size > regions_.size()) fail_structure(where_, "a structure is longer than its place in the file");
-    regions_.claim(address, cursor.at(), where_);
-    blocks_ = {{address + cursor.at(), size + checksum}};
-    for (std::size_t b = 0; b < blocks_.size(); ++b) {
-      const auto bytes = regions_.claim_and_read(blocks_[b].address, blocks_[b].bytes, where_);
-      if (bytes.size() < checksum) fail_structure(where_, "a structure is longer than its place in the file");
-      Cursor block(std::string_view(bytes).substr(0, bytes.size() - checksum), where_);
-      if (b > 0) block.expect("OCHK");
-      const bool numbered = (flags & 4) != 0;
-      while (block.left() >= (numbered ? 6 : 4)) {
-        const int type = block.u8();
-        const auto length = block.u16();
-        const int message_flags = block.u8();
-        if (numbered) block.skip(2);
-        add(type, message_flags, block.take(length));
-      }
-    }
-  }
-  void add(int type, int flags, std::string_view bytes) {
-    constexpr int shared = 2;
-    if (flags & shared)
-      fail_unusual(where_, "shares its type with other objects", "store it with a type of its own");
-    if (type == continuation) {
-      Cursor cursor(bytes, where_);
-      const auto address = cursor.u64();
-      blocks_.push_back({address, cursor.u64()});
-    }
-    messages_.push_back({type, std::string(bytes)});
-  }
-
-  Regions& regions_;
-  std::string where_;
-  std::vector<Block> blocks_;
-  std::vector<Message> messages_;
-};
 
 class Walk {
  public:
@@ -146,6 +25,7 @@ class Walk {
     }
     regions_.check_overlaps();
   }
+  Translation take_translation() { return std::move(translation_); }
 
  private:
   std::uint64_t superblock() {
@@ -215,7 +95,7 @@ class Walk {
 
   void root_group(std::uint64_t address) {
     const std::string where = cat(regions_.path(), ": /");
-    const Header header(regions_, where, address);
+    Header header(regions_, where, address);
     const auto* table = header.only(symbol_table);
     const auto* info = header.only(link_info);
     if ((table == nullptr) == (info == nullptr)) fail_structure(where, "is not a group");
@@ -224,10 +104,13 @@ class Walk {
       if (message.type == link && info) {
         const auto found_link = read_link(cursor);
         found(found_link.name, found_link.hard, found_link.address);
+      } else if (message.type == attribute) {
+        root_attribute(header, message, where);
       } else if (message.type != symbol_table && message.type != link_info) {
         common(where, message, {});
       }
     }
+    header.add_to(translation_);
     if (info) return check_link_info(Cursor(info->bytes, where));
     Cursor cursor(table->bytes, where);
     const auto tree = cursor.u64(), heap = cursor.u64();
@@ -235,6 +118,14 @@ class Walk {
       fail_structure(where, "the superblock says otherwise where its names are");
     Names(regions_, sizes_, tree, heap, cat(regions_.path(), ": names of /"),
           [this](const auto& name, bool hard, auto at) { found(name, hard, at); });
+  }
+  // HDF5 reads the descriptions of attributes that are in front of the one it looks for: it gets to see those two
+  // alone whose values are wanted.
+  void root_attribute(Header& header, const Header::Message& message, const std::string& where) {
+    const std::string name = read_attribute_name(Cursor(message.bytes, where));
+    if (name != "format" && name != "version") return header.hide(message);
+    const auto read = read_attribute(Cursor(message.bytes, where));
+    if (read.type.variable_text) texts_.check(read.data, cat(where, ": attribute '", read.name, "'"));
   }
   static void check_link_info(Cursor cursor) {
     cursor.skip(1);
@@ -251,37 +142,40 @@ class Walk {
   }
 
   void dataset(const std::string& where, std::uint64_t address, bool whole) {
-    const Header header(regions_, where, address);
+    Header header(regions_, where, address);
     const auto *space_message = header.only(dataspace), *type_message = header.only(datatype),
                *layout_message = header.only(data_layout), *filter_message = header.only(filters);
     if (!space_message || !type_message || !layout_message)
       fail_structure(where, "is not a dataset, or has no shape, type or place");
     const auto space = read_dataspace(Cursor(space_message->bytes, where));
+    if (is_newer_enumeration(type_message->bytes))
+      header.set_first_byte(*type_message, static_cast<char>(0x30 | (type_message->bytes[0] & 15)));
+    constexpr char newer_layout = 5, known_layout = 4;
+    const bool newer = !layout_message->bytes.empty() && layout_message->bytes[0] == newer_layout;
+    if (newer) header.set_first_byte(*layout_message, known_layout);
+    header.add_to(translation_);
     Cursor type_cursor(type_message->bytes, where);
     const auto type = read_datatype(type_cursor);
     const bool filtered = filter_message && read_filters(Cursor(filter_message->bytes, where), type.size);
+    // HDF5 looks at a dataset's attributes (dimension scales, …) when it is asked for them, and nobody asks.
     for (const auto& message : header.messages())
       if (message.type != dataspace && message.type != datatype && message.type != data_layout &&
-          message.type != filters)
+          message.type != filters && message.type != attribute && message.type != attribute_info)
         common(where, message, type);
-    const auto layout = read_layout(Cursor(layout_message->bytes, where));
-    const auto stored = check_values(regions_, texts_, sizes_, where, layout, space, type, filtered);
+    const auto layout = read_layout(Cursor(layout_message->bytes, where), newer);
+    const auto stored =
+        check_values(regions_, texts_, translation_, sizes_, where, layout, space, type, filtered);
     if (filtered && layout.kind == Layout::Kind::chunked && stored > 0)
       check_inflation(where, layout, space, type, stored, whole, limits_);
   }
 
   // Messages that groups and datasets have in common.
-  void common(const std::string& where, const Message& message, const Datatype& element) {
+  void common(const std::string& where, const Header::Message& message, const Datatype& element) {
     Cursor cursor(message.bytes, where);
     switch (message.type) {
       case old_fill_value:
       case fill_value:
         return check_fill_value(cursor, message.type, element);
-      case attribute: {
-        const auto read = read_attribute(cursor);
-        if (read.type.variable_text) texts_.check(read.data, cat(where, ": attribute '", read.name, "'"));
-        return;
-      }
       case attribute_info:
         cursor.skip(1);
         if (cursor.u8() & 1) cursor.skip(2);
@@ -304,6 +198,7 @@ class Walk {
   }
 
   Regions regions_;
+  Translation translation_;
   std::uint64_t user_block_ = 0;
   TextHeaps texts_;
   const std::vector<std::string>& wanted_;
@@ -315,9 +210,9 @@ class Walk {
 
 }  // namespace
 
-void check_structure(const InputFile& file, const std::vector<std::string>& datasets,
-                     const std::vector<std::string>& in_pieces, const ShardLimits& limits) {
-  Walk(file, datasets, in_pieces, limits);
+Translation check_structure(const InputFile& file, const std::vector<std::string>& datasets,
+                            const std::vector<std::string>& in_pieces, const ShardLimits& limits) {
+  return Walk(file, datasets, in_pieces, limits).take_translation();
 }
 
 }  // namespace isnet::hdf5

@@ -5,6 +5,8 @@
 
 namespace isnet::hdf5::detail {
 
+const char* const older_format = "write the file with h5py's default libver, or with libver=('earliest', 'v110')";
+
 Dataspace read_dataspace(Cursor cursor) {
   const int version = cursor.u8(), rank = cursor.u8(), flags = cursor.u8();
   if (version != 1 && version != 2) fail_structure(cursor.where(), cat("dataspace of version ", version));
@@ -77,15 +79,28 @@ void check_variable(Cursor& cursor, std::uint32_t flags, std::uint64_t size) {
   if (base.size != 1 || base.variable_text) fail_structure(cursor.where(), "text that makes no sense");
 }
 
+void check_type_version(const std::string& where, unsigned version, std::uint64_t size) {
+  if (version > 3)
+    fail_unusual(where, cat("a type of version ", version, ", which HDF5 1.12 and later write for libver='latest'"),
+                 older_format);
+  if (version < 1) fail_structure(where, cat("a type of version ", version));
+  if (size == 0) fail_structure(where, "a type without bytes");
+}
+
 }  // namespace
+
+bool is_newer_enumeration(std::string_view type) {
+  if (type.empty()) return false;
+  const int kind = type[0] & 15, version = static_cast<unsigned char>(type[0]) >> 4;
+  return kind == 8 && (version == 4 || version == 5);
+}
 
 Datatype read_datatype(Cursor& cursor) {
   const std::uint32_t head = cursor.u32();
   const unsigned kind = head & 15, version = head >> 4 & 15;
   const std::uint32_t flags = head >> 8;
   const std::uint64_t size = cursor.u32();
-  if (version < 1 || version > 3) fail_structure(cursor.where(), cat("a type of version ", version));
-  if (size == 0) fail_structure(cursor.where(), "a type without bytes");
+  check_type_version(cursor.where(), version, size);
   Datatype type{size, false};
   switch (kind) {
     case 0:
@@ -147,9 +162,13 @@ void read_newer_chunks(Cursor& cursor, Layout& layout) {
 
 }  // namespace
 
-Layout read_layout(Cursor cursor) {
+Layout read_layout(Cursor cursor, bool newer) {
   const int version = cursor.u8(), kind = cursor.u8();
-  if (version != 3 && version != 4)
+  if (version > 4 || (newer && kind != 2))
+    fail_unusual(cursor.where(),
+                 cat("a data layout of version ", newer ? 5 : version, ", which HDF5 2.0 and later write for libver='latest'"),
+                 older_format);
+  if (version < 3)
     fail_unusual(cursor.where(), cat("a data layout of version ", version),
                  "write the file again (h5repack does), with HDF5 1.8 or later");
   Layout layout;
@@ -164,6 +183,7 @@ Layout read_layout(Cursor cursor) {
     layout.kind = Layout::Kind::chunked;
     if (version == 4) {
       read_newer_chunks(cursor, layout);
+      layout.newer = newer;
       return layout;
     }
     const int rank = cursor.u8();
@@ -191,8 +211,10 @@ bool read_filters(Cursor cursor, std::uint64_t element) {
     if (version == 1 && name % 8 != 0) fail_structure(cursor.where(), "a filter's name of odd length");
     cursor.skip(name);
     const auto begin = cursor.at();
+    static constexpr const char* unsafe[] = {"szip", "nbit", "scale-offset"};
     if (id >= 4 && id <= 6)
-      fail_unusual(cursor.where(), "compressed by szip, nbit or scale-offset", "use gzip (deflate)");
+      fail_unusual(cursor.where(), cat("compressed by ", unsafe[id - 4]),
+                   "use gzip (deflate): in h5py compression='gzip', or h5repack -f GZIP=4 IN OUT");
     if (id == 2 && values == 1) {
       if (cursor.u32() != element) fail_structure(cursor.where(), "bytes shuffled by another size");
     } else {
@@ -224,6 +246,18 @@ void check_fill_value(Cursor cursor, int type, const Datatype& element) {
   if (size != element.size || element.variable_text)
     fail_structure(cursor.where(), "a fill value of another size than the elements");
   cursor.skip(size);
+}
+
+std::string read_attribute_name(Cursor cursor) {
+  const int version = cursor.u8();
+  if (version < 1 || version > 3) fail_structure(cursor.where(), cat("an attribute of version ", version));
+  cursor.skip(1);
+  const unsigned size = cursor.u16();
+  cursor.skip(version == 3 ? 5 : 4);
+  const auto name = cursor.take(size);
+  if (name.empty() || name.find('\0') != name.size() - 1)
+    fail_structure(cursor.where(), "an attribute's name does not end");
+  return std::string(name.substr(0, name.size() - 1));
 }
 
 Attribute read_attribute(Cursor cursor) {

@@ -34,6 +34,7 @@ struct Layout {
   Index index = Index::tree;
   std::string_view signature;  ///< that an index with checksums begins with
   bool filtered_single = false;
+  bool newer = false;     ///< of HDF5 2.0: an index has 8 bytes for the size of a filtered chunk
   std::string_view data;  ///< compact: the values
 };
 
@@ -55,12 +56,19 @@ struct Link {
 /// Each reads one message; one that is damaged or unusual fails (fail_structure, fail_unusual).
 Dataspace read_dataspace(Cursor cursor);
 Datatype read_datatype(Cursor& cursor);
-Layout read_layout(Cursor cursor);
+/// `newer`: it says version 5 in the file, and version 4 in these bytes.
+Layout read_layout(Cursor cursor, bool newer);
+/// Whether the type is an enumeration of version 4 or 5, which has the bytes of version 3.
+bool is_newer_enumeration(std::string_view type);
+/// The remedy for what HDF5 1.10 does not know.
+extern const char* const older_format;
+
 /// Returns whether chunks are filtered. `element`: bytes of an element.
 bool read_filters(Cursor cursor, std::uint64_t element);
 /// `type`: 4 or 5, the message's.
 void check_fill_value(Cursor cursor, int type, const Datatype& element);
 /// As read_dataspace(). What the link or the attribute is called is checked too.
+std::string read_attribute_name(Cursor cursor);
 Attribute read_attribute(Cursor cursor);
 Link read_link(Cursor cursor);
 

@@ -71,7 +71,7 @@ class ChunkTree {
   std::set<std::vector<std::uint64_t>> seen_;
 };
 
-std::uint64_t check_chunks(Regions& regions, TextHeaps& texts, const TreeSizes& sizes,
+std::uint64_t check_chunks(Regions& regions, TextHeaps& texts, Translation& translation, const TreeSizes& sizes,
                            const std::string& where, const Layout& layout, const Dataspace& space,
                            const Datatype& type, bool filtered) {
   const auto rank = space.extents.size();
@@ -92,6 +92,11 @@ std::uint64_t check_chunks(Regions& regions, TextHeaps& texts, const TreeSizes& 
                          type.variable_text);
     written = tree.chunks();
     stored = tree.stored();
+  } else if (layout.newer && filtered && layout.index == Layout::Index::checksummed) {
+    if (layout.signature != "FAHD")
+      fail_unusual(where, "chunks of a dataset that can grow, indexed as HDF5 2.0 does for libver='latest'",
+                   older_format);
+    stored = translate_fixed_array(regions, translation, where, layout.address, chunk_bytes, chunks);
   } else if (layout.index == Layout::Index::checksummed) {
     if (regions.read(layout.address, 4, where) != layout.signature)
       fail_structure(where, "its index of chunks is not where it should be");
@@ -108,7 +113,7 @@ std::uint64_t check_chunks(Regions& regions, TextHeaps& texts, const TreeSizes& 
 
 }  // namespace
 
-std::uint64_t check_values(Regions& regions, TextHeaps& texts, const TreeSizes& sizes,
+std::uint64_t check_values(Regions& regions, TextHeaps& texts, Translation& translation, const TreeSizes& sizes,
                            const std::string& where, const Layout& layout, const Dataspace& space,
                            const Datatype& type, bool filtered) {
   const auto bytes = product(space.elements, type.size, where);
@@ -119,7 +124,7 @@ std::uint64_t check_values(Regions& regions, TextHeaps& texts, const TreeSizes& 
   }
   if (layout.address == undefined_address) return 0;  // never written
   if (layout.kind == Layout::Kind::chunked)
-    return check_chunks(regions, texts, sizes, where, layout, space, type, filtered);
+    return check_chunks(regions, texts, translation, sizes, where, layout, space, type, filtered);
   if (layout.bytes != bytes) fail_structure(where, "its place is not as large as its shape asks for");
   regions.claim(layout.address, bytes, where);
   if (type.variable_text) texts.check(regions.read(layout.address, bytes, where), where);

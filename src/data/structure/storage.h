@@ -8,6 +8,7 @@
 
 #include "data/shard_limits.h"
 #include "data/structure/messages.h"
+#include "data/structure/translation.h"
 
 namespace isnet::hdf5::detail {
 
@@ -61,7 +62,7 @@ class TextHeaps {
 
 /// The values of a dataset: contiguous, in the header, or in chunks all of which were written. Returns how
 /// many bytes of the file they take (at most, for an index of chunks with checksums).
-std::uint64_t check_values(Regions& regions, TextHeaps& texts, const TreeSizes& sizes,
+std::uint64_t check_values(Regions& regions, TextHeaps& texts, Translation& translation, const TreeSizes& sizes,
                            const std::string& where, const Layout& layout, const Dataspace& space,
                            const Datatype& type, bool filtered);
 
@@ -69,5 +70,10 @@ std::uint64_t check_values(Regions& regions, TextHeaps& texts, const TreeSizes& 
 /// (`whole`) or a chunk at a time.
 void check_inflation(const std::string& where, const Layout& layout, const Dataspace& space,
                      const Datatype& type, std::uint64_t stored, bool whole, const ShardLimits& limits);
+
+/// Follows a fixed array of filtered chunks as HDF5 2.0 writes it, and translates it for HDF5 1.10. Returns the
+/// bytes of all chunks in the file.
+std::uint64_t translate_fixed_array(Regions& regions, Translation& translation, const std::string& where,
+                                    std::uint64_t address, std::uint64_t chunk_bytes, std::uint64_t chunks);
 
 }  // namespace isnet::hdf5::detail

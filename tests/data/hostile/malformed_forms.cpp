@@ -11,10 +11,12 @@ struct NamedType {
 };
 
 std::vector<NamedType> types() {
-  const std::set<std::string> integers = {"labels", "groups", "weights"};
+  const std::set<std::string> integers = {"labels", "groups", "weights", "ids"};
   auto integers_and_images = integers, pixels = integers;
   integers_and_images.insert("images");
   pixels.insert({"images", "masks"});
+  auto booleans = integers;
+  booleans.insert("masks");
   const std::set<std::string> numbers = {"weights", "images", "masks"};
   const hid_t variable = H5Tcopy(H5T_C_S1);
   H5Tset_size(variable, H5T_VARIABLE);
@@ -52,7 +54,7 @@ std::vector<NamedType> types() {
           {"float64", H5T_IEEE_F64LE, numbers},
           {"float32 big-endian", H5T_IEEE_F32BE, numbers},
           {"float64 big-endian", H5T_IEEE_F64BE, numbers},
-          {"float16", half, {"weights"}},
+          {"float16", half, numbers},
           {"12 bits of 16", twelve, {}},
           {"VAX float", H5T_VAX_F32, {}},
           {"bit field", H5T_STD_B8LE, {}},
@@ -60,7 +62,7 @@ std::vector<NamedType> types() {
           {"variable text", variable, {"ids"}},
           {"compound", compound, {}},
           {"array", array, {}},
-          {"enumeration", enumeration, {"weights"}},
+          {"enumeration", enumeration, booleans},
           {"opaque", opaque, {}},
           {"reference", H5T_STD_REF_OBJ, {}},
           {"region reference", H5T_STD_REF_DSETREG, {}},
