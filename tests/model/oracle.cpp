@@ -120,7 +120,7 @@ Value Graph::max_pool(Value x, std::int64_t kernel, std::int64_t stride, std::in
   const at::Tensor chosen = at::one_hot(winners, size).to(a.options()).permute({0, 1, 3, 2});  // B×F×k×L
   matrix.weight = own_windows(channels, size, a).view({1, channels, channels * size, 1}) *
                   chosen.reshape({a.size(0), 1, channels * size, -1});
-  matrix.joins = true;
+  matrix.joins = matrix.winner = true;
   const std::int64_t height = places(a.size(2), kernel, stride, padding);
   const std::int64_t width = places(a.size(3), kernel, stride, padding);
   return push_matrix(x, std::move(matrix), {}, {channels, height, width});

@@ -48,6 +48,7 @@ struct Matrix {
   std::function<at::Tensor(const at::Tensor&, double padding)> columns;  ///< B×F×… → B×P×L
   std::function<at::Tensor(const at::Tensor&)> fold;  ///< its adjoint, N×P×L → N×F×…: sums over places
   bool joins = false;                                 ///< pools and sums: no weights of their own
+  bool winner = false;                                ///< max pool: one contribution to each output
 };
 
 /// Methods as Tape's.

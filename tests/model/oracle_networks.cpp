@@ -30,7 +30,7 @@ struct Modules {
 
 }  // namespace
 
-Value densenet(Graph& g, Network& network, const at::Tensor& images) {
+Value densenet(Graph& g, Network& network, const at::Tensor& images, bool transition_relu) {
   const Modules m(network);
   const std::string f = "features.";
   Value x = g.convolution(g.input(images, network.normalization), m.conv(f + "conv0"));
@@ -46,7 +46,7 @@ Value densenet(Graph& g, Network& network, const at::Tensor& images) {
     const std::string transition = f + cat("transition", block, ".");
     if (!m.has(f + cat("transition", block))) continue;
     x = g.convolution(g.relu(g.batch_norm(x, m.norm(transition + "norm"))), m.conv(transition + "conv"));
-    x = g.average_pool(g.relu(x), 2, 2);
+    x = g.average_pool(transition_relu ? g.relu(x) : x, 2, 2);
   }
   x = g.relu(g.batch_norm(x, m.norm(f + "norm5")));
   return g.linear(g.flatten(g.adaptive_average_pool(x, 1, 1)), m.linear("classifier"));

@@ -13,7 +13,7 @@
 namespace isnet::oracle {
 
 /// The forward pass of a DenseNet, ResNet or VGG (by the names of its parameters), without dropout.
-Value densenet(Graph& graph, Network& network, const at::Tensor& images);
+Value densenet(Graph& graph, Network& network, const at::Tensor& images, bool transition_relu = true);
 Value resnet(Graph& graph, Network& network, const at::Tensor& images);
 /// layers: channels of convolutions, 0 for a max pool.
 Value vgg(Graph& graph, Network& network, const at::Tensor& images, const std::vector<std::int64_t>& layers,

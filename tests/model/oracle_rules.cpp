@@ -40,7 +40,8 @@ at::Tensor general_rule(const Matrix& matrix, const at::Tensor& columns, const a
   const auto shares = [&](const at::Tensor& contributions, const at::Tensor& bias) {
     return contributions / steady(contributions.sum(2) + bias, settings.epsilon).unsqueeze(2);
   };
-  if (settings.rule == "zplus") return share_out(shares(a * positive_part(w), positive_part(b)), relevance);
+  if (settings.rule == "zplus" && !matrix.winner)
+    return share_out(shares(positive_part(a * w), positive_part(b)), relevance);
   if (settings.rule == "alpha-beta" && !matrix.joins)
     return share_out(settings.alpha * shares(positive_part(a * w), positive_part(b)) -
                          settings.beta * shares(negative_part(a * w), negative_part(b)),
@@ -83,7 +84,7 @@ at::Tensor Graph::through(const Node& node, const Arrived& arrived, const Settin
     const at::Tensor bias =
         matrix.bias.defined() ? matrix.bias - each(arrived.norm->mean) : -each(arrived.norm->mean);
     matrix.bias = factor * bias + each(arrived.norm->beta);
-    matrix.joins = false;
+    matrix.joins = matrix.winner = false;
   }
   const Node& below = get(node.inputs[0]);
   const at::Tensor& a = below.output;
@@ -187,7 +188,7 @@ at::Tensor Graph::relevance(Value logits, const at::Tensor& weights, const Setti
   if (settings.rule == "zplus") {
     const Node& head = get(logits.node);
     const at::Tensor a = get(head.inputs[0]).output.unsqueeze(1);  // B×1×F
-    y = (a * positive_part(head.matrix->weight.squeeze(-1))).sum(2);
+    y = positive_part(a * head.matrix->weight.squeeze(-1)).sum(2);
     if (head.matrix->bias.defined()) y = y + positive_part(head.matrix->live_bias);
   }
   arrived[static_cast<std::size_t>(logits.node)].push_back({weights * y.unsqueeze(1), {}});

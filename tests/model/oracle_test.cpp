@@ -145,7 +145,8 @@ Subject family(const std::string& name, OptionValues options, std::int64_t class
   oracle::randomize_constants(*subject.network);
   auto* network = subject.network.get();
   if (name == "densenet") {
-    subject.on_oracle = [network](auto& g, const auto& x) { return oracle::densenet(g, *network, x); };
+    const bool relu = options.flag("transition-relu");
+    subject.on_oracle = [=](auto& g, const auto& x) { return oracle::densenet(g, *network, x, relu); };
   } else if (name == "resnet") {
     subject.on_oracle = [network](auto& g, const auto& x) { return oracle::resnet(g, *network, x); };
   } else if (name == "sequence") {
@@ -166,13 +167,14 @@ TEST(Oracle, DenseNetsEqualTheEngine) {
   Errors errors;
   std::mt19937 random(1);
   torch::manual_seed(1);
-  for (const auto& [stem, blocks, height, width] : {std::tuple{"imagenet", "2", 11, 14},
-                                                    {"imagenet", "3,2", 21, 16},
-                                                    {"imagenet", "1,2,3", 27, 33},
-                                                    {"imagenet", "2,1", 24, 19},
-                                                    {"small", "2,3", 7, 8}}) {
+  for (const auto& [stem, blocks, height, width, transition_relu] : {std::tuple{"imagenet", "2", 11, 14, "1"},
+                                                                     {"imagenet", "3,2", 21, 16, "1"},
+                                                                     {"imagenet", "1,2,3", 27, 33, "1"},
+                                                                     {"imagenet", "2,1", 24, 19, "0"},
+                                                                     {"small", "2,3", 7, 8, "1"}}) {
     auto options = model_options();
     options.set("stem", stem);
+    options.set("transition-relu", transition_relu);
     options.set("growth-rate", "2");
     options.set("init-features", "4");
     options.set("blocks", blocks);

@@ -256,6 +256,135 @@ TEST(LayerRule, EpsilonWrittenAsARuleIsTheWalkOfCoefficients) {
   std::cout << "worst: " << worst << std::endl;
 }
 
+// A layer of one output for one image, and the relevance at its inputs by z⁺.
+at::Tensor by_z_plus(const at::Tensor& a, const at::Tensor& w, const std::vector<Reader>& readers,
+                     double live_bias = 0) {
+  LinearLayer layer;
+  layer.input = a;
+  layer.weight = w;
+  if (live_bias != 0) layer.live_bias = at::full({1}, live_bias, at::kDouble);
+  layer.forward = [](const at::Tensor& x, const at::Tensor& weight) { return at::linear(x, weight); };
+  layer.transpose = [](const at::Tensor& s, const at::Tensor& weight) { return at::matmul(s, weight); };
+  TapeContext context;
+  context.recording = true;
+  Tape tape(std::move(context));
+  tape.input(at::rand({1, 3, 1, 1}, at::kDouble), {});
+  const LrpOptions options;
+  return layer_rules().at("zplus").make(model_options())->relevance(layer, readers, Walk(tape, options, 1));
+}
+
+// From the definition, number by number: R_j = (a_j w_j)⁺ R / (Σ (a w)⁺ + b⁺ + ε).
+TEST(ZPlus, SharesByPositiveContributionsOfInputsOfEitherSign) {
+  const auto row = [](std::vector<double> values) { return at::tensor(values, at::kDouble).unsqueeze(0); };
+  const Reader plain{at::ones({1, 1}, at::kDouble), 0.01, {}, {}};
+  const at::Tensor example = by_z_plus(row({-1, 1}), row({1, 1}), {plain});
+  EXPECT_EQ(example[0][0].item<double>(), 0);
+  EXPECT_NEAR(example[0][1].item<double>(), 1 / 1.01, 1e-15);
+
+  // Contributions −2, −6, 0.5, 4, 0: with a scale of −3 (a batch norm) those below 0 count.
+  const std::vector<double> a{-1, 2, 0.5, -2, 0}, w{2, -3, 1, -2, 5};
+  const auto scaled = [](double scale, double shift) {
+    const auto one = [](double value) { return at::full({1}, value, at::kDouble); };
+    return Reader{at::full({1, 1}, 0.7, at::kDouble), 0.05, one(scale), one(shift)};
+  };
+  for (const double scale : {1.0, 2.5, -3.0}) {
+    const at::Tensor relevance = by_z_plus(row(a), row(w), {scaled(scale, 0.2)}, 0.4);
+    double sum = std::max(0.2 + scale * 0.4, 0.0);
+    for (std::size_t j = 0; j < a.size(); ++j) sum += std::max(scale * a[j] * w[j], 0.0);
+    for (std::size_t j = 0; j < a.size(); ++j)
+      EXPECT_NEAR(relevance[0][static_cast<std::int64_t>(j)].item<double>(),
+                  std::max(scale * a[j] * w[j], 0.0) / (sum + 0.05) * 0.7, 1e-15)
+          << scale << " " << j;
+  }
+}
+
+TEST(ZPlus, NeverSpeaksAgainstAClassWhereLayersReadNegativeNumbers) {
+  auto options = options_of({{"lrp-rule", "zplus"}, {"first-layer", "epsilon"}});
+  options.set("layers",
+              "conv 4 3 pad 1, conv 5 3, avgpool 2, conv 4 1, bn, avgpool global, flatten, linear 6, linear");
+  torch::manual_seed(11);
+  const auto network = networks().at("sequence").make(options, 3);
+  network->place(at::kCPU, at::kDouble);
+  oracle::randomize_constants(*network);
+  network->eval();
+  network->normalization = parse_normalization("imagenet");
+  const at::Tensor maps = explain(*network, random_batch(2), options).heatmaps;
+  EXPECT_GE(maps.min().item<double>(), 0);
+  EXPECT_GT(maps.max().item<double>(), 0);
+  EXPECT_LE(maps.max().item<double>(), 100);
+}
+
+// r_c = z_c e^(−z_c)/(Σ e^(−z) + 1e-5), from the definition in long double, by the ε rule to the logits.
+std::vector<double> selective_start(const std::vector<double>& y, double epsilon) {
+  const auto k = static_cast<std::size_t>(std::min_element(y.begin(), y.end()) - y.begin());
+  long double sum = 0;
+  for (std::size_t c = 0; c < y.size(); ++c)
+    if (c != k) sum += std::exp(static_cast<long double>(y[c] - y[k]));
+  std::vector<double> start(y.size(), 0);
+  for (std::size_t c = 0; c < y.size(); ++c) {
+    if (c == k) continue;
+    const long double z = y[k] - y[c], r = z * std::exp(-z) / (sum + 1e-5L);
+    const auto share = static_cast<double>(r / (z + (z < 0 ? -epsilon : epsilon)));
+    start[c] -= share;
+    start[k] += share;
+  }
+  return start;
+}
+
+TEST(Selections, SelectiveIsFiniteAtAnyGapOfLogits) {
+  const auto selection = heatmap_selections().at("selective").make(options_of({}));
+  for (const std::vector<double>& y : {std::vector<double>{0.3, -0.2, 0.1},
+                                       {0, 0, 0},
+                                       {-40, 60, 59.5},
+                                       {-1000, 1000, 998},
+                                       {3000, -3000, 0.5}}) {
+    const auto expected = selective_start(y, 0.01);
+    for (const auto type : {at::kFloat, at::kDouble}) {
+      at::Tensor logits = at::tensor(y, at::kDouble).to(type).unsqueeze(0).requires_grad_();
+      const at::Tensor start = selection->select(logits, random_batch(1), 0).start.coefficients;
+      for (std::size_t c = 0; c < y.size(); ++c)
+        EXPECT_NEAR(start[0][0][static_cast<std::int64_t>(c)].item<double>(), expected[c],
+                    type == at::kFloat ? 3e-5 : 1e-12)
+            << y[0] << " " << c;
+      start.select(2, 0).sum().backward();
+      EXPECT_TRUE(logits.grad().isfinite().all().item<bool>()) << y[0];
+    }
+  }
+}
+
+TEST(Selections, TheMaskOfASelectiveMapIsThatOfAllClassesTogether) {
+  const at::Tensor masks = (at::rand({2, 4, 1, 5, 6}, at::kDouble) > 0.7).to(at::kDouble);
+  for (const char* form : {"block", "flex"}) {
+    const auto selection = heatmap_selections().at("selective").make(options_of({{"lrp-form", form}}));
+    const Selected selected = selection->select(at::randn({2, 4}, at::kDouble) * 400, random_batch(2), 0);
+    const at::Tensor mask = selected_masks(masks, selected);
+    ASSERT_EQ(mask.sizes(), (std::vector<std::int64_t>{2, 1, 1, 5, 6})) << form;
+    EXPECT_TRUE(mask.equal(std::get<0>(masks.max(1, /*keepdim=*/true)))) << form;
+    const at::Tensor one = masks.select(1, 0);
+    EXPECT_TRUE(selected_masks(one, selected).equal(one));
+  }
+}
+
+TEST(Selections, DualMapsCanStartAtAllLogitsAtOnce) {
+  const auto network = small_network("basic");
+  const Batch batch = random_batch(3);
+  const Explained dual = explain(*network, batch, options_of({{"heatmaps", "dual"}, {"dual-start", "all"}}));
+  ASSERT_EQ(dual.heatmaps.size(1), 2);
+  EXPECT_TRUE(dual.selected.classes.eq(-1).all().item<bool>());
+  for (const auto& [map, rule] : {std::pair{0, "zplus"}, {1, "epsilon"}}) {
+    const at::Tensor each = explain(*network, batch, options_of({{"lrp-rule", rule}})).heatmaps;
+    EXPECT_LE(relative_difference(dual.heatmaps.select(1, map), each.sum(1)), 1e-11) << rule;
+  }
+  auto options =
+      options_of({{"heatmaps", "dual"}, {"dual-start", "all"}, {"cut", "1,2"}, {"cut2", "20,30"}});
+  Batch by_class = batch;
+  by_class.masks = (at::rand({3, 3, 1, 22, 27}, at::kDouble) > 0.5).to(at::kDouble);
+  const auto losses = objectives().at("isnet").make(options)->compute(*network, by_class);
+  losses.total.backward();
+  EXPECT_TRUE(losses.total.isfinite().item<bool>());
+  EXPECT_TRUE(finite_gradients(*network));
+}
+
 TEST(Selections, OfSeveralLogitsAddTheirMaps) {
   const auto network = small_network("densenet");
   Batch batch = random_batch(3);

@@ -20,7 +20,8 @@ namespace isnet {
 struct LinearLayer {
   enum class Kind {
     weighted,  ///< convolution, linear layer, batch norm on its own
-    pool,      ///< fixed weights ≥ 0: pools, the sum over space
+    pool,      ///< fixed weights ≥ 0: average pools, the sum over space
+    winner,    ///< max pool: weight 1 for the winner
     sum        ///< of two branches, which lie side by side in `input`
   };
   using Map = std::function<at::Tensor(const at::Tensor&, const at::Tensor& weight)>;

@@ -40,6 +40,8 @@ Heatmaps relevance(const Tape& tape, Value logits, const Selected& selected, con
 at::Tensor selected_masks(const at::Tensor& masks, const Selected& selected) {
   if (masks.dim() == 4 || !selected.classes.defined()) return masks;
   const auto& classes = selected.classes;
+  if (selected.about_all_classes)
+    return masks.amax(1, /*keepdim=*/true).expand({-1, classes.size(1), -1, -1, -1});
   const at::Tensor index = classes.view({classes.size(0), classes.size(1), 1, 1, 1});
   const at::Tensor own = masks.take_along_dim(index.clamp_min(0), 1);
   if (!classes.lt(0).any().item<bool>()) return own;
@@ -89,10 +91,21 @@ class Stochastic : public HeatmapSelection {
   }
 };
 
-// Two maps of one drawn logit: by z⁺, then by ε (Faster ISNet, arXiv 2401.08409).
+// Of all logits at once, as published code starts.
+LrpStart start_at_all(const at::Tensor& logits, std::int64_t maps) {
+  return {at::ones({logits.size(0), maps, logits.size(1)}, logits.options()), false};
+}
+
+at::Tensor no_class(const at::Tensor& logits, std::int64_t maps) {
+  return at::full({logits.size(0), maps}, -1, logits.options().dtype(at::kLong));
+}
+
+// Two maps, by z⁺ and then by ε: of one drawn logit, or of all (Faster ISNet, arXiv 2401.08409).
 class Dual : public HeatmapSelection {
  public:
-  explicit Dual(const OptionValues& options) : rules_{layer_rules().at("zplus").make(options), nullptr} {
+  explicit Dual(const OptionValues& options)
+      : rules_{layer_rules().at("zplus").make(options), nullptr},
+        of_all_(options.text("dual-start") == "all") {
     if (options.text("lrp-form") != "block")
       fail(ErrorKind::usage, "--heatmaps: 'dual' is not allowed with --lrp-form ", options.text("lrp-form"),
            ", in which z+ is not defined; allowed: --lrp-form block");
@@ -103,21 +116,21 @@ class Dual : public HeatmapSelection {
   int groups() const override { return 2; }
 
   Selected select(const Logits& logits, const Batch& batch, std::uint64_t seed) const override {
+    if (of_all_) return {start_at_all(logits.live, 2), no_class(logits.live, 2), rules_};
     const at::Tensor classes = drawn_classes(logits.live, batch, seed).expand({-1, 2}).contiguous();
     return {start_at(classes, logits.live), classes, rules_};
   }
 
  private:
   std::vector<std::shared_ptr<const LayerRule>> rules_;
+  bool of_all_;
 };
 
 // One map of all logits at once, as the published code starts its pair of maps.
 class Sum : public HeatmapSelection {
  public:
-  Selected select(const Logits& both, const Batch&, std::uint64_t) const override {
-    const at::Tensor& logits = both.live;
-    return {{at::ones({logits.size(0), 1, logits.size(1)}, logits.options()), false},
-            at::full({logits.size(0), 1}, -1, logits.options().dtype(at::kLong))};
+  Selected select(const Logits& logits, const Batch&, std::uint64_t) const override {
+    return {start_at_all(logits.live, 1), no_class(logits.live, 1)};
   }
 };
 
@@ -163,7 +176,7 @@ class Selective : public HeatmapSelection {
         of_label_ ? batch.labels.view({-1, 1}) : logits.live.detach().argmin(1, /*keepdim=*/true);
     const at::Tensor start = lrp_.form == LrpForm::flex ? gradient(logits.live, k)
                                                         : layer(logits.constant_bias, k, logits.epsilon);
-    return {{start.unsqueeze(1), /*gated=*/true}, k};
+    return {{start.unsqueeze(1), /*gated=*/true}, k, {}, /*about_all_classes=*/true};
   }
 
  private:
@@ -174,12 +187,14 @@ class Selective : public HeatmapSelection {
     return (1 / (p_k + eps_) + 1 / (1 - p_k + eps_)) * p_k * (one_hot - p);
   }
 
-  // Block: η as a layer, by the ε rule: relevance r_c of z_c = y_k − y_c, whose weights are W_k − W_c.
+  // Block: η as a layer, by the ε rule: relevance r_c = z_c e^(−z_c)/(Σ e^(−z) + 1e-5) of z_c = y_k − y_c,
+  // whose weights are W_k − W_c. The quotient is extended by e^(−largest), so that it does not overflow.
   static at::Tensor layer(const at::Tensor& y, const at::Tensor& k, double epsilon) {
     const at::Tensor z = y.gather(1, k) - y;  // 0 at c = k, which then adds nothing below
     const at::Tensor others = at::ones_like(y).scatter(1, k, 0.0);
-    const at::Tensor e = (-z).exp() * others;
-    const at::Tensor r = z * e / stabilized(e.sum(1, /*keepdim=*/true), 1e-5);
+    const at::Tensor largest = (-z).detach().amax(1, /*keepdim=*/true);  // ≥ 0, as z_k = 0
+    const at::Tensor e = (-z - largest).exp() * others;
+    const at::Tensor r = z * e / (e.sum(1, /*keepdim=*/true) + 1e-5 * (-largest).exp());
     const at::Tensor t = r / stabilized(z, epsilon) * others;
     return at::zeros_like(y).scatter(1, k, t.sum(1, /*keepdim=*/true)) - t;
   }
@@ -205,7 +220,10 @@ const Registration<HeatmapSelectionFactory> label(
 const Registration<HeatmapSelectionFactory> dual(
     heatmap_selections(), {"dual",
                            "two maps of one logit an image, drawn anew each epoch: by z+ and by epsilon",
-                           {},
+                           {choice_option("dual-start", "drawn",
+                                          "dual: start at one drawn logit, or at all of them at once as "
+                                          "published code does",
+                                          {"drawn", "all"})},
                            [](const OptionValues& options) { return std::make_unique<Dual>(options); }});
 const Registration<HeatmapSelectionFactory> sum(
     heatmap_selections(), {"sum",

@@ -23,6 +23,9 @@ struct Selected {
   /// Kinds of maps that differ in the rule: that of each, for equal numbers of maps. Empty: the options'
   /// rule.
   std::vector<std::shared_ptr<const LayerRule>> rules = {};
+  /// Maps show evidence about all classes, although they are named after one (the selective one): their mask
+  /// is that of all classes together.
+  bool about_all_classes = false;
 };
 
 /// relevance() for what was selected.
@@ -30,7 +33,7 @@ Heatmaps relevance(const Tape& tape, Value logits, const Selected& selected, con
                    const std::vector<std::string>& layers = {});
 
 /// Masks for the selected maps: as they are, or of one mask for each class (B×K×1×H×W) those of the maps'
-/// classes, B×M×1×H×W; the largest value over the classes of a map that explains several.
+/// classes, B×M×1×H×W; the largest value over the classes that a map is about, where these are several.
 at::Tensor selected_masks(const at::Tensor& masks, const Selected& selected);
 
 /// Which maps of a batch are computed: where the walk starts, and which classes the maps explain.

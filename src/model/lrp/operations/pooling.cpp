@@ -9,9 +9,10 @@ namespace {
 
 // A pool as a linear layer, without weights of its own.
 template <typename Forward, typename Spread>
-LinearLayer pool_layer(const at::Tensor& x, const Forward& forward, const Spread& spread) {
+LinearLayer pool_layer(const at::Tensor& x, const Forward& forward, const Spread& spread,
+                       LinearLayer::Kind kind = LinearLayer::Kind::pool) {
   LinearLayer layer;
-  layer.kind = LinearLayer::Kind::pool;
+  layer.kind = kind;
   layer.input = x;
   layer.forward = [forward](const at::Tensor& a, const at::Tensor&) { return forward(a); };
   layer.transpose = [spread, x](const at::Tensor& s, const at::Tensor&) { return spread(s, x); };
@@ -42,7 +43,8 @@ std::optional<LinearLayer> MaxPool::linear_layer(const Walk& walk, int node) con
       [this](const at::Tensor& a) {
         return a.flatten(2).gather(2, indices.flatten(2)).view(indices.sizes());
       },
-      [this, &walk](const at::Tensor& s, const at::Tensor& x) { return to_winners(walk, s, x); });
+      [this, &walk](const at::Tensor& s, const at::Tensor& x) { return to_winners(walk, s, x); },
+      LinearLayer::Kind::winner);
 }
 
 Value Tape::max_pool(Value x, std::int64_t kernel, std::int64_t stride, std::int64_t padding) {
