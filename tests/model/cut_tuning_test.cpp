@@ -148,8 +148,7 @@ TEST(HeatmapWeight, FollowsItsTable) {
 }
 
 TEST(HeatmapWeight, RefusesWhatIsNoTableAndNamesTheEntry) {
-  for (const auto& [text, entry] : {std::pair{"0:0.1,5:1.5", "5:1.5"},
-                                    {"0:0.1,5:-0.1", "5:-0.1"},
+  for (const auto& [text, entry] : {std::pair{"0:0.1,5:-0.1", "5:-0.1"},
                                     {"0:0.1,5:nan", "5:nan"},
                                     {"0:0.1,0:0.2", "0:0.2"},
                                     {"0:0.1,7:0.2,5:0.3", "5:0.3"},
@@ -162,11 +161,16 @@ TEST(HeatmapWeight, RefusesWhatIsNoTableAndNamesTheEntry) {
     EXPECT_THAT(refusal(ErrorKind::usage, [&, bad = text] { options.set("heatmap-weight", bad); }),
                 AllOf(HasSubstr("--heatmap-weight"), HasSubstr(cat("('", entry, "' is none)"))));
   }
-  for (const char* bad : {"1.1", "-0.1", "", "nan", "inf", "0,5"}) {
+  for (const char* bad : {"-0.1", "", "nan", "inf", "0,5"}) {
     auto options = model_options();
     EXPECT_THAT(refusal(ErrorKind::usage, [&] { options.set("heatmap-weight", bad); }), HasSubstr("0 to 1"))
         << bad;
   }
+  // A share of the total is at most 1; rrr's weight is none.
+  EXPECT_THAT(refusal(ErrorKind::usage, [] { HeatmapWeight("1.1"); }),
+              AllOf(HasSubstr("--heatmap-weight: '1.1'"), HasSubstr("0 to 1")));
+  EXPECT_THAT(refusal(ErrorKind::usage, [] { HeatmapWeight("0:0.1,5:1.5"); }),
+              HasSubstr("('5:1.5' is none)"));
 }
 
 // An objective that trains: P follows the epochs, the warm-up is a classifier, and the cuts it finds are

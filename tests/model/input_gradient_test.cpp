@@ -284,10 +284,39 @@ TEST(GradientObjectives, HaveDefaultsOfTheirOwnThatTheUserOverrides) {
   options = with_objective_defaults(options, "gradient-x-input");
   EXPECT_EQ(options.text("heatmap-weight"), "0.5");
   EXPECT_EQ(options.text("gwrp-decay"), "0.996");
+  EXPECT_EQ(options.text("dropout"), "0");
+  EXPECT_EQ(with_objective_defaults(model_options(), "rrr").text("dropout"), "0");
   auto given = model_options();
   given.set("heatmap-weight", "0.3");
   EXPECT_EQ(with_objective_defaults(given, "rrr").text("heatmap-weight"), "0.3");
   EXPECT_EQ(with_objective_defaults(model_options(), "isnet").text("heatmap-weight"), "0.7");
+}
+
+// L = L_c + P·L_rrr, P unbounded.
+TEST(RightReasons, WeighTheirLossByAnyNumber) {
+  auto options = model_options();
+  options.set("blocks", "1");
+  options.set("widths", "4");
+  at::manual_seed(5);
+  const auto net = networks().at("resnet").make(options, 3);
+  net->place(at::kCPU, at::kDouble);
+  net->eval();
+  Batch batch;
+  batch.images = at::rand({2, 3, 20, 20}, at::kDouble);
+  batch.masks = at::zeros({2, 1, 20, 20}, at::kDouble);
+  batch.labels = at::tensor({0, 2}, at::kLong);
+  batch.ids = at::arange(2, at::kLong);
+  for (const auto& [text, weight] : {std::pair{"0", 0.0}, {"0.5", 0.5}, {"1000", 1000.0}, {"0:2,4:30", 30.0}}) {
+    options.set("heatmap-weight", text);
+    const Losses losses = objectives().at("rrr").make(options)->compute(*net, batch);
+    const double c = part(losses, "loss_classification").item<double>();
+    const double h = part(losses, "loss_heatmap").item<double>();
+    EXPECT_GT(h, 0);
+    EXPECT_DOUBLE_EQ(losses.total.item<double>(), c + weight * h) << text;
+  }
+  for (const char* name : {"isnet", "gradient-x-input"})
+    EXPECT_THAT(refusal(ErrorKind::usage, [&] { objectives().at(name).make(options); }),
+                HasSubstr("0 to 1 (with --objective rrr any number ≥ 0)"));
 }
 
 TEST(GradientObjectives, RefuseASoftmaxOfOneClassAndMissingMasks) {

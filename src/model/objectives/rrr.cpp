@@ -2,6 +2,8 @@
 // by the pixels is punished outside the mask, L = L_c + P·mean_b Σ (G_b ⊙ (1 − M_b))².
 #include <ATen/ATen.h>
 
+#include <limits>
+
 #include "base/error.h"
 #include "base/profile.h"
 #include "model/losses/classification_loss.h"
@@ -20,7 +22,7 @@ class RightReasons : public Objective {
  public:
   explicit RightReasons(const OptionValues& options)
       : seed_(static_cast<std::uint64_t>(options.integer("seed"))),
-        weights_(options.text("heatmap-weight")),
+        weights_(options.text("heatmap-weight"), std::numeric_limits<double>::infinity()),
         weight_(weights_.last()),
         sigmoid_(options.text("rrr-probabilities") == "sigmoid"),
         classification_loss_(options) {}
@@ -95,7 +97,7 @@ std::vector<OptionSpec> options() {
   return options;
 }
 
-const ObjectiveDefaults defaults(name, {{"heatmap-weight", "0.5"}});
+const ObjectiveDefaults defaults(name, {{"heatmap-weight", "0.5"}, {"dropout", "0"}});
 
 const Registration<ObjectiveFactory> registration(
     objectives(), {name, "classifier, and squared input gradients punished outside the mask (RRR)", options(),
