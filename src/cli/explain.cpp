@@ -121,10 +121,10 @@ class Explainer {
       : options_(options),
         inputs_(options),
         device_(device_of(options, 0)),
+        chosen_(options.given("heatmaps") || options.given("selective-class")),
         model_(load_trained_model(options, device_)),
         split_(model_.data->split(options.text("split"))),
-        panels_(model_.network, split_, model_.data->description().class_names, {device_, model_.dtype},
-                options, options.text("heatmaps")) {
+        panels_(model_.network, split_, class_names(), {device_, model_.dtype}, options, selection()) {
     const std::int64_t limit = options.integer("limit");
     samples_ = limit > 0 ? std::min(limit, split_->size()) : split_->size();
   }
@@ -159,6 +159,23 @@ class Explainer {
   }
 
  private:
+  // The model's, by which people know its logits; data without labels need not have any.
+  std::vector<std::string> class_names() const {
+    const auto classes = static_cast<std::size_t>(model_.network->num_classes());
+    return model_.class_names.size() == classes ? model_.class_names
+                                                : model_.data->description().class_names;
+  }
+
+  // As the user says; maps by label that the model was trained with are not possible without labels.
+  std::string selection() {
+    const bool by_label = options_.text("heatmaps") == "label" ||
+                          (options_.text("heatmaps") == "selective" &&
+                           options_.text("selective-class") == "label");
+    if (chosen_ || !by_label || split_->layout().labels != LabelKind::none) return options_.text("heatmaps");
+    log::info("the data have no labels: one map for each class instead of the label's");
+    return "all";
+  }
+
   Batch read(std::int64_t first, std::int64_t count) const {
     std::vector<std::int64_t> samples;
     for (std::int64_t i = 0; i < count; ++i) samples.push_back(first + i);
@@ -183,6 +200,7 @@ class Explainer {
   OptionValues& options_;
   InputFiles inputs_;
   at::Device device_;
+  bool chosen_;  // the user named the maps
   TrainedModel model_;
   std::shared_ptr<const SplitReader> split_;
   SamplePanels panels_;

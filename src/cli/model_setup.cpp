@@ -15,6 +15,7 @@
 #include "model/networks/layer_list.h"
 #include "model/networks/unet.h"
 #include "model/objectives/defaults.h"
+#include "model/weight_names.h"
 #include "model/weights.h"
 #include "trainer/checkpoint.h"
 #include "trainer/checkpoint_choice.h"
@@ -42,6 +43,7 @@ struct StoredModel {
   NamedTensors tensors;
   ModelDescription description;
   std::vector<std::string> notes;
+  bool ours = true;  // isnet wrote it
 };
 
 // The averaged weights where there are any, unless the run was told not to use them, or this command is.
@@ -58,14 +60,16 @@ StoredModel read_checkpoint(const std::string& file, const OptionValues& options
           : ("\n" + stored.description.options).find("\nuse-average = 0\n") == std::string::npos;
   stored.tensors = model_tensors(checkpoint, average);
   stored.description.class_names = checkpoint.state.value("class_names", std::vector<std::string>{});
+  stored.description.task = checkpoint.state.value("task", "");
   return stored;
 }
 
 StoredModel read_model(const std::string& path) {
   StoredWeights weights = read_weights(path);
-  StoredModel stored{std::move(weights.tensors), {}, std::move(weights.notes)};
-  const auto found = weights.metadata.find("isnet.options");
-  if (found != weights.metadata.end()) stored.description.options = found->second;
+  StoredModel stored{std::move(weights.tensors), {}, std::move(weights.notes), is_ours(weights)};
+  if (stored.ours) stored.description.options = weights.metadata.at("isnet.options");
+  if (const auto task = weights.metadata.find("isnet.task"); task != weights.metadata.end())
+    stored.description.task = task->second;
   const auto names = weights.metadata.find("isnet.class_names");
   if (names != weights.metadata.end()) {
     const auto list = nlohmann::json::parse(names->second, nullptr, /*allow_exceptions=*/false);
@@ -76,24 +80,40 @@ StoredModel read_model(const std::string& path) {
   return stored;
 }
 
+// The classifying layer's weight: DenseNet's classifier, ResNet's fc, the last of VGG's classifier, …; null:
+// there is none.
+const std::pair<const std::string, at::Tensor>* head_of(const NamedTensors& tensors) {
+  auto head = tensors.find("classifier.weight");
+  for (const char* name : {"fc.weight", "classifier1.weight", "heads.head.weight", "cls_fc.weight"})
+    if (head == tensors.end()) head = tensors.find(name);
+  for (int place = 0; head == tensors.end() && place < 30; place += 3)
+    if (tensors.count(cat("classifier.", place + 3, ".weight")) == 0)
+      head = tensors.find(cat("classifier.", place, ".weight"));
+  return head == tensors.end() || head->second.dim() != 2 ? nullptr : &*head;
+}
+
+// HAM's normal class has no row of its own.
+std::int64_t classes_of_head(const std::pair<const std::string, at::Tensor>& head) {
+  return head.second.size(0) + (head.first == "cls_fc.weight" ? 1 : 0);
+}
+
 // The classes of images that the model knows: as its options say, else the rows of its classifying layer's
-// weight, DenseNet's classifier, ResNet's fc, the last of VGG's classifier.
+// weight, which may be behind a prefix.
 std::int64_t classes_of(const StoredModel& stored, const std::string& file) {
   OptionValues stated({integer_option("num-classes", "", "", 1)});
   adopt_options(stated, stored.description.options, {"num-classes"});
   if (stated.has("num-classes")) return stated.integer("num-classes");
-  auto head = stored.tensors.find("classifier.weight");
-  for (const char* name : {"fc.weight", "classifier1.weight", "heads.head.weight", "cls_fc.weight"})
-    if (head == stored.tensors.end()) head = stored.tensors.find(name);
-  for (int place = 0; head == stored.tensors.end() && place < 30; place += 3)
-    if (stored.tensors.count(cat("classifier.", place + 3, ".weight")) == 0)
-      head = stored.tensors.find(cat("classifier.", place, ".weight"));
-  if (head == stored.tensors.end() || head->second.dim() != 2)
-    fail(ErrorKind::checkpoint, file,
-         ": no classifying layer ('classifier.weight', 'fc.weight', …): these are not weights of a known "
-         "network");
-  // HAM's normal class has no row of its own.
-  return head->second.size(0) + (head->first == "cls_fc.weight" ? 1 : 0);
+  if (const auto* head = head_of(stored.tensors)) return classes_of_head(*head);
+  std::vector<std::string> names;
+  for (const auto& prefix : name_prefixes(stored.tensors)) {
+    const NamedTensors tensors = without_prefix(stored.tensors, prefix);
+    if (const auto* head = head_of(tensors)) return classes_of_head(*head);
+  }
+  for (const auto& entry : stored.tensors) names.push_back(entry.first);
+  fail(ErrorKind::checkpoint, file,
+       ": no classifying layer ('classifier.weight', 'fc.weight', …): these are not weights of a known "
+       "network; its tensors: ",
+       listed_names(names));
 }
 
 bool only_segments(const std::string& network) {
@@ -141,7 +161,10 @@ std::vector<OptionGroup> model_option_groups() {
   groups.push_back(strategy_group(
       "Network", networks(), "network", "densenet121", "architecture",
       {normalize_option(),
-       real_option("dropout", "", "before the head (default: 0.5 for isnet, 0 for classifier)", 0, 0.999),
+       real_option("dropout", "",
+                   "before the head (default: 0.5 for isnet, gain, ham and multitask, else 0; 0 for --network "
+                   "ag-sononet)",
+                   0, 0.999),
        integer_option("num-classes", "", "classes (default: from the data)", 1)}));
   groups.push_back(
       strategy_group("Heatmaps", heatmap_selections(), "heatmaps", "all", "which heatmaps a step computes"));
@@ -167,11 +190,28 @@ std::vector<OptionGroup> model_option_groups() {
 }
 
 void settle_defaults(OptionValues& options) {
-  const bool heatmaps = options.text("objective") != "classifier";
   settle_objective_defaults(options, options.text("objective"));
-  if (!options.has("dropout")) options.set("dropout", heatmaps ? "0.5" : "0");
+  const bool with_dropout =
+      options.text("objective") != "classifier" && options.text("network") != "ag-sononet";
+  if (!options.has("dropout")) options.set("dropout", with_dropout ? "0.5" : "0");
   if (options.has("layers")) options.set("layers", layers_text(options.text("layers")));
   if (options.known("unet-weights") && options.text("network") == "pipeline") settle_unet(options);
+}
+
+bool is_ours(const StoredWeights& weights) {
+  return weights.metadata.count("isnet.options") > 0;
+}
+
+bool is_dense_net(const OptionValues& options) {
+  return options.text("network").rfind("densenet", 0) == 0;
+}
+
+void settle_foreign_weights(OptionValues& options, const std::string& source) {
+  if (!is_dense_net(options) || options.given("transition-relu")) return;
+  options.set("transition-relu", "0");
+  log::info(cat(source,
+                ": isnet did not write these weights: taken as torchvision's DenseNet, without a ReLU in "
+                "transitions (--transition-relu 1: with it)"));
 }
 
 void load_unet(const OptionValues& options, Network& network) {
@@ -182,7 +222,7 @@ void load_unet(const OptionValues& options, Network& network) {
          "; allowed: with pipeline");
   const StoredModel stored = read_unet(options);
   WeightsReport report = load_weights(options.text("unet-weights"), stored.tensors, **unet);
-  report.notes = stored.notes;
+  report.notes.insert(report.notes.begin(), stored.notes.begin(), stored.notes.end());
   announce_weights(options.text("unet-weights"), report);
 }
 
@@ -296,6 +336,7 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNe
   const StoredModel stored =
       from_checkpoint ? read_checkpoint(model.source, options) : read_model(model.source);
   adopt_options(options, stored.description.options, model_option_names());
+  if (!stored.ours) settle_foreign_weights(options, model.source);
   settle_defaults(options);
   std::optional<std::int64_t> classes;
   if (!only_segments(options.text("network"))) classes = classes_of(stored, model.source);
@@ -304,13 +345,16 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNe
          "' is not allowed; the head of ", model.source, " has ", *classes);
   model.dtype = precision_of(options);
   model.class_names = stored.description.class_names;
+  model.task = stored.description.task;
   if (options.has("data")) {
     model.data = std::make_unique<DataSet>(options.text("data"), classes, shard_limits(options));
     if (model.class_names.empty()) model.class_names = model.data->description().class_names;
+    const LabelKind of_data = model.data->description().task;
+    if (model.task.empty() && of_data != LabelKind::none) model.task = task_name(of_data);
   }
   model.network = make_network(options, classes.value_or(1), device, model.dtype);
   WeightsReport report = load_weights(model.source, stored.tensors, *model.network);
-  report.notes = stored.notes;
+  report.notes.insert(report.notes.begin(), stored.notes.begin(), stored.notes.end());
   announce_weights(model.source, report);
   return model;
 }
@@ -340,10 +384,13 @@ NamedTexts found_options(const Checkpoint& checkpoint) {
 }
 
 std::map<std::string, std::string> weights_metadata(const OptionValues& options,
-                                                    const std::vector<std::string>& class_names) {
-  return {{"format", "pt"},
-          {"isnet.options", portable_options(options)},
-          {"isnet.class_names", nlohmann::json(class_names).dump()}};
+                                                    const std::vector<std::string>& class_names,
+                                                    const std::string& task) {
+  std::map<std::string, std::string> metadata{{"format", "pt"},
+                                              {"isnet.options", portable_options(options)},
+                                              {"isnet.class_names", nlohmann::json(class_names).dump()}};
+  if (!task.empty()) metadata["isnet.task"] = task;
+  return metadata;
 }
 
 }  // namespace isnet::cli

@@ -23,10 +23,19 @@ namespace isnet::cli {
 /// --network and its options; --objective, heatmaps, rules, losses and their options.
 std::vector<OptionGroup> model_option_groups();
 
-/// --dropout is "" until the objective is known: 0.5 for those with heatmaps, else 0. --layers @FILE becomes
+/// --dropout is "" until objective and network are known: 0.5 for ISNets, 0 for plain classifiers, AG-Sononet
+/// and where published code has none. --layers @FILE becomes
 /// what the file says, so that a stored model does not depend on the file; likewise --unet-options and
 /// --mask-threshold of a pipeline what --unet-weights says. Errors: usage, checkpoint.
 void settle_defaults(OptionValues& options);
+
+/// Whether --network is a DenseNet, whose transitions torchvision has without a ReLU.
+bool is_dense_net(const OptionValues& options);
+/// For weights that isnet did not write: a DenseNet is torchvision's unless the user said otherwise, which is
+/// logged. `source`: their file, for messages.
+void settle_foreign_weights(OptionValues& options, const std::string& source);
+/// Whether isnet wrote them: they have its options with them.
+bool is_ours(const StoredWeights& weights);
 
 /// Gives a pipeline's U-Net the weights of --unet-weights. Errors: usage (no pipeline), checkpoint.
 void load_unet(const OptionValues& options, Network& network);
@@ -50,6 +59,7 @@ std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t 
 struct ModelDescription {
   std::string options;  ///< ini
   std::vector<std::string> class_names;
+  std::string task;  ///< task_name() of the data that it was trained on; empty: not known
 };
 
 /// Says how weights were understood, and what of them does not fit. A report that load_weights accepted.
@@ -62,6 +72,7 @@ struct TrainedModel {
   std::unique_ptr<DataSet> data;  ///< null where it was not asked for
   at::ScalarType dtype = at::kFloat;
   std::vector<std::string> class_names;  ///< stored with the model, else the data set's; may be empty
+  std::string task;                      ///< stored with the model, else the data set's; empty: not known
   std::string source;                    ///< the file's name
 };
 enum class DataNeed { required, optional };
@@ -78,8 +89,10 @@ std::unique_ptr<Loader> split_loader(const std::shared_ptr<const SplitReader>& s
 /// Options that the training of a checkpoint found (--tune-cut).
 NamedTexts found_options(const Checkpoint& checkpoint);
 
-/// What goes into a weights file besides its tensors, so that it can be used without options.
+/// What goes into a weights file besides its tensors, so that it can be used without options. `task`: as in
+/// ModelDescription.
 std::map<std::string, std::string> weights_metadata(const OptionValues& options,
-                                                    const std::vector<std::string>& class_names);
+                                                    const std::vector<std::string>& class_names,
+                                                    const std::string& task);
 
 }  // namespace isnet::cli

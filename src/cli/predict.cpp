@@ -24,6 +24,10 @@ std::vector<OptionGroup> predict_options() {
        {text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required); labels are not needed"),
         text_option("split", "test", "NAME", "split to predict"),
         text_option("output", "", "FILE.csv", "file for the predictions (required)"),
+        choice_option("probabilities", "auto",
+                      "what the columns of classes are; auto: softmax where a sample has one class, as the "
+                      "labels, else the model, else the data set say",
+                      {"auto", "softmax", "sigmoid"}),
         batch_limit_option("limit-predict-batches",
                            "how many batches to predict: a number, or a share as 0.5"),
         integer_option("batch-size", "64", "samples of a batch", 1),
@@ -37,6 +41,17 @@ std::vector<OptionGroup> predict_options() {
   return groups;
 }
 
+// Whether a sample may have several classes.
+bool several_classes(const OptionValues& options, const SplitReader& split, const TrainedModel& model) {
+  if (options.text("probabilities") != "auto") return options.text("probabilities") == "sigmoid";
+  if (split.layout().labels != LabelKind::none) return split.layout().labels == LabelKind::multi;
+  if (model.task.empty() || model.task == task_name(LabelKind::none))
+    log::info(
+        "neither the data nor the model say whether a sample may have several classes: taken as one class "
+        "each (--probabilities sigmoid: several)");
+  return model.task == task_name(LabelKind::multi);
+}
+
 int run(OptionValues& options, World& world) {
   InputFiles(options).refuse("output", options.text("output"));
   const TrainedModel model = load_trained_model(options, device_of(options, world.local_rank()));
@@ -45,7 +60,7 @@ int run(OptionValues& options, World& world) {
   const auto split = model.data->split(options.text("split"));
   const auto loader = split_loader(split, options, false, Communicator(), "limit-predict-batches");
   const bool labelled = split->layout().labels != LabelKind::none;
-  const bool multi = (labelled ? split->layout().labels : model.data->description().task) == LabelKind::multi;
+  const bool multi = several_classes(options, *split, model);
   std::vector<std::string> names = model.class_names;
   for (auto k = static_cast<std::int64_t>(names.size()); k < model.network->num_classes(); ++k)
     names.push_back(cat(k));

@@ -80,6 +80,7 @@ class Training {
     if (communicator_.world_size() > 1 && !communicator_.is_main())
       log::configure({log::Level::warning, cat("rank ", communicator_.rank(), ": ")});
     open_data();
+    read_start_weights();
     settle_defaults(options_);
     if (!options_.has("recompute-bn-statistics"))
       options_.set(
@@ -152,6 +153,12 @@ class Training {
     return text;
   }
 
+  void read_start_weights() {
+    if (!options_.has("weights")) return;
+    start_ = read_weights(options_.text("weights"));
+    if (!is_ours(*start_)) settle_foreign_weights(options_, options_.text("weights"));
+  }
+
   // "balanced" becomes numbers here, so that everything that knows the options needs no data.
   void settle_class_weights() {
     for (const char* name : {"class-weights", "positive-weights"}) {
@@ -174,9 +181,12 @@ class Training {
     const auto network =
         make_network(options_, options_.has("num-classes") ? options_.integer("num-classes") : 1, device_,
                      precision_of(options_));
-    if (options_.has("weights")) {
+    if (start_) {
       const std::string& file = options_.text("weights");
-      announce_weights(file, load_weights(file, *network, {network->head_name()}));
+      WeightsReport report = load_weights(file, start_->tensors, *network, {network->head_name()});
+      report.notes.insert(report.notes.begin(), start_->notes.begin(), start_->notes.end());
+      announce_weights(file, report);
+      start_.reset();
     }
     if (options_.has("unet-weights")) load_unet(options_, *network);
     std::shared_ptr<Objective> objective = objectives().at(options_.text("objective")).make(options_);
@@ -234,7 +244,8 @@ class Training {
   int fit(const Checkpoint* resumed) {
     nlohmann::json state{{"options", portable_options(options_)},
                          {"class_names", data_->description().class_names},
-                         {"data", data_identity(*data_)}};
+                         {"data", data_identity(*data_)},
+                         {"task", task_name(data_->description().task)}};
     CheckpointWriterOptions writing;
     if (const auto lock = start_.lock()) writing.before_write = [lock] { lock->check(); };
     const auto checkpoints = std::make_shared<ModelCheckpoint>(folder_, state, writing);
@@ -284,7 +295,8 @@ class Training {
     const NamedTensors tensors = model_tensors(checkpoint, options_.flag("use-average"));
     OptionValues options = options_;
     for (const auto& [name, value] : found_options(checkpoint)) options.set(name, value);
-    auto metadata = weights_metadata(options, data_->description().class_names);
+    auto metadata = weights_metadata(options, data_->description().class_names,
+                                     task_name(data_->description().task));
     const auto position = position_of(checkpoint);
     const auto epoch = position.batch > 0 ? position.epoch : position.epoch - 1;  // else it is that of the next
     metadata["isnet.epoch"] = cat(epoch);
@@ -310,6 +322,7 @@ class Training {
   std::shared_ptr<const SplitReader> train_, validation_;
   std::shared_ptr<const SampleOrder> order_;  // of train_
   std::int64_t largest_share_ = 0;
+  std::optional<StoredWeights> start_;  // --weights, until the network has them
   std::unique_ptr<TrainingJob> job_;
   std::shared_ptr<HeatmapImages> images_;
 };

@@ -26,6 +26,12 @@ std::filesystem::path shard_file(const std::filesystem::path& folder, const Shar
   return file;
 }
 
+std::vector<std::string> numbered_classes(std::int64_t count) {
+  std::vector<std::string> names;
+  for (std::int64_t i = 0; i < count; ++i) names.push_back(cat(i));
+  return names;
+}
+
 // What stands in for dataset.json where one shard is the data set.
 DataSetDescription description_of_shard(const std::filesystem::path& path,
                                         std::optional<std::int64_t> class_count, const ShardLimits& limits) {
@@ -48,7 +54,7 @@ DataSetDescription description_of_shard(const std::filesystem::path& path,
     log::info(cat(path.string(), ": taken as ", *class_count, " classes: the largest label is ",
                   *class_count - 1, " (--num-classes says otherwise)"));
   }
-  for (std::int64_t i = 0; i < class_count.value_or(0); ++i) description.class_names.push_back(cat(i));
+  description.class_names = numbered_classes(class_count.value_or(0));
   return description;
 }
 
@@ -74,7 +80,10 @@ DataSet::DataSet(const std::filesystem::path& path, std::optional<std::int64_t> 
   std::error_code ignored;
   single_shard_ = std::filesystem::is_regular_file(path, ignored);
   description_ = single_shard_ ? description_of_shard(path, class_count, limits) : read_description(path);
-  if (class_count && *class_count != this->class_count())
+  const bool other = class_count && *class_count != this->class_count();
+  if (other && description_.task == LabelKind::none)  // no labels: the classes are whatever is asked for
+    description_.class_names = numbered_classes(*class_count);
+  else if (other)
     fail(ErrorKind::usage, path.string(), ": has ", this->class_count(), " classes, but ", *class_count,
          " are asked for (--num-classes, or the weights' head)");
 }

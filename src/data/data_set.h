@@ -18,6 +18,9 @@ namespace isnet {
 inline constexpr const char* data_set_format = "isnet-dataset";
 inline constexpr std::int64_t data_set_version = 1;
 
+/// "single-label", "multi-label" or "none", as dataset.json has it.
+const char* task_name(LabelKind task);
+
 /// A shard as dataset.json lists it.
 struct ShardEntry {
   std::string file;  ///< relative to the data set's folder: "train/shard-00000.h5"
@@ -124,7 +127,8 @@ class SplitReader {
 class DataSet {
  public:
   /// `path`: a folder, or a shard file. `class_count`: from --num-classes or the weights' head; it must agree
-  /// with dataset.json, and decides where a shard alone is given (else the largest label + 1, said aloud).
+  /// with dataset.json unless its task is none, and decides where a shard alone is given (else the largest
+  /// label + 1, said aloud).
   /// Errors: data; usage if class_count contradicts dataset.json.
   explicit DataSet(const std::filesystem::path& path, std::optional<std::int64_t> class_count = {},
                    const ShardLimits& limits = {});

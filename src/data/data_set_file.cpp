@@ -12,8 +12,6 @@ namespace isnet {
 
 using Json = nlohmann::ordered_json;
 
-namespace {
-
 const char* task_name(LabelKind task) {
   switch (task) {
     case LabelKind::single:
@@ -25,6 +23,8 @@ const char* task_name(LabelKind task) {
   }
   return "none";
 }
+
+namespace {
 
 // A whole number from 0 on that an int64 holds.
 std::optional<std::int64_t> natural(const Json& value) {

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "model/pickle/state_dictionary.h"
+#include "model/weight_names.h"
 
 namespace isnet {
 namespace {
@@ -34,14 +35,6 @@ std::string shape_text(at::IntArrayRef shape) {
   if (shape.empty()) return "a scalar";
   std::string text;
   for (const auto extent : shape) text += cat(text.empty() ? "" : "×", extent);
-  return text;
-}
-
-std::string listed(const std::vector<std::string>& names) {
-  constexpr std::size_t shown = 8;
-  std::string text;
-  for (std::size_t i = 0; i < std::min(names.size(), shown); ++i) text += (i ? ", " : "") + names[i];
-  if (names.size() > shown) text += cat(", … (", names.size(), " in all)");
   return text;
 }
 
@@ -180,7 +173,7 @@ void save_weights(const std::filesystem::path& path, const torch::nn::Module& mo
 std::string WeightsReport::text() const {
   std::string text;
   const auto add = [&](const char* what, const std::vector<std::string>& names) {
-    if (!names.empty()) text += cat(text.empty() ? "" : "; ", what, ": ", listed(names));
+    if (!names.empty()) text += cat(text.empty() ? "" : "; ", what, ": ", listed_names(names));
   };
   add("missing", missing);
   add("of another shape", mis_shaped);
@@ -199,10 +192,18 @@ StoredWeights read_weights(const std::filesystem::path& path) {
     StateDictionary dictionary = read_state_dictionary(content, path.string());
     stored.tensors = std::move(dictionary.tensors);
     if (!dictionary.key.empty())
-      stored.notes.push_back(cat("the weights are those under '", dictionary.key, "'"));
+      stored.notes.push_back(cat("the weights are those under '", dictionary.key, "'",
+                                 dictionary.other_keys.empty()
+                                     ? std::string()
+                                     : cat("; left over: ", listed_names(dictionary.other_keys))));
   } else {
     const safetensors::File file(std::move(content), path.string());
     stored.metadata = file.metadata();
+    if (const auto format = stored.metadata.find("format");
+        format != stored.metadata.end() && format->second == "isnet-checkpoint")
+      fail(ErrorKind::checkpoint, path.string(),
+           ": a checkpoint of isnet, not weights: give it to --checkpoint (isnet train: to --resume), or write "
+           "its weights with isnet export");
     for (const auto& [name, view] : file.tensors()) {
       try {
         stored.tensors[name] = tensor_of(view);
@@ -220,14 +221,19 @@ WeightsReport load_weights(const std::filesystem::path& path, torch::nn::Module&
   StoredWeights stored = read_weights(path);
   WeightsReport report = load_weights(path.string(), stored.tensors, module, options);
   report.metadata = std::move(stored.metadata);
-  report.notes = std::move(stored.notes);
+  report.notes.insert(report.notes.begin(), stored.notes.begin(), stored.notes.end());
   return report;
 }
 
-WeightsReport load_weights(const std::string& source, const NamedTensors& tensors, torch::nn::Module& module,
+WeightsReport load_weights(const std::string& source, const NamedTensors& stored, torch::nn::Module& module,
                            const LoadWeightsOptions& options) {
   const NamedTensors wanted = named_tensors(module);
+  const auto [tensors, note] = fitting_tensors(source, stored, [&](const NamedTensors& some) {
+    const WeightsReport wrong = objections(compare(some, wanted), options);
+    return Fit{wrong.missing.empty() && wrong.mis_shaped.empty(), wrong.superfluous.empty()};
+  });
   WeightsReport report = compare(tensors, wanted);
+  if (!note.empty()) report.notes.push_back(note);
   if (const auto wrong = objections(report, options); !wrong.complete())
     fail(ErrorKind::checkpoint, source, ": these are not the weights of this network: ", wrong.text(),
          " (choose the network and its options as they were when the file was written)");

@@ -47,9 +47,9 @@ struct StoredWeights {
 
 /// Reads a safetensors file, or a state dictionary of Python's torch.save (pickle/state_dictionary.h). Names
 /// of files that isnet did not write are made plain: prefixes that all have in common (`module.`, `model.`,
-/// `_orig_mod.`: wrappers of Python) are dropped, and torchvision's old names of DenseNet layers
+/// `_orig_mod.`: wrappers of Python) are dropped (load_weights drops others), and torchvision's old names of DenseNet layers
 /// (`denselayer1.norm.1`) and of transformers' (`mlp.linear_1`) become those of today (`denselayer1.norm1`,
-/// `mlp.0`). Errors: checkpoint (file, place, what is wrong), runtime (reading).
+/// `mlp.0`). Errors: checkpoint (file, place, what is wrong; a checkpoint of isnet), runtime (reading).
 StoredWeights read_weights(const std::filesystem::path& path);
 
 /// What load_weights() accepts besides files that fit in full.
@@ -74,8 +74,10 @@ struct WeightsReport {
 };
 
 /// Copies the file's tensors into the module, converting between floating types. Nothing is changed when
-/// something does not fit. `num_batches_tracked` may be missing (files of other programs leave it out).
-/// Errors: checkpoint (file, and the tensors that are missing, superfluous or of another shape), runtime.
+/// something does not fit. `num_batches_tracked` may be missing (files of other programs leave it out). A
+/// prefix without which the names are the module's is dropped (weight_names.h).
+/// Errors: checkpoint (file, and the tensors that are missing, superfluous or of another shape; several
+/// prefixes that fit), runtime.
 WeightsReport load_weights(const std::filesystem::path& path, torch::nn::Module& module,
                            const LoadWeightsOptions& options = {});
 /// The same from tensors in memory; `source` stands for the file in messages.

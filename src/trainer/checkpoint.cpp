@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "base/input_file.h"
 #include "base/safetensors.h"
+#include "model/pickle/state_dictionary.h"
 #include "model/weights.h"
 
 namespace isnet {
@@ -88,6 +89,15 @@ Metadata describe(const Checkpoint& checkpoint, const Environment& here,
 
 std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
+}
+
+// Weights of Python end in .pth, those of Lightning in .ckpt as ours do.
+std::string content_of(const std::filesystem::path& path) {
+  std::string content = read_file(path);
+  if (is_of_torch_save(content))
+    fail(ErrorKind::checkpoint, path.string(),
+         ": weights that Python's torch.save wrote, not a checkpoint of isnet: give the file to --weights");
+  return content;
 }
 
 // The metadata of one file, verified as far as that goes without tensors' bytes; every complaint names the file.
@@ -219,7 +229,7 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
 }
 
 StoredCheckpoint load_checkpoint(const std::filesystem::path& path) {
-  const safetensors::File file(path);
+  const safetensors::File file(content_of(path), path.string());
   const Verified verified(path, file.metadata(), file.tensors());
   StoredCheckpoint checkpoint;
   checkpoint.tensors = verified_tensors(file, verified);

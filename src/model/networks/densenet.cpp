@@ -1,5 +1,5 @@
 // DenseNet (Huang et al., "Densely connected convolutional networks", CVPR 2017) with torchvision's parameter
-// names, and a ReLU between a transition's convolution and its pool (ISNet).
+// names, and a ReLU between a transition's convolution and its pool (ISNet) unless --transition-relu is 0.
 #include <torch/nn/init.h>
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/container/sequential.h>
@@ -17,6 +17,7 @@ struct DenseNetShape {
   std::int64_t growth_rate, init_features;
   std::vector<std::int64_t> blocks;  // layers in each dense block
   Stem stem = Stem::imagenet;
+  bool transition_relu = true;
 };
 
 torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t kernel,
@@ -60,16 +61,19 @@ struct DenseBlock : torch::nn::Module {
 };
 
 struct Transition : torch::nn::Module {
-  Transition(std::int64_t in, std::int64_t out)
+  Transition(std::int64_t in, std::int64_t out, bool with_relu)
       : norm(register_module("norm", torch::nn::BatchNorm2d(in))),
-        conv(register_module("conv", convolution(in, out, 1))) {}
+        conv(register_module("conv", convolution(in, out, 1))),
+        relu(with_relu) {}
   Value forward(Tape& tape, Value x, const std::string& name) {
     x = tape.relu(tape.batch_norm(x, norm));
     tape.mark(x, name + ".relu");
-    return tape.average_pool(tape.relu(tape.convolution(x, conv)), 2, 2);
+    x = tape.convolution(x, conv);
+    return tape.average_pool(relu ? tape.relu(x) : x, 2, 2);
   }
   torch::nn::BatchNorm2d norm;
   torch::nn::Conv2d conv;
+  bool relu;
 };
 
 struct Features : torch::nn::Module {
@@ -86,7 +90,8 @@ struct Features : torch::nn::Module {
       channels += shape.blocks[i] * shape.growth_rate;
       if (i + 1 == shape.blocks.size()) break;
       transitions.push_back(
-          register_module(cat("transition", i + 1), std::make_shared<Transition>(channels, channels / 2)));
+          register_module(cat("transition", i + 1),
+                          std::make_shared<Transition>(channels, channels / 2, shape.transition_relu)));
       channels /= 2;
     }
     norm5 = register_module("norm5", torch::nn::BatchNorm2d(channels));
@@ -142,14 +147,21 @@ class DenseNet : public Network {
   double dropout_;
 };
 
+OptionSpec transition_relu_option() {
+  return switch_option("transition-relu", true,
+                       "densenet: a ReLU between a transition's convolution and its pool, as in the ISNet "
+                       "papers; torchvision has none (default for weights that isnet did not write: 0)");
+}
+
 Strategy<NetworkFactory> published(const std::string& name, DenseNetShape shape) {
   return {name,
           cat("DenseNet, growth ", shape.growth_rate),
-          {stem_option()},
+          {stem_option(), transition_relu_option()},
           [shape](const OptionValues& options, std::int64_t num_classes) {
-            DenseNetShape with_stem = shape;
-            with_stem.stem = stem_of(options);
-            return std::make_shared<DenseNet>(with_stem, num_classes, options.real("dropout"));
+            DenseNetShape chosen = shape;
+            chosen.stem = stem_of(options);
+            chosen.transition_relu = options.flag("transition-relu");
+            return std::make_shared<DenseNet>(chosen, num_classes, options.real("dropout"));
           }};
 }
 
@@ -166,13 +178,13 @@ const Registration<NetworkFactory> densenet(
     {"densenet",
      "DenseNet of any size, for tests and small data",
      {integer_option("growth-rate", "8", "densenet: channels that each layer adds", 1, 4096), blocks_option(),
-      stem_option(),
+      stem_option(), transition_relu_option(),
       integer_option("init-features", "16", "densenet: channels of the first convolution", 1, 65536)},
      [](const OptionValues& options, std::int64_t num_classes) {
        const DenseNetShape shape{
            options.integer("growth-rate"), options.integer("init-features"),
            options.has("blocks") ? options.integers("blocks") : std::vector<std::int64_t>{3, 9, 2},
-           stem_of(options)};
+           stem_of(options), options.flag("transition-relu")};
        return std::make_shared<DenseNet>(shape, num_classes, options.real("dropout"));
      }});
 

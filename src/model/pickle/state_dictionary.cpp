@@ -85,12 +85,17 @@ class Tensors {
     const Node* dictionary = &pickle_.top();
     if (dictionary->kind != Kind::dictionary) refuse(source_, "it holds ", describe(*dictionary));
     StateDictionary result;
-    for (const char* key : {"state_dict", "model_state_dict", "model"}) {
-      const Node* inner = pickle_.find(*dictionary, key);
+    const Node& whole = *dictionary;
+    for (const char* key : {"state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema",
+                            "ema_state_dict", "ema_model", "ema"}) {
+      const Node* inner = pickle_.find(whole, key);
       if (!inner || inner->kind != Kind::dictionary) continue;
+      if (!result.key.empty()) {
+        result.other_keys.emplace_back(key);
+        continue;
+      }
       dictionary = inner;
       result.key = key;
-      break;
     }
     for (std::size_t i = 0; i + 1 < dictionary->items.size(); i += 2) {
       const Node &name = pickle_[dictionary->items[i]], &value = pickle_[dictionary->items[i + 1]];
