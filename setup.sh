@@ -10,6 +10,7 @@ readonly build_packages=(
   g++ cmake ninja-build ccache mold
   openmpi-bin libopenmpi-dev libhdf5-dev libboost-dev libboost-program-options-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libdcmtk-dev libjpeg-dev libtiff-dev
+  libopenjp2-7-dev
   nlohmann-json3-dev zlib1g-dev libdeflate-dev libssl-dev libspdlog-dev
   libgtest-dev libgmock-dev libgloo-dev
   python3 python3-venv ca-certificates dataset-fashion-mnist)

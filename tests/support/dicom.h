@@ -19,7 +19,7 @@ struct DicomPicture {
   bool with_sign = false;
   std::string photometric = "MONOCHROME2";
   std::string patient = "P1";
-  std::vector<std::uint16_t> values;                     ///< as stored
+  std::vector<std::uint16_t> values = {};                ///< as stored
   std::function<void(DcmDataset&)> more = [](auto&) {};  ///< further elements
   E_TransferSyntax syntax = EXS_LittleEndianExplicit;
 };

@@ -236,6 +236,9 @@ std::unique_ptr<Importer> make(const OptionValues& options) {
   input.classes = options.list("classes");
   input.class_names = options.list("class-names");
   input.pictures = picture_options(options);
+  if (input.pictures.dicom.all_frames)
+    fail(ErrorKind::usage,
+         "--frame: all is for 'pack folders' and 'pack dicom'; a manifest's line is one sample");
   return csv_importer(input);
 }
 

@@ -1,8 +1,5 @@
 #include "data/importers/decode.h"
 
-#include <algorithm>
-#include <array>
-#include <cctype>
 #include <limits>
 #include <mutex>
 #include <new>
@@ -14,6 +11,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "data/importers/formats/header.h"
+#include "data/importers/formats/jpeg2000.h"
 #include "data/importers/formats/jpeg_markers.h"
 #include "data/importers/formats/kind.h"
 #include "data/importers/formats/netpbm.h"
@@ -23,17 +21,6 @@
 
 namespace isnet {
 namespace {
-
-std::string lower_extension(const std::filesystem::path& path) {
-  std::string extension = path.extension().string();
-  for (auto& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return extension;
-}
-
-bool has_dicom_name(const std::filesystem::path& path) {
-  const auto extension = lower_extension(path);
-  return extension == ".dcm" || extension == ".dicom";
-}
 
 // Through OpenCV, whose kinds are those of picture_header().
 Image decoded_by_opencv(std::string& bytes, const std::string& where, int mode) {
@@ -120,6 +107,8 @@ Image decoded(const std::filesystem::path& path, int mode, const PictureOptions&
       return read_tiff(bytes, where, options.page, options.limits);
     case PictureKind::netpbm:
       return read_netpbm(bytes, where, options.limits);
+    case PictureKind::jpeg2000:
+      return read_jpeg2000(bytes, where, options.limits);
     case PictureKind::unknown:
       break;
     default:
@@ -162,13 +151,6 @@ Image decode_mask(const std::filesystem::path& path, const PictureOptions& optio
   check_there(path);
   return with_memory(
       path, [&] { return grey(decoded(path, cv::IMREAD_ANYDEPTH | cv::IMREAD_GRAYSCALE, options)); });
-}
-
-bool has_image_name(const std::filesystem::path& path) {
-  static const std::array known{".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".btf",
-                                ".bmp", ".dib", ".pbm",  ".pgm", ".ppm",  ".pnm", ".pam",  ".webp"};
-  const auto extension = lower_extension(path);
-  return has_dicom_name(path) || std::find(known.begin(), known.end(), extension) != known.end();
 }
 
 }  // namespace isnet

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "data/importers/image.h"
+#include "data/importers/picture_names.h"
 #include "data/importers/picture_options.h"
 
 namespace isnet {
@@ -17,8 +18,5 @@ Image decode_image(const std::filesystem::path& path, const PictureOptions& opti
 
 /// A mask: likewise, in grey, values as they are in the file.
 Image decode_mask(const std::filesystem::path& path, const PictureOptions& options);
-
-/// Whether the name ends like that of an image ("photo.PNG").
-bool has_image_name(const std::filesystem::path& path);
 
 }  // namespace isnet

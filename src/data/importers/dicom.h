@@ -37,16 +37,22 @@ DicomOptions dicom_options(const OptionValues& options);
 
 /// The image of a DICOM file. Monochrome: stored value → modality LUT or rescale slope and intercept → window
 /// (PS3.3 C.11.2.1.2: LINEAR, LINEAR_EXACT, SIGMOID) or VOI LUT → 0 … white, rounded once; MONOCHROME1 is
-/// inverted, so that more is brighter. Up to 16 bit stored, compressed by RLE, JPEG or JPEG-LS or not at all.
+/// inverted, so that more is brighter; padding is black. Up to 16 bit stored, all compressions but video.
 /// Colour: 8 bit, through DCMTK's own conversion. Thread-safe.
-/// Errors: data (no DICOM, no pixels, cut short, several frames, JPEG 2000, more than 16 bit, …).
+/// Errors: data (no DICOM, no pixels, cut short, several frames, beyond the limits, more than 16 bit, …).
 Image read_dicom(const std::filesystem::path& path, const DicomOptions& options,
                  const PictureLimits& limits = {});
 
-/// PatientID of the file; "" if it has none. Reads no pixels. Errors: data.
-std::string dicom_patient(const std::filesystem::path& path);
+/// What is known of a file without its pixels.
+struct DicomSummary {
+  std::string patient;  ///< PatientID; "" if it has none
+  std::int64_t frames = 1;
+};
+/// Errors: data.
+DicomSummary dicom_summary(const std::filesystem::path& path);
 
-/// Whether the file begins as DICOM files do (128 bytes, then "DICM").
+/// Whether the file begins as DICOM files do: 128 bytes and "DICM", or without them a meta header or a data
+/// set.
 bool is_dicom(const std::filesystem::path& path);
 
 }  // namespace isnet

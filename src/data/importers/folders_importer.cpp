@@ -10,8 +10,8 @@
 namespace isnet {
 namespace {
 
-std::string without_extension(std::filesystem::path path) {
-  return path.replace_extension().generic_string();
+std::string without_extension(const std::filesystem::path& path) {
+  return picture_stem(path).generic_string();
 }
 
 class FoldersImporter : public Importer {
@@ -34,17 +34,18 @@ class FoldersImporter : public Importer {
     std::int64_t ignored = 0;
     std::string first_ignored;
     for (const auto& file : files_below(input_.images)) {
-      if (input_.dicom_patients ? !is_dicom(input_.images / file) : !has_image_name(file)) {
+      if (is_companion_name(file)) {
         if (ignored++ == 0) first_ignored = file.string();
         continue;
       }
-      found.push_back(place_of(file));
-      present.push_back(found.back().class_name);
+      for (auto& one : found_in(file)) {
+        present.push_back(one.class_name);
+        found.push_back(std::move(one));
+      }
     }
     if (ignored > 0)
-      log::warning(cat(input_.images.string(), ": ", ignored, " files are no images by their ",
-                       input_.dicom_patients ? "content" : "names",
-                       " and left out (the first: ", first_ignored, ")"));
+      log::warning(cat(input_.images.string(), ": ", ignored,
+                       " files are no images by their names and left out (the first: ", first_ignored, ")"));
     if (found.empty()) fail(ErrorKind::data, input_.images.string(), ": there are no images below");
     const ClassList classes(present, input_.classes, input_.class_names, input_.images.string());
     Listing listing;
@@ -57,7 +58,10 @@ class FoldersImporter : public Importer {
   }
 
   Image image(const ImportItem& item) const override {
-    return decode_image(item.files.at(0), input_.pictures);
+    if (item.place == 0) return decode_image(item.files.at(0), input_.pictures);
+    PictureOptions options = input_.pictures;
+    options.dicom.frame = static_cast<std::int64_t>(item.place);
+    return decode_image(item.files.at(0), options);
   }
   std::vector<Image> masks(const ImportItem& item) const override {
     if (input_.masks.empty()) return {};
@@ -69,7 +73,34 @@ class FoldersImporter : public Importer {
   struct Found {
     std::filesystem::path file;  // relative
     std::string split, class_name;
+    std::size_t frame = 0;  // of a DICOM file with several, from 1
+    std::string problem = {};
   };
+
+  // The samples of a file: one, or each of its frames.
+  std::vector<Found> found_in(const std::filesystem::path& file) const {
+    Found one = place_of(file);
+    const auto path = input_.images / file;
+    const bool picture =
+        input_.dicom_patients ? is_dicom(path) : has_image_name(file) || has_picture_content(path);
+    if (!picture)
+      one.problem =
+          cat(path.string(), ": is no ", input_.dicom_patients ? "DICOM file" : "image that can be read",
+              " by its ", input_.dicom_patients ? "content" : "name and content");
+    if (!picture || !input_.pictures.dicom.all_frames || !is_dicom(path)) return {one};
+    std::int64_t frames = 1;
+    try {
+      frames = dicom_summary(path).frames;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::data) throw;  // said when it is read
+    }
+    std::vector<Found> all;
+    for (std::int64_t frame = 1; frames > 1 && frame <= frames; ++frame) {
+      one.frame = static_cast<std::size_t>(frame);
+      all.push_back(one);
+    }
+    return all.empty() ? std::vector<Found>{one} : all;
+  }
 
   Found place_of(const std::filesystem::path& file) const {
     const std::vector<std::filesystem::path> parts(file.begin(), file.end());
@@ -78,7 +109,7 @@ class FoldersImporter : public Importer {
       fail(ErrorKind::data, (input_.images / file).string(), ": lies outside of the folders of ",
            input_.split_folders ? "splits and classes (IMAGES/SPLIT/CLASS/name)"
                                 : "classes (IMAGES/CLASS/name)");
-    return {file, input_.split_folders ? parts[0].string() : "", parts[folders - 1].string()};
+    return {file, input_.split_folders ? parts[0].string() : "", parts[folders - 1].string(), 0};
   }
 
   void find_masks() {
@@ -89,19 +120,31 @@ class FoldersImporter : public Importer {
              masks_.at(without_extension(file)).string());
   }
 
+  // A frame's own mask ("name#3.png"), or that of its file.
+  std::map<std::string, std::filesystem::path>::const_iterator mask_of(const Found& found) const {
+    const auto name = without_extension(found.file);
+    const auto own = found.frame > 0 ? masks_.find(cat(name, "#", found.frame)) : masks_.end();
+    return own != masks_.end() ? own : masks_.find(name);
+  }
+
   ImportItem item_of(const Found& found, std::int64_t label) const {
     ImportItem item;
     item.id = found.file.generic_string();
     item.source = (input_.images / found.file).string();
     item.files = {item.source};
-    if (const auto mask = masks_.find(without_extension(found.file)); mask != masks_.end())
+    if (const auto mask = mask_of(found); mask != masks_.end())
       item.files.push_back(input_.masks / mask->second);
     else if (!input_.masks.empty())
       item.problem = cat((input_.masks / without_extension(found.file)).string(),
                          ": there is no mask of this name, with whatever ending");
+    if (found.frame > 0) set_frame(found.frame, item);
     item.number = number_of(item.id);
     item.label = label;
     item.split = found.split;
+    if (!found.problem.empty()) {
+      item.problem = found.problem;
+      return item;
+    }
     try {
       item.group = group_of(item);
     } catch (const Error& error) {
@@ -109,6 +152,12 @@ class FoldersImporter : public Importer {
       item.problem = error.what();
     }
     return item;
+  }
+
+  static void set_frame(std::size_t frame, ImportItem& item) {
+    item.id += cat("#", frame);
+    item.source += cat(" (frame ", frame, ")");
+    item.place = frame;
   }
 
   std::string group_of(const ImportItem& item) const {
@@ -119,7 +168,10 @@ class FoldersImporter : public Importer {
              item.id);
       return match[1].str();
     }
-    return input_.dicom_patients ? dicom_patient(item.files[0]) : "";
+    std::string group;
+    if (input_.dicom_patients) group = dicom_summary(item.files[0]).patient;
+    // Frames of a file are never in two splits.
+    return group.empty() && item.place > 0 ? "file " + item.files[0].string() : group;
   }
 
   FoldersInput input_;

@@ -1,0 +1,134 @@
+// Hostile pictures: each is refused with a data error that names the file, or read. Nothing crashes or hangs.
+// They are read by a process of its own, since a crash inside a decoder counts too. ISNET_MUTATIONS=N takes N
+// mutants of each file instead of a few.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "base/files.h"
+#include "base/random.h"
+#include "hostile_pictures/seeds.h"
+#include "support/process.h"
+#include "support/temporary_folder.h"
+
+namespace isnet::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// What readers say of these files; one that dies is followed by another, behind the file it died of.
+std::vector<std::string> answers(const std::vector<fs::path>& paths, const TemporaryFolder& folder) {
+  std::vector<std::string> all;
+  while (all.size() < paths.size()) {
+    std::ofstream list(folder / "list");
+    for (std::size_t i = all.size(); i < paths.size(); ++i) list << paths[i].string() << "\n";
+    list.close();
+    ProcessOptions options;
+    options.timeout = std::chrono::seconds(550);
+    options.environment = {
+        "ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:exitcode=99:max_allocation_size_mb=3072",
+        "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:exitcode=98"};
+    const auto result = run_process({ISNET_PICTURE_READER, (folder / "list").string()}, options);
+    std::istringstream lines(result.out);
+    std::string line;
+    bool begun = false;
+    while (std::getline(lines, line)) {
+      const auto answer = line.substr(line.find(' ') + 1);
+      begun = answer == "begun";
+      if (!begun) all.push_back(answer);
+    }
+    if (all.size() == paths.size()) break;
+    all.push_back("crashed: signal " + std::to_string(result.signal) + ", status " +
+                  std::to_string(result.status) + ": " + result.err.substr(0, 3000));
+    if (!begun || result.timed_out) break;
+  }
+  return all;
+}
+
+// Other bytes in a few places, every second time near the beginning; a piece that is missing or comes twice;
+// an end that comes early; the largest and smallest numbers.
+std::string mutated(const std::string& whole, std::uint64_t trial) {
+  SampleRandom random(trial, Purpose::order, 0, 0);
+  std::string bytes = whole;
+  const auto range =
+      static_cast<std::uint32_t>(trial % 2 ? bytes.size() : std::min<std::size_t>(bytes.size(), 400));
+  const auto place = [&] { return std::size_t{random.below(range)}; };
+  switch (random.below(6)) {
+    case 0:
+      return bytes.substr(0, place());
+    case 1:
+      return bytes.erase(place(), 1 + random.below(40));
+    case 2: {
+      const auto at = place();
+      return bytes.insert(at, bytes.substr(at, 1 + random.below(200)));
+    }
+    case 3:
+      for (std::uint32_t n = 0; n < 3; ++n)
+        bytes.replace(place(), 1 + random.below(4), 1 + random.below(4), random.below(2) ? '\xFF' : '\0');
+      return bytes;
+    default:
+      for (std::uint32_t n = 1 + random.below(8); n > 0; --n)
+        bytes[place()] = static_cast<char>(random.below(256));
+      return bytes;
+  }
+}
+
+class HostilePictures : public ::testing::Test {
+ protected:
+  TemporaryFolder folder;
+  std::vector<fs::path> seeds = write_seed_pictures(folder.path());
+};
+
+TEST_F(HostilePictures, MutantsAreReadOrRefusedWithTheirName) {
+  const char* asked = std::getenv("ISNET_MUTATIONS");
+  const std::uint64_t count = asked ? static_cast<std::uint64_t>(std::atoll(asked)) : 30;
+  std::vector<fs::path> paths = seeds;
+  for (const auto& seed : seeds) {
+    const auto whole = read_file(seed);
+    for (std::uint64_t trial = 0; trial < count; ++trial) {
+      paths.push_back(folder / ("mutant" + std::to_string(trial) + "-" + seed.filename().string()));
+      std::ofstream(paths.back(), std::ios::binary) << mutated(whole, trial);
+    }
+  }
+  const auto all = answers(paths, folder);
+  ASSERT_EQ(all.size(), paths.size());
+  std::size_t refused = 0;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    const auto name = paths[i].filename().string();
+    if (i < seeds.size()) {
+      EXPECT_EQ(all[i], "read 24 40") << name;
+      continue;
+    }
+    EXPECT_THAT(all[i], AnyOf(StartsWith("read "), StartsWith("refused "))) << name;
+    if (!all[i].starts_with("refused ")) continue;
+    ++refused;
+    EXPECT_THAT(all[i], HasSubstr(name));
+  }
+  std::cout << paths.size() - seeds.size() << " mutants of " << seeds.size() << " pictures, " << refused
+            << " refused\n";
+  EXPECT_GT(refused, (paths.size() - seeds.size()) / 4);
+}
+
+TEST_F(HostilePictures, SmallFilesThatDecodeToGigabytesAreRefused) {
+  const auto paths = write_bombs(folder.path());
+  const auto all = answers(paths, folder);
+  ASSERT_EQ(all.size(), paths.size());
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    const auto name = paths[i].filename().string();
+    EXPECT_THAT(all[i], StartsWith("refused ")) << name;
+    EXPECT_THAT(all[i], HasSubstr(name));
+    if (name.starts_with("bomb.")) EXPECT_THAT(all[i], HasSubstr("--max-pixels raises it"));
+    if (name.starts_with("nested")) EXPECT_THAT(all[i], HasSubstr("nested too deeply"));
+    if (name.starts_with("inflated")) EXPECT_THAT(all[i], HasSubstr("--max-picture-mb raises it"));
+  }
+}
+
+}  // namespace
+}  // namespace isnet::testing
