@@ -18,6 +18,8 @@
 namespace isnet {
 namespace {
 
+using isnet::testing::capture_messages;
+using isnet::testing::captured_messages;
 using isnet::testing::data_refusal;
 using isnet::testing::TemporaryFolder;
 using ::testing::HasSubstr;

@@ -17,6 +17,8 @@
 namespace isnet {
 namespace {
 
+using isnet::testing::capture_messages;
+using isnet::testing::captured_messages;
 using isnet::testing::data_refusal;
 using isnet::testing::refusal;
 using isnet::testing::small_layout;
