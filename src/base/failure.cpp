@@ -21,6 +21,10 @@ constexpr std::array<std::string_view, 10> memory_texts{
     "Insufficient memory",   "std::bad_alloc",        "memory allocation failed",  "cannot allocate memory",
     "not enough memory",     "Cannot allocate memory"};
 
+// oneDNN's words for it where a layer is prepared or run; its other causes are errors of the caller's.
+constexpr std::array<std::string_view, 2> whole_memory_texts{"could not create a primitive",
+                                                             "could not execute a primitive"};
+
 // Torch's words for a tensor of more bytes than it can count.
 constexpr char beyond_any_memory[] = "Storage size calculation overflowed";
 
@@ -63,7 +67,9 @@ bool is_out_of_memory(const std::exception& error) {
       system && system->code() == std::errc::not_enough_memory)
     return true;
   const std::string_view text = error.what();
-  return std::any_of(memory_texts.begin(), memory_texts.end(),
+  return std::find(whole_memory_texts.begin(), whole_memory_texts.end(), first_line(error.what())) !=
+             whole_memory_texts.end() ||
+         std::any_of(memory_texts.begin(), memory_texts.end(),
                      [&](std::string_view part) { return text.find(part) != std::string_view::npos; });
 }
 

@@ -42,20 +42,20 @@ bool is_set(const char* name) {
 
 [[noreturn]] void refuse(const LauncherVariables& one) {
   const std::string size = environment(one.size);
-  const char* seen = is_set(one.rank) ? one.rank : one.size;
   fail(
-      ErrorKind::usage, one.launcher, " started ", size.empty() ? "one or more" : size, " processes (", seen,
+      ErrorKind::usage, one.launcher, " started ", size.empty() ? "one or more" : size, " processes (",
+      one.rank,
       " is set), which isnet cannot connect: start them with Open MPI's mpirun (launch/run.sh), or with srun "
       "--mpi=pmix; for one process alone unset ",
-      seen);
+      one.rank);
 }
 
 // A process that another launcher started together with others would take itself for the only one: each of
 // them would train, and write to the same folder.
 void refuse_foreign_launcher(bool single_slurm_task) {
   for (const auto& one : foreign) {
-    const bool unknown = !is_set(one.size) && !single_slurm_task;
-    if (is_set(one.size) ? environment(one.size) != "1" : is_set(one.rank) && unknown) refuse(one);
+    if (!is_set(one.rank)) continue;
+    if (is_set(one.size) ? environment(one.size) != "1" : !single_slurm_task) refuse(one);
   }
   if (is_set(torchrun.rank) && is_set(torchrun.size) && environment(torchrun.size) != "1") refuse(torchrun);
 }

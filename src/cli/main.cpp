@@ -1,5 +1,6 @@
 // The program: the one place where errors become messages and exit statuses (docs/errors.md).
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -7,11 +8,14 @@
 #include <exception>
 #include <functional>
 #include <iomanip>
+#include <new>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
+#include "base/error.h"
 #include "base/failure.h"
 #include "base/launcher.h"
 #include "base/log.h"
@@ -49,6 +53,26 @@ void keep_rights_of_owner() {
   }
   std::abort();
 }
+
+// The same for the time before main, when libraries are initialised: nothing but the system may be used
+// there.
+[[noreturn]] void end_before_main() {
+  try {
+    if (const auto error = std::current_exception()) std::rethrow_exception(error);
+  } catch (const std::bad_alloc&) {
+    constexpr std::string_view text =
+        "isnet: error: out of memory: not even the libraries fit: raise the limit (ulimit -v)\n";
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+    std::_Exit(isnet::exit_status(isnet::ErrorKind::runtime));
+  } catch (...) {  // the default says what it was
+  }
+  std::abort();
+}
+
+void prepare_for_libraries() {
+  std::set_terminate(end_before_main);
+}
+[[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)() = prepare_for_libraries;
 
 }  // namespace
 

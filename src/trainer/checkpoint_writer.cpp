@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/failure.h"
 #include "base/log.h"
 
 namespace isnet {
@@ -34,7 +35,7 @@ bool try_to_write(const CheckpointWriterOptions& options, const std::filesystem:
     if (error && error->kind() != ErrorKind::runtime) throw;
     if (first)
       log::warning(
-          cat(path.filename().string(), " was not written, what was there before stays: ", failure.what()));
+          cat(path.filename().string(), " was not written, what was there before stays: ", failure_of(failure).message));
     return false;
   }
   if (!first) log::info(cat(path.filename().string(), " is written after all"));

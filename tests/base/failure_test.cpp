@@ -21,7 +21,8 @@ TEST(Failure, LibrariesThatGetNoMemoryAreSaidInOurWords) {
   for (const char* text :
        {"[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried "
         "to allocate 4096 bytes. Error code 12 (Cannot allocate memory)\nframe #0: c10::ThrowEnforceNotMet",
-        "could not create a memory object", "CUDA out of memory. Tried to allocate 2 GiB", "std::bad_alloc",
+        "could not create a memory object", "could not create a primitive",
+        "CUDA out of memory. Tried to allocate 2 GiB", "std::bad_alloc",
         "Storage size calculation overflowed with sizes=[9000000000, 9000000000]",
         "OpenCV(4.6.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 900 bytes"}) {
     const std::runtime_error error(text);

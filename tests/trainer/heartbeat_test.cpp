@@ -143,7 +143,8 @@ void be_rank_1(const std::vector<Record>& last_words) {
   const auto store = c10::make_intrusive<c10d::HashStore>();
   int port = 0;
   const Socket listening = listen_on("127.0.0.1", port);
-  store->set("heartbeat", std::to_string(port));
+  const std::string text = std::to_string(port);
+  store->set("heartbeat", std::vector<std::uint8_t>(text.begin(), text.end()));
   std::thread main_rank([&] {
     pollfd watched{listening.get(), POLLIN, 0};
     ::poll(&watched, 1, 10'000);

@@ -85,9 +85,9 @@ TEST_F(RanksWithCopies, BytesThatAreWrongEverywhereAreFoundInFull) {
 }
 
 TEST_F(Surroundings, MemoryThatIsRefusedIsSaidInOurWords) {
-  // Allocations of torch's that no machine can serve, whatever the limit.
-  const auto result =
-      testing::run(1, in_shell("ulimit -v 16000000", command("run", "--num-classes 2000000000")));
+  // A layer of 4 GB.
+  const auto result = testing::run(
+      1, in_shell("ulimit -v 3500000", command("run", "--growth-rate 4096 --init-features 65536")));
   expect_one_error(result, 1);
   EXPECT_THAT(result.output, HasSubstr("error: out of memory"));
   EXPECT_THAT(result.output, Not(HasSubstr("DefaultCPUAllocator")));
