@@ -12,6 +12,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "base/error.h"
 #include "base/input_file.h"
@@ -70,11 +71,47 @@ ssize_t calling(FileCall kind, const std::filesystem::path& path, const Call& ca
   }
 }
 
+void write_all(int descriptor, const std::filesystem::path& path, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const int fault = injected_fault(FileCall::write, path);
+    const size_t size = fault < 0 ? static_cast<size_t>(-fault) : size_t{1} << 30;
+    if (fault > 0) errno = fault;
+    const ssize_t n = fault > 0 ? -1 : ::write(descriptor, bytes.data(), std::min(bytes.size(), size));
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      fail_call(path, "write", errno);
+    }
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+constexpr int new_file = O_WRONLY | O_CREAT | O_EXCL;
+
+// A new file takes the place of what has its name: nothing is written through a link that waits there.
+int open_descriptor(const std::filesystem::path& path, int flags) {
+  const int descriptor = ::open(path.c_str(), flags, 0666);
+  if (descriptor >= 0 || errno != EEXIST || (flags & O_EXCL) == 0) return descriptor;
+  if (::unlink(path.c_str()) != 0) return -1;
+  return ::open(path.c_str(), flags, 0666);
+}
+
+bool is_regular(int descriptor, struct stat& found) {
+  return ::fstat(descriptor, &found) == 0 && S_ISREG(found.st_mode);
+}
+
+[[noreturn]] void refuse_kind(const std::filesystem::path& path, const char* kind) {
+  std::error_code ignored;
+  const bool link = std::filesystem::is_symlink(std::filesystem::symlink_status(path, ignored));
+  if (link)
+    fail(ErrorKind::data, path.string(), ": is a link, where a ", kind,
+         " of its own is needed: remove it, or put a copy in its place");
+  fail(ErrorKind::data, path.string(), ": is not a ", kind);
+}
+
 class Descriptor {
  public:
   Descriptor(const std::filesystem::path& path, int flags, FileCall call, const char* what) : path_(path) {
-    fd_ =
-        static_cast<int>(calling(call, path, [&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); }));
+    fd_ = static_cast<int>(calling(call, path, [&] { return open_descriptor(path, flags | O_CLOEXEC); }));
     if (fd_ < 0) fail_call(path, what, errno);
   }
   ~Descriptor() {
@@ -83,18 +120,12 @@ class Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
 
-  void write(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const int fault = injected_fault(FileCall::write, path_);
-      const size_t size = fault < 0 ? static_cast<size_t>(-fault) : size_t{1} << 30;
-      if (fault > 0) errno = fault;
-      const ssize_t n = fault > 0 ? -1 : ::write(fd_, bytes.data(), std::min(bytes.size(), size));
-      if (n < 0) {
-        if (errno == EINTR) continue;
-        fail_call(path_, "write", errno);
-      }
-      bytes.remove_prefix(static_cast<size_t>(n));
-    }
+  void write(std::string_view bytes) { write_all(fd_, path_, bytes); }
+  // Its size; refuses what is no regular file.
+  size_t regular_size() const {
+    struct stat found{};
+    if (!is_regular(fd_, found)) fail(ErrorKind::data, path_.string(), ": is not a regular file");
+    return static_cast<size_t>(found.st_size);
   }
   size_t read(char* out, size_t size) {
     const ssize_t n = calling(FileCall::read, path_, [&] { return ::read(fd_, out, size); });
@@ -161,15 +192,64 @@ ScopedFileFault::~ScopedFileFault() {
   current_fault().set(nullptr);
 }
 
-std::string read_file(const std::filesystem::path& path) {
-  Descriptor file(path, O_RDONLY, FileCall::open, "open");
+std::string read_file(const std::filesystem::path& path, Links links) {
+  if (links == Links::refuse) require_own_file(path);
+  Descriptor file(path, O_RDONLY | O_NONBLOCK | (links == Links::refuse ? O_NOFOLLOW : 0), FileCall::open,
+                  "open");
   std::string content;
-  std::error_code ignored;
-  const auto size = std::filesystem::file_size(path, ignored);
-  if (!ignored) content.reserve(size);
+  content.reserve(file.regular_size());
   std::string buffer(size_t{1} << 20, '\0');
   while (const size_t n = file.read(buffer.data(), buffer.size())) content.append(buffer, 0, n);
   return content;
+}
+
+void require_own_file(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const auto status = std::filesystem::symlink_status(path, ignored);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    refuse_kind(path, "regular file");
+}
+
+void require_own_folder(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const auto status = std::filesystem::symlink_status(path, ignored);
+  if (std::filesystem::exists(status) && !std::filesystem::is_directory(status)) refuse_kind(path, "folder");
+}
+
+bool is_inside(const std::filesystem::path& folder, const std::filesystem::path& file) {
+  std::error_code no_folder, no_file;
+  const auto outer = std::filesystem::canonical(folder, no_folder);
+  const auto inner = std::filesystem::canonical(file, no_file);
+  if (no_folder || no_file) return false;
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
+
+// Without waiting: a pipe that nobody reads would hold up whoever opens it. A hard link elsewhere would grow
+// too, so that such a file is replaced by a copy first.
+AppendedFile::AppendedFile(std::filesystem::path path) : path_(std::move(path)) {
+  require_own_file(path_);
+  const auto open = [&] {
+    constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    descriptor_ =
+        static_cast<int>(calling(FileCall::open, path_, [&] { return ::open(path_.c_str(), flags, 0666); }));
+    if (descriptor_ < 0) fail_call(path_, "open", errno);
+  };
+  open();
+  struct stat found{};
+  const bool regular = is_regular(descriptor_, found);
+  if (regular && found.st_nlink == 1) return;
+  ::close(std::exchange(descriptor_, -1));
+  if (!regular) refuse_kind(path_, "regular file");
+  write_file_atomically(path_, read_file(path_, Links::refuse));
+  open();
+}
+
+AppendedFile::~AppendedFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void AppendedFile::append(std::string_view bytes) {
+  write_all(descriptor_, path_, bytes);
 }
 
 std::filesystem::path temporary_name(const std::filesystem::path& path) {
@@ -199,7 +279,7 @@ void remove_file(const std::filesystem::path& path) {
 void write_file_atomically(const std::filesystem::path& path, const std::vector<std::string_view>& parts) {
   const auto temporary = temporary_name(path);
   try {
-    Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC, FileCall::open, "create");
+    Descriptor file(temporary, new_file, FileCall::open, "create");
     for (const auto& part : parts) file.write(part);
     file.flush(FileCall::flush);
     file.close();
@@ -221,7 +301,7 @@ void commit_file(const std::filesystem::path& temporary, const std::filesystem::
 
 void copy_bytes(const std::filesystem::path& from, const std::filesystem::path& to) {
   const InputFile source(from);
-  Descriptor copy(to, O_WRONLY | O_CREAT | O_TRUNC, FileCall::open, "create");
+  Descriptor copy(to, new_file, FileCall::open, "create");
   std::string buffer(std::size_t{4} << 20, '\0');
   for (std::int64_t at = 0; at < source.identity().size;) {
     const auto piece =
@@ -240,6 +320,11 @@ void create_folders(const std::filesystem::path& path) {
   if (code) fail(ErrorKind::runtime, path.string(), ": cannot create the folder: ", code.message());
 }
 
+void create_own_folder(const std::filesystem::path& folder, const std::string& name) {
+  require_own_folder(folder / name);
+  create_folders(folder / name);
+}
+
 std::string sha256(const std::vector<std::string_view>& parts) {
   Sha256 hash;
   for (const auto& part : parts) hash.add(part);
@@ -251,7 +336,8 @@ std::string sha256(std::string_view bytes) {
 }
 
 std::string sha256_of_file(const std::filesystem::path& path) {
-  Descriptor file(path, O_RDONLY, FileCall::open, "open");
+  Descriptor file(path, O_RDONLY | O_NONBLOCK, FileCall::open, "open");
+  file.regular_size();
   Sha256 hash;
   std::string buffer(size_t{1} << 20, '\0');
   while (const size_t n = file.read(buffer.data(), buffer.size()))

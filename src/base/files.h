@@ -36,8 +36,40 @@ class ScopedFileFault {
 /// What the installed fault says of this call: an errno, or 0. For the seam's own system calls.
 int injected_fault(FileCall call, const std::filesystem::path& path);
 
-/// The whole file as bytes. Errors: runtime (file and cause).
-std::string read_file(const std::filesystem::path& path);
+/// Whether the last part of a path may be a symbolic link. A path that a user names may; a file inside a
+/// folder whose content may come from somebody else (a run, a data set) may not.
+enum class Links { follow, refuse };
+
+/// The whole file as bytes. It has to be a regular file: no pipe is waited for, no device read. Errors:
+/// runtime (file and cause); data (not a regular file, or a link that is refused).
+std::string read_file(const std::filesystem::path& path, Links links = Links::follow);
+
+/// Fails unless the path is a regular file itself, no link to one, or is not there. Errors: data.
+void require_own_file(const std::filesystem::path& path);
+/// The same of a folder.
+void require_own_folder(const std::filesystem::path& path);
+
+/// Whether `file` lies in `folder` once all links are followed; false where one of them is not there.
+bool is_inside(const std::filesystem::path& folder, const std::filesystem::path& file);
+
+/// A file that grows at its end, made where it is not there. It is a regular file, never reached through a
+/// symbolic link; other hard links to it keep its old content. Errors: runtime (file and cause), data (no
+/// regular file).
+class AppendedFile {
+ public:
+  explicit AppendedFile(std::filesystem::path path);
+  ~AppendedFile();
+  AppendedFile(const AppendedFile&) = delete;
+  AppendedFile& operator=(const AppendedFile&) = delete;
+
+  /// Appends all of it, unless a system call fails.
+  void append(std::string_view bytes);
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+};
 
 /// Writes `parts` one after the other so that `path` holds either its old content or all of the new one,
 /// whatever happens: temporary file beside it, fsync, rename, fsync of the folder. The temporary file is
@@ -68,6 +100,8 @@ void remove_file(const std::filesystem::path& path);
 
 /// Creates the folder and its parents. Errors: runtime (folder, cause).
 void create_folders(const std::filesystem::path& path);
+/// Creates the folder `name` of `folder`, and that; `name` may not be a link. Errors: runtime, data.
+void create_own_folder(const std::filesystem::path& folder, const std::string& name);
 
 /// SHA-256 of bytes, as 64 hexadecimal digits (what sha256sum prints).
 std::string sha256(std::string_view bytes);

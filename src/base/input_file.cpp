@@ -8,8 +8,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "base/files.h"
-
 namespace isnet {
 namespace {
 
@@ -30,11 +28,13 @@ namespace {
 FileFailure::FileFailure(const std::filesystem::path& path, const std::string& what, int code)
     : Error(code ? ErrorKind::runtime : ErrorKind::data, cat(path.string(), ": ", what)), code_(code) {}
 
-InputFile::InputFile(const std::filesystem::path& path) : path_(path) {
+InputFile::InputFile(const std::filesystem::path& path, Links links) : path_(path) {
   const int injected = injected_fault(FileCall::open, path);
+  const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == Links::refuse ? O_NOFOLLOW : 0);
   do {
-    descriptor_ = injected ? -1 : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    descriptor_ = injected ? -1 : ::open(path.c_str(), flags);
   } while (descriptor_ < 0 && !injected && errno == EINTR);
+  if (links == Links::refuse && descriptor_ < 0 && !injected && errno == ELOOP) require_own_file(path);
   if (descriptor_ < 0) fail_call(path, "open", injected ? injected : errno);
   try {
     identity_ = status();

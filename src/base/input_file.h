@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/files.h"
 
 namespace isnet {
 
@@ -33,7 +34,7 @@ class FileFailure : public Error {
 /// An open regular file. Reading does not move a position: any thread may read. Errors: FileFailure.
 class InputFile {
  public:
-  explicit InputFile(const std::filesystem::path& path);
+  explicit InputFile(const std::filesystem::path& path, Links links = Links::follow);
   /// Opens a file that was open before, which has to be the same still.
   InputFile(const std::filesystem::path& path, const FileIdentity& expected);
   ~InputFile();

@@ -2,14 +2,15 @@
 
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/basic_file_sink.h>
 
 #include <atomic>
 #include <memory>
 #include <mutex>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/output_queue.h"
+#include "base/printable.h"
 
 namespace isnet::log {
 namespace {
@@ -25,11 +26,28 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
   void flush_() override {}
 };
 
+// Appends to a file line by line, through our own file access: never to a link or a pipe.
+class FileSink : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit FileSink(const std::filesystem::path& path) : file_(path) {}
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    file_.append({line.data(), line.size()});
+  }
+  void flush_() override {}
+
+ private:
+  AppendedFile file_;
+};
+
 // One logger for the process; spdlog's sinks lock for themselves.
 struct State {
   std::mutex mutex;
   std::shared_ptr<TerminalSink> terminal = std::make_shared<TerminalSink>();
-  std::shared_ptr<spdlog::sinks::basic_file_sink_mt> file;
+  std::shared_ptr<FileSink> file;
   std::shared_ptr<spdlog::logger> logger;
   Settings settings;
   std::atomic<bool> said_that_lines_are_missing = false;
@@ -81,9 +99,10 @@ void write(Level level, const std::string& message) {
     std::lock_guard lock(state().mutex);
     logger = state().logger;
   }
-  const std::string text = level == Level::warning ? "warning: " + message
-                           : level == Level::error ? "error: " + message
-                                                   : message;
+  // Messages name what files hold. Those of a failure have one line.
+  const std::string text = level == Level::warning ? "warning: " + printable(message)
+                           : level == Level::error ? "error: " + printable(message)
+                                                   : printable_lines(message);
   logger->log(State::spdlog_level(level), spdlog::string_view_t(text.data(), text.size()));
 }
 
@@ -97,11 +116,7 @@ void configure(const Settings& settings) {
 
 void to_file(const std::filesystem::path& path) {
   std::lock_guard lock(state().mutex);
-  try {
-    state().file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string());
-  } catch (const spdlog::spdlog_ex& e) {
-    fail(ErrorKind::runtime, path.string(), ": cannot write the log: ", e.what());
-  }
+  state().file = std::make_shared<FileSink>(path);
   state().file->set_pattern("%Y-%m-%d %H:%M:%S.%e %v");
   state().rebuild();
 }

@@ -18,12 +18,12 @@ struct Settings {
 /// Replaces the settings.
 void configure(const Settings& settings);
 
-/// From now on messages also go to this file (appended, flushed line by line). Errors: runtime.
+/// From now on messages also go to this file (AppendedFile; line by line). Errors: runtime, data.
 void to_file(const std::filesystem::path& path);
 /// Closes that file: messages go to stderr alone.
 void close_file();
 
-/// Each writes one message of its level.
+/// Each writes one message of its level, printable (printable.h); debug and info may have several lines.
 void debug(const std::string& message);
 void info(const std::string& message);
 void warning(const std::string& message);

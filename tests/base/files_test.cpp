@@ -1,6 +1,7 @@
 #include "base/files.h"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/input_file.h"
 #include "support/refusal.h"
 #include "support/temporary_folder.h"
 
@@ -121,6 +123,86 @@ TEST(Files, Sha256IsThatOfTheStandard) {
   TemporaryFolder folder;
   write_file_atomically(folder / "a", "abc");
   EXPECT_EQ(sha256_of_file(folder / "a"), expected);
+}
+
+// What a folder from somebody else may hold under a name that we write or read.
+struct Trap {
+  std::string name;
+  std::function<void(const std::filesystem::path&, const std::filesystem::path& outside)> set;
+};
+
+std::vector<Trap> traps() {
+  namespace fs = std::filesystem;
+  return {
+      {"a link to a file", [](const auto& path, const auto& outside) { fs::create_symlink(outside, path); }},
+      {"a link to nothing",
+       [](const auto& path, const auto& outside) { fs::create_symlink(outside.string() + "-new", path); }},
+      {"a link to itself", [](const auto& path, const auto&) { fs::create_symlink(path.filename(), path); }},
+      {"a link to a device", [](const auto& path, const auto&) { fs::create_symlink("/dev/zero", path); }},
+      {"a pipe", [](const auto& path, const auto&) { ::mkfifo(path.c_str(), 0600); }},
+      {"a folder", [](const auto& path, const auto&) { fs::create_directory(path); }}};
+}
+
+TEST(Files, InAFolderOfOthersAreReadAndGrowOnlyWhereTheyAreFilesThemselves) {
+  for (const auto& trap : traps()) {
+    TemporaryFolder folder;
+    write_file_atomically(folder / "outside", "precious");
+    trap.set(folder / "a", folder / "outside");
+    for (const auto& touch : {std::function<void()>([&] { AppendedFile(folder / "a").append("more"); }),
+                              std::function<void()>([&] { read_file(folder / "a", Links::refuse); }),
+                              std::function<void()>([&] { InputFile(folder / "a", Links::refuse); }),
+                              std::function<void()>([&] { require_own_file(folder / "a"); })})
+      EXPECT_THAT(testing::refusal(ErrorKind::data, touch), ::testing::HasSubstr((folder / "a").string()))
+          << trap.name;
+    EXPECT_EQ(read_file(folder / "outside"), "precious") << trap.name;
+    EXPECT_FALSE(std::filesystem::exists(folder / "outside-new")) << trap.name;
+  }
+}
+
+TEST(Files, ThatAUserNamesAreRegularOnesWhichNothingWaitsFor) {
+  TemporaryFolder folder;
+  write_file_atomically(folder / "a", "content");
+  std::filesystem::create_symlink("a", folder / "link");
+  EXPECT_EQ(read_file(folder / "link"), "content");
+  ::mkfifo((folder / "pipe").c_str(), 0600);
+  for (const auto& path : {folder / "pipe", std::filesystem::path("/dev/zero"), folder.path()})
+    for (const auto& read : {std::function<void()>([&] { read_file(path); }),
+                             std::function<void()>([&] { sha256_of_file(path); })})
+      EXPECT_THAT(testing::refusal(ErrorKind::data, read), ::testing::HasSubstr("is not a regular file"));
+}
+
+TEST(Files, AWriteTakesThePlaceOfALinkAndOfATrapUnderItsTemporaryName) {
+  for (const auto& trap : traps()) {
+    if (trap.name == "a folder") continue;
+    TemporaryFolder folder;
+    write_file_atomically(folder / "outside", "precious");
+    trap.set(folder / "a", folder / "outside");
+    trap.set(temporary_name(folder / "a"), folder / "outside");
+    write_file_atomically(folder / "a", "new");
+    EXPECT_EQ(read_file(folder / "a", Links::refuse), "new") << trap.name;
+    EXPECT_EQ(read_file(folder / "outside"), "precious") << trap.name;
+  }
+}
+
+TEST(Files, AFileThatGrowsLeavesOtherHardLinksToItAsTheyWere) {
+  TemporaryFolder folder;
+  write_file_atomically(folder / "copy", "old");
+  std::filesystem::create_hard_link(folder / "copy", folder / "log");
+  AppendedFile(folder / "log").append(" and new");
+  EXPECT_EQ(read_file(folder / "log"), "old and new");
+  EXPECT_EQ(read_file(folder / "copy"), "old");
+}
+
+TEST(Files, AFolderOfItsOwnIsNoLinkToAnother) {
+  TemporaryFolder folder;
+  create_own_folder(folder / "set", "train");
+  create_own_folder(folder / "set", "train");
+  std::filesystem::create_directory_symlink(folder / "set", folder / "set" / "val");
+  EXPECT_THAT(testing::refusal(ErrorKind::data, [&] { create_own_folder(folder / "set", "val"); }),
+              ::testing::HasSubstr("is a link, where a folder of its own is needed"));
+  EXPECT_TRUE(is_inside(folder / "set", folder / "set" / "train"));
+  EXPECT_FALSE(is_inside(folder / "set" / "train", folder / "set"));
+  EXPECT_FALSE(is_inside(folder / "set", folder / "set" / "none"));
 }
 
 }  // namespace
