@@ -2,15 +2,23 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "base/error.h"
-#include "base/files.h"
+#include "base/input_file.h"
+#include "base/json.h"
+#include "base/names.h"
+#include "base/printable.h"
 
 namespace isnet::safetensors {
 namespace {
 
+using Json = nlohmann::json;
+
 constexpr std::uint64_t largest_header = 100'000'000;  // the limit of the reference implementation
+constexpr std::int64_t most_dimensions = 64;           // torch allows no more
 
 std::uint64_t bytes_of(const std::string& dtype, const std::vector<std::int64_t>& shape) {
   std::uint64_t size = element_size(dtype);
@@ -19,12 +27,89 @@ std::uint64_t bytes_of(const std::string& dtype, const std::vector<std::int64_t>
   return size;
 }
 
-struct Place {
-  std::uint64_t begin, end;
-  std::string name;
+template <typename... What>
+[[noreturn]] void refuse(const std::string& source, const What&... what) {
+  fail(ErrorKind::checkpoint, source, ": not a valid safetensors file: ", what...,
+       " (the file is damaged or incomplete: use another one)");
+}
+
+// The header's length, checked against the file's.
+std::uint64_t header_size_of(std::string_view beginning, std::uint64_t file_size, const std::string& source) {
+  if (file_size < 8) refuse(source, "it has ", file_size, " bytes, the header's length alone takes 8");
+  std::uint64_t size = 0;
+  std::memcpy(&size, beginning.data(), 8);
+  if (size > largest_header || size > file_size - 8)
+    refuse(source, "its header should have ", size, " bytes, the file has ", file_size);
+  return size;
+}
+
+// What the header says of a tensor.
+struct Entry {
+  std::string name, dtype;
+  std::vector<std::int64_t> shape;
+  std::uint64_t begin = 0, end = 0;  // of its bytes, behind the header
 };
 
+Entry entry_of(const std::string& name, const JsonFields<Json>& fields, std::uint64_t data_size,
+               const std::string& source) {
+  if (const auto refusal = name_refusal(NameKind::label, name); !refusal.empty())
+    refuse(source, "the tensor name ", quoted_name(name), " is not allowed: ", refusal);
+  constexpr auto any = std::numeric_limits<std::int64_t>::min();
+  Entry entry{name, fields.text("dtype"), fields.integers("shape", any), 0, 0};
+  if (std::any_of(entry.shape.begin(), entry.shape.end(), [](auto extent) { return extent < 0; }))
+    refuse(source, "tensor '", name, "' has a negative size");
+  const auto offsets = fields.integers("data_offsets", 0);
+  if (offsets.size() != 2) refuse(source, "tensor '", name, "' needs two data_offsets");
+  entry.begin = static_cast<std::uint64_t>(offsets[0]);
+  entry.end = static_cast<std::uint64_t>(offsets[1]);
+  if (element_size(entry.dtype) == 0)
+    refuse(source, "tensor '", name, "' has the unknown type ", entry.dtype.substr(0, 20));
+  if (std::ssize(entry.shape) > most_dimensions)
+    refuse(source, "tensor '", name, "' has ", entry.shape.size(), " dimensions");
+  if (entry.begin > entry.end || entry.end > data_size)
+    refuse(source, "tensor '", name, "' lies at bytes ", entry.begin, " to ", entry.end, " of ", data_size);
+  if (bytes_of(entry.dtype, entry.shape) != entry.end - entry.begin)
+    refuse(source, "tensor '", name, "' has ", entry.end - entry.begin,
+           " bytes, its shape asks for another number");
+  return entry;
+}
+
+void check_places(const std::vector<Entry>& entries, std::uint64_t data_size, const std::string& source) {
+  std::uint64_t end = 0;
+  for (const auto& entry : entries) {
+    if (entry.begin != end) refuse(source, "a hole or an overlap before tensor '", entry.name, "'");
+    end = entry.end;
+  }
+  if (end != data_size) refuse(source, data_size - end, " bytes follow the last tensor");
+}
+
 }  // namespace
+
+struct File::Header {
+  std::vector<Entry> entries;  // in the order of their bytes
+  std::map<std::string, std::string> metadata;
+};
+
+File::Header File::header_of(std::string_view text, std::uint64_t data_size, const std::string& source) {
+  const JsonSource place{cat(source, ": not a valid safetensors file: its header"), ErrorKind::checkpoint,
+                         " (the file is damaged or incomplete: use another one)"};
+  const Json json = parse_json(text, place);
+  const JsonFields fields(place, json);
+  Header header;
+  for (const auto& [name, value] : json.items()) {
+    const auto object = fields.object(name);
+    if (name != "__metadata__") {
+      header.entries.push_back(entry_of(name, object, data_size, source));
+      continue;
+    }
+    for (const auto& item : value.items()) header.metadata[item.key()] = object.text(item.key());
+  }
+  std::sort(header.entries.begin(), header.entries.end(), [](const Entry& a, const Entry& b) {
+    return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
+  });
+  check_places(header.entries, data_size, source);
+  return header;
+}
 
 std::size_t element_size(const std::string& dtype) {
   if (dtype == "F64" || dtype == "I64" || dtype == "U64") return 8;
@@ -34,59 +119,31 @@ std::size_t element_size(const std::string& dtype) {
   return 0;
 }
 
-File::File(const std::filesystem::path& path) : File(read_file(path), path.string()) {}
+File::File(const std::filesystem::path& path, Links links) {
+  const InputFile file(path, links);
+  const auto size = static_cast<std::uint64_t>(file.identity().size);
+  content_.resize(std::min<std::uint64_t>(size, 8));
+  file.read_at(0, content_.size(), content_.data());
+  const auto end = 8 + header_size_of(content_, size, path.string());
+  content_.resize(end);
+  file.read_at(8, end - 8, content_.data() + 8);
+  const Header header = header_of(std::string_view(content_).substr(8), size - end, path.string());
+  content_.resize(size);
+  file.read_at(static_cast<std::int64_t>(end), size - end, content_.data() + end);
+  adopt(header, end);
+}
 
 File::File(std::string content, const std::string& source) : content_(std::move(content)) {
-  const auto broken = [&](const auto&... what) {
-    fail(ErrorKind::checkpoint, source, ": not a valid safetensors file: ", what...,
-         " (the file is damaged or incomplete: use another one)");
-  };
-  if (content_.size() < 8) broken("it has ", content_.size(), " bytes, the header's length alone takes 8");
-  std::uint64_t header_size = 0;
-  std::memcpy(&header_size, content_.data(), 8);
-  if (header_size > largest_header || header_size > content_.size() - 8)
-    broken("its header should have ", header_size, " bytes, the file has ", content_.size());
-  const auto header = nlohmann::json::parse(content_.begin() + 8,
-                                            content_.begin() + 8 + static_cast<std::ptrdiff_t>(header_size),
-                                            nullptr, /*allow_exceptions=*/false);
-  if (!header.is_object()) broken("its header is not a JSON object");
-  const std::string_view data = std::string_view(content_).substr(8 + header_size);
+  const auto end = 8 + header_size_of(content_, content_.size(), source);
+  adopt(header_of(std::string_view(content_).substr(8, end - 8), content_.size() - end, source), end);
+}
 
-  std::vector<Place> places;
-  for (const auto& [name, entry] : header.items()) {
-    try {
-      if (name == "__metadata__") {
-        for (const auto& [key, value] : entry.items()) metadata_[key] = value.template get<std::string>();
-        continue;
-      }
-      TensorView view{
-          entry.at("dtype").get<std::string>(), entry.at("shape").get<std::vector<std::int64_t>>(), {}};
-      const auto offsets = entry.at("data_offsets").get<std::vector<std::uint64_t>>();
-      if (offsets.size() != 2) broken("tensor '", name, "' needs two data_offsets");
-      if (element_size(view.dtype) == 0) broken("tensor '", name, "' has the unknown type ", view.dtype);
-      if (std::any_of(view.shape.begin(), view.shape.end(), [](auto extent) { return extent < 0; }))
-        broken("tensor '", name, "' has a negative size");
-      if (offsets[0] > offsets[1] || offsets[1] > data.size())
-        broken("tensor '", name, "' lies at bytes ", offsets[0], " to ", offsets[1], " of ", data.size());
-      if (bytes_of(view.dtype, view.shape) != offsets[1] - offsets[0])
-        broken("tensor '", name, "' has ", offsets[1] - offsets[0],
-               " bytes, its shape asks for another number");
-      view.bytes = data.substr(offsets[0], offsets[1] - offsets[0]);
-      tensors_.emplace(name, view);
-      places.push_back({offsets[0], offsets[1], name});
-    } catch (const nlohmann::json::exception& e) {
-      broken("entry '", name, "': ", e.what());
-    }
-  }
-  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
-    return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
-  });
-  std::uint64_t end = 0;
-  for (const auto& place : places) {
-    if (place.begin != end) broken("a hole or an overlap before tensor '", place.name, "'");
-    end = place.end;
-  }
-  if (end != data.size()) broken(data.size() - end, " bytes follow the last tensor");
+void File::adopt(const Header& header, std::uint64_t data) {
+  metadata_ = header.metadata;
+  for (const auto& entry : header.entries)
+    tensors_.emplace(entry.name, TensorView{entry.dtype, entry.shape,
+                                            std::string_view(content_).substr(data + entry.begin,
+                                                                              entry.end - entry.begin)});
 }
 
 void write(const std::filesystem::path& path, const std::map<std::string, TensorView>& tensors,

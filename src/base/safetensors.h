@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/files.h"
+
 namespace isnet::safetensors {
 
 /// A tensor as stored: row-major little-endian bytes.
@@ -25,8 +27,9 @@ std::size_t element_size(const std::string& dtype);
 class File {
  public:
   /// Reads and checks: header inside the file, valid JSON, known dtypes, sizes equal to shapes, no holes, no
-  /// overlaps, nothing after the end. Errors: checkpoint (file, place, what is wrong), runtime (reading).
-  explicit File(const std::filesystem::path& path);
+  /// overlaps, nothing after the end. The tensors' bytes are read once the header is known to fit the file's
+  /// size. Errors: checkpoint (file, place, what is wrong), data (no regular file), runtime (reading).
+  explicit File(const std::filesystem::path& path, Links links = Links::follow);
   /// The same of a file that was read already; `source` is its name for messages.
   File(std::string content, const std::string& source);
 
@@ -34,6 +37,10 @@ class File {
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
  private:
+  struct Header;
+  static Header header_of(std::string_view text, std::uint64_t data_size, const std::string& source);
+  void adopt(const Header& header, std::uint64_t data);
+
   std::string content_;
   std::map<std::string, TensorView> tensors_;
   std::map<std::string, std::string> metadata_;

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "support/refusal.h"
 #include "support/temporary_folder.h"
 
 namespace isnet::safetensors {
@@ -87,6 +89,77 @@ TEST(Safetensors, BrokenHeadersAreRefusedWithTheirReason) {
   EXPECT_THAT(
       refused(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}})", "1234"),
       HasSubstr("shape"));
+}
+
+std::string file_of(const std::string& header, const std::string& data) {
+  std::string size(8, '\0');
+  const std::uint64_t n = header.size();
+  std::memcpy(size.data(), &n, 8);
+  return size + header + data;
+}
+
+// Each value of a good header replaced by each of these, and left out: hundreds of hostile headers.
+TEST(Safetensors, AHeaderWithValuesOfWrongTypesIsRefusedByFileAndField) {
+  using nlohmann::json;
+  const json good = json::parse(
+      R"({"__metadata__": {"format": "pt"}, "a": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]},
+          "b": {"dtype": "I64", "shape": [], "data_offsets": [8, 16]}})");
+  const std::string data(16, 'x');
+  ASSERT_NO_THROW(File(file_of(good.dump(), data), "good"));
+  const std::vector<json> values{nullptr,
+                                 true,
+                                 0,
+                                 -1,
+                                 1,
+                                 1.5,
+                                 1e300,
+                                 std::uint64_t{1} << 63,
+                                 "",
+                                 "x",
+                                 "\x1b[31m",
+                                 json::array(),
+                                 json::array({1, 2, 3}),
+                                 json::array({"x"}),
+                                 json::object(),
+                                 json::object({{"a", 1}})};
+  int tried = 0;
+  const json flat = good.flatten();
+  for (const auto& [place, ignored] : flat.items())
+    for (auto pointer = json::json_pointer(place); !pointer.empty(); pointer.pop_back())
+      for (const auto& value : values) {
+        json changed = good;
+        changed[pointer] = value;
+        if (changed == good) continue;
+        try {
+          File(file_of(changed.dump(), data), "hostile");
+        } catch (const Error& error) {
+          EXPECT_EQ(error.kind(), ErrorKind::checkpoint);
+          EXPECT_THAT(error.what(), ::testing::HasSubstr("hostile: not a valid safetensors file: "));
+          EXPECT_THAT(error.what(), ::testing::Not(::testing::HasSubstr("json.exception")));
+        }
+        ++tried;
+      }
+  EXPECT_GT(tried, 300);
+}
+
+TEST(Safetensors, DeepAndWideHeadersAreRefusedBeforeTheyTakeMemory) {
+  const auto refused = [](const std::string& header) {
+    return isnet::testing::refusal(ErrorKind::checkpoint, [&] { File(file_of(header, ""), "hostile"); });
+  };
+  EXPECT_THAT(refused("{\"a\":" + std::string(1'000'000, '[')), ::testing::HasSubstr("nested more than 64"));
+  std::string wide = "{\"__metadata__\":{\"a\":[0";
+  while (wide.size() < 3'000'000) wide += ",0,0,0,0";
+  EXPECT_THAT(refused(wide + "]}}"), ::testing::HasSubstr("holds more than 1000000 values"));
+  EXPECT_THAT(refused(R"({"a\u001b": {}})"), ::testing::HasSubstr("tensor name"));
+  EXPECT_THAT(refused(R"({"a": {}, "a": {}})"), ::testing::HasSubstr("field 'a' comes twice"));
+}
+
+TEST(Safetensors, AFileIsNotReadWhereItsHeaderDoesNotFitItsSize) {
+  TemporaryFolder folder;
+  write_file_atomically(folder / "x",
+                        file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "1234"));
+  std::filesystem::resize_file(folder / "x", std::uintmax_t{1} << 42);  // 4 TB, almost all of it a hole
+  EXPECT_THAT(refusal(folder / "x"), ::testing::HasSubstr("bytes follow the last tensor"));
 }
 
 }  // namespace
