@@ -128,7 +128,7 @@ class MaskMaker {
 
   SplitMasks segment(const SplitReader& split, std::vector<ShardEntry>& entries) {
     SplitMasks masks;
-    create_folders(output_ / split.name());
+    create_own_folder(output_, split.name());
     for (std::size_t number = 0; number < split.shards().size(); ++number) {
       const ShardReader shard(split.shards()[number], {}, model_.data->limits());
       const std::string file = shard_name(split.name(), number);

@@ -19,9 +19,9 @@ std::filesystem::path shard_file(const std::filesystem::path& folder, const Shar
     fail(ErrorKind::data, file.string(), ": dataset.json lists this shard, but there is no such file",
          code || !std::filesystem::exists(file, code) ? "" : " (it is something else)",
          ": copy the data set again, or pack it again");
-  const auto inside = std::filesystem::canonical(folder, code), real = std::filesystem::canonical(file, code);
-  if (code || std::mismatch(inside.begin(), inside.end(), real.begin(), real.end()).first != inside.end())
-    fail(ErrorKind::data, file.string(), ": a link to ", real.string(),
+  if (!is_inside(folder, file))
+    fail(ErrorKind::data, file.string(), ": a link to ",
+         std::filesystem::weakly_canonical(file, code).string(),
          ", outside the data set's folder: copy the shard into the folder");
   return file;
 }

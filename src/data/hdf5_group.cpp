@@ -232,6 +232,10 @@ std::shared_ptr<const InputFile> File::input() const {
 
 File File::create(const std::filesystem::path& path) {
   const std::string where = path.string();
+  std::error_code ignored;  // HDF5 would write through a link, and into a pipe
+  const auto status = std::filesystem::symlink_status(path, ignored);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    std::filesystem::remove(path, ignored);
   const Handle access = access_properties();
   auto handle = std::make_shared<Handle>(
       checked(ErrorKind::runtime, where, "create",

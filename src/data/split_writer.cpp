@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/names.h"
 
 namespace isnet {
 namespace {
@@ -22,7 +23,8 @@ std::string shard_name(const std::string& split, std::size_t number) {
 SplitWriter::SplitWriter(const std::filesystem::path& folder, const std::string& split,
                          const SampleLayout& layout, std::int64_t samples, std::int64_t shard_size)
     : folder_(folder), split_(split), layout_(layout), left_(samples), shard_size_(shard_size) {
-  create_folders(folder / split);
+  check_stored_name(NameKind::split, "split name", split, folder.string(), ErrorKind::usage);
+  create_own_folder(folder, split);
 }
 
 void SplitWriter::open_shard() {

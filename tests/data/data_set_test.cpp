@@ -167,6 +167,32 @@ TEST_F(BadDescription, UnlikeTheShards) {
               HasSubstr("train/shard-00000.h5: holds 2 samples, but dataset.json says 4"));
 }
 
+TEST(DataSet, IsNotWrittenUnderNamesThatLeadElsewhere) {
+  TemporaryFolder folder;
+  for (const char* name : {"../escape", "/tmp/escape", "..", "", "a/b", ".hidden", "a\n"}) {
+    EXPECT_THAT(
+        refusal(ErrorKind::usage, [&] { SplitWriter(folder / "set", name, small_layout(6, 5), 1, 1); }),
+        HasSubstr("the split name"));
+    DataSetDescription description;
+    description.splits[name] = {};
+    EXPECT_THAT(refusal(ErrorKind::usage, [&] { write_description(folder.path(), description); }),
+                HasSubstr("the split name"));
+  }
+  std::filesystem::create_directories(folder / "set");
+  std::filesystem::create_directories(folder / "elsewhere");
+  std::filesystem::create_directory_symlink(folder / "elsewhere", folder / "set/train");
+  EXPECT_THAT(data_refusal([&] { SplitWriter(folder / "set", "train", small_layout(6, 5), 1, 1); }),
+              HasSubstr("is a link"));
+}
+
+TEST(DataSet, AShardTakesThePlaceOfALinkUnderItsTemporaryName) {
+  TemporaryFolder folder;
+  write_file_atomically(folder / "precious", "precious");
+  std::filesystem::create_symlink(folder / "precious", temporary_name(folder / "a.h5"));
+  const ShardWriter writer(folder / "a.h5", 1, small_layout(6, 5));
+  EXPECT_EQ(read_file(folder / "precious"), "precious");
+}
+
 TEST_F(BadDescription, ShardsThatDiffer) {
   write_small_split(folder.path(), "train", 2, 3, 1000, small_layout(6, 4));
   std::filesystem::rename(folder / "train" / "shard-00000.h5", folder / "train" / "shard-00001.h5");

@@ -29,12 +29,12 @@ class PackJournal {
       : output_(std::move(output)), folder_(output_ / ".pack"), fingerprint_(std::move(fingerprint)) {}
 
   /// Makes the folder ready: removes what `overwrite` allows to, refuses what it does not, leaves finished
-  /// shards of the same plan. One rank calls it. Errors: usage, runtime.
+  /// shards of the same plan. One rank calls it. Errors: usage, data (a damaged plan), runtime.
   void open(const PackPlan& plan, bool overwrite) const;
 
   /// The record of a shard, if it is finished, of these sources, and its file has the checksum.
   std::optional<ShardRecord> finished(const PlannedShard& shard, const std::string& sources) const;
-  /// The record alone. Errors: runtime.
+  /// The record alone. Errors: data (file and field), runtime.
   ShardRecord record(const PlannedShard& shard) const;
   void store(const PlannedShard& shard, const ShardRecord& record) const;
 

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/names.h"
 
 namespace isnet {
 namespace {
@@ -21,14 +22,16 @@ std::uint64_t split_number(const std::string& name) {
   return found != known.end() ? found->second : 6 + (number_of("split " + name) >> 33);  // an epoch: 32 bits
 }
 
+// Stricter than what is read: these names are safe in any shell and on any file system.
 void check_name(const std::string& name, const std::string& source) {
-  const bool good = !name.empty() && name.front() != '.' && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
-  });
+  const bool good =
+      name_refusal(NameKind::split, name).empty() && std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+               c == '_' || c == '.';
+      });
   if (!good)
     fail(ErrorKind::data, source, ": a split cannot be called '", name,
-         "'; allowed: letters, digits, '-', '_' and '.', which does not come first");
+         "'; allowed: letters, digits, '-', '_' and '.', which does not come first, up to 200 bytes");
 }
 
 PlannedSplit planned(const std::string& name, const std::string& from, MarkUse mark,
@@ -91,6 +94,8 @@ PackPlan make_plan(const Listing& listing, const PackOptions& options) {
   const bool marked = options.mark != "none";
   if (marked && listing.labels != LabelKind::single)
     fail(ErrorKind::usage, "--mark: tells classes apart, but samples do not have one class each");
+  for (const auto& name : listing.class_names)
+    check_stored_name(NameKind::label, "class name", name, "the class list", ErrorKind::data);
   const auto names = assign_splits(items, options.shares, options.seed);
   // train first, then val, then the others by name.
   const auto rank = [](const std::string& name) { return name == "train" ? 0 : name == "val" ? 1 : 2; };

@@ -223,6 +223,26 @@ void add_paths(Maker& maker) {
   });
 }
 
+// Splits are folders of a data set that is written from this one, and names are shown.
+void add_names(Maker& maker) {
+  const std::vector<std::string> for_all{
+      "", "a\nb", "\x1b[31m", "a\x7f", std::string("a\0b", 3), "\u202e", "\u009b31m", std::string(2000, 'n')};
+  std::vector<std::string> splits = for_all;
+  for (const char* name : {"..", ".", "../escape", "/tmp/escape", "a/b", "a\\b", ".pack", "a/../../b"})
+    splits.emplace_back(name);
+  for (const auto& name : splits) {
+    Json json = Json::parse(maker.text());
+    json["splits"][name] = json["splits"]["val"];
+    json["splits"].erase("val");
+    maker.refused("split " + name.substr(0, 20), json.dump(2), "dataset.json: the split name ");
+  }
+  for (const auto& name : for_all) {
+    Json json = Json::parse(maker.text());
+    json["class_names"][0] = name;
+    maker.refused("class " + name.substr(0, 20), json.dump(2), "dataset.json: the class name ");
+  }
+}
+
 void add_contradictions(Maker& maker) {
   const auto& text = maker.text();
   const auto edited = [&](const std::function<void(Json&)>& edit) {
@@ -308,6 +328,7 @@ std::vector<Mutant> manifests(const std::filesystem::path& folder, int count, st
   add_values(maker);
   add_texts(maker, count, seed);
   add_paths(maker);
+  add_names(maker);
   add_contradictions(maker);
   return std::move(maker.mutants());
 }

@@ -1,8 +1,10 @@
 // Packs that were interrupted: what they leave, and what the next call makes of it.
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "base/files.h"
 #include "data/data_set.h"
 #include "data/importers/pack_pictures.h"
 #include "support/refusal.h"
@@ -74,6 +76,37 @@ TEST_F(PackRestart, UnfinishedWorkOfOtherOptionsIsNotMixed) {
   EXPECT_THROW(packed(), std::runtime_error);
   options.progress = [](auto, auto) {};
   EXPECT_GE(packed().shards_kept, 3);
+}
+
+TEST_F(PackRestart, APlanOfOthersRemovesNothingOutsideOfTheFolder) {
+  write_pictures(4);
+  write_file_atomically(folder / "precious.h5", "precious");
+  std::filesystem::create_directories(options.output / ".pack");
+  std::filesystem::create_directory_symlink(folder.path(), options.output / "linked");
+  options.overwrite = true;
+  for (const std::string& shard :
+       {(folder / "precious.h5").string(), std::string("../precious.h5"),
+        std::string("train/../../precious.h5"), std::string("linked/precious.h5")}) {
+    std::filesystem::create_directories(options.output / ".pack");
+    write_file_atomically(options.output / ".pack/plan.json",
+                          nlohmann::json{{"plan", "another"}, {"shards", {shard}}}.dump());
+    packed();
+    EXPECT_EQ(read_file(folder / "precious.h5"), "precious") << shard;
+  }
+}
+
+TEST_F(PackRestart, ADamagedPlanIsRefusedByFileAndFieldUntilItMayBeReplaced) {
+  write_pictures(4);
+  for (const char* text : {"", "[]", "{\"plan\": 1, \"shards\": []}", "{\"plan\": \"x\", \"shards\": [1]}",
+                           "{\"plan\": \"x\", \"shards\": [\"../x\"]}"}) {
+    options.overwrite = false;
+    std::filesystem::create_directories(options.output / ".pack");
+    write_file_atomically(options.output / ".pack/plan.json", text);
+    EXPECT_THAT(refusal(ErrorKind::data, [&] { packed(); }), HasSubstr("plan.json: "));
+    options.overwrite = true;
+    EXPECT_NO_THROW(packed());
+    std::filesystem::remove(options.output / "dataset.json");
+  }
 }
 
 }  // namespace
