@@ -8,6 +8,7 @@
 #include <exception>
 #include <functional>
 #include <iomanip>
+#include <iostream>
 #include <new>
 #include <sstream>
 #include <string>
@@ -20,6 +21,7 @@
 #include "base/launcher.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "cli/printable_output.h"
 #include "cli/program.h"
 #include "trainer/distributed/bootstrap.h"
 #include "trainer/distributed/heartbeat.h"
@@ -86,6 +88,7 @@ int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);
   std::function<void(const isnet::Failure&)> on_failure;
   try {
+    const isnet::cli::PrintableOutput results(std::cout);
     const int status = isnet::cli::run_program({argv + 1, argv + argc}, on_failure);
     isnet::cli::finish_output();
     return status;

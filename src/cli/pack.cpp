@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/output_queue.h"
+#include "base/printable.h"
 #include "cli/command.h"
 #include "data/importers/pack.h"
 #include "data/importers/picture_options.h"
@@ -96,7 +97,7 @@ void print_split(const std::string& name, const SplitReport& report) {
 std::string ids_of(const Duplicates& duplicates) {
   std::string text;
   for (std::size_t i = 0; i < std::min<std::size_t>(duplicates.ids.size(), 5); ++i)
-    text += (i ? ", " : "") + duplicates.ids[i];
+    text += (i ? ", " : "") + printable(duplicates.ids[i]);
   return duplicates.ids.size() > 5 ? cat(text, ", …") : text;
 }
 
@@ -122,7 +123,7 @@ void print_report(const PackReport& report) {
   if (report.left_out.empty()) return;
   std::cout << "left out: " << report.left_out.size() << " images that cannot be read\n";
   for (std::size_t i = 0; i < std::min(report.left_out.size(), listed); ++i)
-    std::cout << "  " << report.left_out[i].error << '\n';
+    std::cout << "  " << printable(report.left_out[i].error) << '\n';
   if (report.left_out.size() > listed)
     std::cout << "  … " << report.left_out.size() - listed << " more in pack.json\n";
 }

@@ -51,7 +51,7 @@ std::string row_of(const Predictions& predictions, std::size_t i, const std::str
                    const WrittenColumns& columns) {
   const bool multi = predictions.kind == ScoreKind::multi_label;
   const std::size_t classes = predictions.classes();
-  std::string line = csv_field(predictions.ids[i]);
+  std::string line = csv_field(printable(predictions.ids[i]));
   if (columns.labels)
     line += "," + (multi ? set_classes(predictions.label_flags, i, classes) : cat(predictions.labels[i]));
   line +=

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/printable.h"
 
 namespace isnet {
 namespace {
@@ -36,6 +37,7 @@ Table::Table(std::vector<std::string> header) : header_(std::move(header)) {}
 void Table::add(std::vector<std::string> row) {
   if (row.size() != header_.size())
     fail(ErrorKind::internal, "table: a row of ", row.size(), " cells under ", header_.size(), " columns");
+  for (auto& cell : row) cell = printable(cell);  // cells name what files hold
   rows_.push_back(std::move(row));
 }
 
