@@ -291,7 +291,7 @@ class Training {
 
   void export_best(const ModelCheckpoint& checkpoints) const {
     const auto best = checkpoints.best();
-    const StoredCheckpoint checkpoint = load_checkpoint(best);
+    const StoredCheckpoint checkpoint = load_checkpoint(best, Links::refuse);
     const NamedTensors tensors = model_tensors(checkpoint, options_.flag("use-average"));
     OptionValues options = options_;
     for (const auto& [name, value] : found_options(checkpoint)) options.set(name, value);

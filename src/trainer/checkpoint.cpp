@@ -14,9 +14,11 @@
 #include "base/failure.h"
 #include "base/files.h"
 #include "base/input_file.h"
+#include "base/json.h"
 #include "base/safetensors.h"
 #include "model/pickle/state_dictionary.h"
 #include "model/weights.h"
+#include "trainer/checkpoint_state.h"
 
 namespace isnet {
 namespace {
@@ -92,12 +94,13 @@ std::string first_line(const std::string& text) {
 }
 
 // Weights of Python end in .pth, those of Lightning in .ckpt as ours do.
-std::string content_of(const std::filesystem::path& path) {
-  std::string content = read_file(path);
-  if (is_of_torch_save(content))
+void refuse_weights_of_python(const std::filesystem::path& path, Links links) {
+  const InputFile file(path, links);
+  std::string beginning(static_cast<std::size_t>(std::min<std::int64_t>(16, file.identity().size)), '\0');
+  file.read_at(0, beginning.size(), beginning.data());
+  if (is_of_torch_save(beginning))
     fail(ErrorKind::checkpoint, path.string(),
          ": weights that Python's torch.save wrote, not a checkpoint of isnet: give the file to --weights");
-  return content;
 }
 
 // The metadata of one file, verified as far as that goes without tensors' bytes; every complaint names the file.
@@ -129,9 +132,7 @@ class Verified {
     return found->second;
   }
   nlohmann::json json(const std::string& key) const {
-    auto value = nlohmann::json::parse(entry(key), nullptr, /*allow_exceptions=*/false);
-    if (value.is_discarded()) refuse("its '", key, "' is not JSON");
-    return value;
+    return parse_json(entry(key), {cat(path_.string(), ": its '", key, "'"), ErrorKind::checkpoint, ""});
   }
 
  private:
@@ -162,8 +163,8 @@ struct Header {
   std::map<std::string, safetensors::TensorView> tensors;
 };
 
-Header read_header(const std::filesystem::path& path) {
-  const InputFile file(path);
+Header read_header(const std::filesystem::path& path, Links links) {
+  const InputFile file(path, links);
   const auto refuse = [&](const char* what) {
     fail(ErrorKind::checkpoint, path.string(), ": not a valid checkpoint: its header ", what,
          " (the file is damaged or incomplete: use another one)");
@@ -175,7 +176,7 @@ Header read_header(const std::filesystem::path& path) {
     refuse("is cut off");
   std::string text(size, '\0');
   file.read_at(sizeof size, text.size(), text.data());
-  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto json = parse_json(text, {cat(path.string(), ": its header"), ErrorKind::checkpoint, ""});
   Header header;
   try {
     for (const auto& [name, entry] : json.items())
@@ -228,12 +229,15 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
   safetensors::write(path, views, describe(checkpoint, environment, views));
 }
 
-StoredCheckpoint load_checkpoint(const std::filesystem::path& path) {
-  const safetensors::File file(content_of(path), path.string());
+StoredCheckpoint load_checkpoint(const std::filesystem::path& path, Links links) {
+  refuse_weights_of_python(path, links);
+  const safetensors::File file(path, links);
   const Verified verified(path, file.metadata(), file.tensors());
   StoredCheckpoint checkpoint;
-  checkpoint.tensors = verified_tensors(file, verified);
+  checkpoint.source = path.string();
   checkpoint.state = verified.json("state");
+  check_checkpoint_state(checkpoint.state, checkpoint.source);
+  checkpoint.tensors = verified_tensors(file, verified);
   checkpoint.environment = {verified.entry("isnet"), verified.entry("torch"), verified.entry("cpu"),
                             std::atoi(verified.entry("threads").c_str())};
   return checkpoint;
@@ -248,10 +252,11 @@ CheckpointPosition position_of(const Checkpoint& checkpoint) {
   return {number("global_step"), number("epoch"), number("batch")};
 }
 
-CheckpointPosition stored_position(const std::filesystem::path& path) {
-  const Header header = read_header(path);
+CheckpointPosition stored_position(const std::filesystem::path& path, Links links) {
+  const Header header = read_header(path, links);
   Checkpoint checkpoint;
   checkpoint.state = Verified(path, header.metadata, header.tensors).json("state");
+  check_checkpoint_state(checkpoint.state, path.string());
   return position_of(checkpoint);
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/files.h"
 
 namespace isnet {
 
@@ -21,6 +22,7 @@ namespace isnet {
 struct Checkpoint {
   std::map<std::string, at::Tensor> tensors;
   nlohmann::json state = nlohmann::json::object();
+  std::string source = "the checkpoint";  ///< the file, for messages
 };
 
 /// The network's parameters and buffers under their plain names: with `average` the averaged ones
@@ -46,9 +48,10 @@ struct StoredCheckpoint : Checkpoint {
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint,
                      const Environment& environment = current_environment());
 
-/// Reads and verifies every byte. Tensors are on the CPU. Errors: checkpoint (file, place, what is wrong),
-/// runtime (reading).
-StoredCheckpoint load_checkpoint(const std::filesystem::path& path);
+/// Reads and verifies every byte, and the types and ranges of the state's fields (checkpoint_state.h).
+/// Tensors are on the CPU. Errors: checkpoint (file, place, what is wrong), data (no regular file, or a link
+/// that is refused), runtime (reading).
+StoredCheckpoint load_checkpoint(const std::filesystem::path& path, Links links = Links::follow);
 
 /// Where a checkpoint stands in its run. A later one is greater.
 struct CheckpointPosition {
@@ -57,7 +60,7 @@ struct CheckpointPosition {
 };
 CheckpointPosition position_of(const Checkpoint& checkpoint);
 /// Reads and verifies the header alone, which is quick. Errors: checkpoint, runtime, as load_checkpoint().
-CheckpointPosition stored_position(const std::filesystem::path& path);
+CheckpointPosition stored_position(const std::filesystem::path& path, Links links = Links::follow);
 /// "epoch 3, batch 20, step 500".
 std::string text_of(const CheckpointPosition& position);
 

@@ -82,6 +82,16 @@ auto unless_damaged(const std::filesystem::path& path, double seconds, const Rea
   }
 }
 
+// A run's own checkpoints: regular files, no links to others.
+CheckpointPosition position_in(const std::filesystem::path& path) {
+  require_own_file(path);
+  return stored_position(path, Links::refuse);
+}
+StoredCheckpoint load(const std::filesystem::path& path) {
+  require_own_file(path);
+  return load_checkpoint(path, Links::refuse);
+}
+
 // Says what a reader of file names and times would not expect.
 void explain_choice(const Candidate& chosen, const std::vector<Candidate>& rest) {
   for (const auto& other : rest) {
@@ -113,13 +123,14 @@ StoredCheckpoint load_checkpoint_patiently(const std::filesystem::path& path, do
 
 std::optional<std::filesystem::path> newest_valid_checkpoint(const std::filesystem::path& folder,
                                                              double seconds) {
+  require_own_folder(folder);
   std::vector<Candidate> candidates;
   for (const auto& path : patiently(seconds, [&] { return checkpoints_in(folder); }))
-    if (const auto position = unless_damaged(path, seconds, stored_position))
+    if (const auto position = unless_damaged(path, seconds, position_in))
       candidates.push_back({*position, path});
   std::sort(candidates.begin(), candidates.end());
   for (auto one = candidates.begin(); one != candidates.end(); ++one)
-    if (unless_damaged(one->path, seconds, load_checkpoint)) {
+    if (unless_damaged(one->path, seconds, load)) {
       explain_choice(*one, {one + 1, candidates.end()});
       return one->path;
     }
@@ -129,7 +140,7 @@ std::optional<std::filesystem::path> newest_valid_checkpoint(const std::filesyst
 void set_aside_later(const std::filesystem::path& folder, const CheckpointPosition& position) {
   std::string names;
   for (const auto& path : checkpoints_in(folder)) {
-    const auto stored = unless_damaged(path, 0, stored_position);
+    const auto stored = unless_damaged(path, 0, position_in);
     if (stored && *stored > position)
       names += cat(names.empty() ? "" : ", ", set_aside(path, "later").filename().string());
   }

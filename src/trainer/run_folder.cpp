@@ -76,8 +76,19 @@ void RunFolder::open() const {
   std::error_code ignored;
   if (std::filesystem::exists(path_, ignored) && !std::filesystem::is_directory(path_, ignored))
     fail(ErrorKind::usage, "--output: ", path_.string(), " is a file, not a folder");
+  require_own_folder(checkpoints());
   create_folders(checkpoints());
   remove_unfinished();
+  require_own_files();
+}
+
+// A folder from somebody else must not make a run write, or wait, outside of it.
+void RunFolder::require_own_files() const {
+  require_own_folder(path_ / "bad-steps");
+  for (const auto& file : {options(), log(), metrics(), path_ / "metrics.jsonl", weights()})
+    require_own_file(file);
+  for (const auto& entry : std::filesystem::directory_iterator(checkpoints()))
+    if (entry.path().extension() == ".ckpt") require_own_file(entry.path());
 }
 
 // Ours alone: of what a run writes under a temporary name first. One that stays is never read.

@@ -32,10 +32,12 @@ class RunFolder {
   /// weights, options) is kept as NAME.old, or NAME.old-2 and so on, which is said. Errors: runtime.
   void keep_aside() const;
   /// For a run that goes on: makes what is missing, and removes unfinished files that a killed process has
-  /// left. Errors: runtime.
+  /// left. Files that are links, pipes or devices are refused, and so are folders that are links. Errors:
+  /// runtime, data.
   void open() const;
 
  private:
+  void require_own_files() const;
   void remove_unfinished() const;
 
   std::filesystem::path path_;

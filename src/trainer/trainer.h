@@ -109,7 +109,12 @@ class Trainer {
   RunBatches stored_batches(const Checkpoint& checkpoint) const;
   void share_out(const TrainingJob& job, const Checkpoint* resume);
   void announce_other_ranks(std::int64_t before) const;
+  void check_position_of(const Checkpoint& checkpoint, std::int64_t batches) const;
+  void restore_tensors(const Checkpoint& checkpoint);
+  void restore_loop(const Checkpoint& checkpoint);
   void restore_sums(const Checkpoint& checkpoint);
+  std::optional<at::Tensor> rows_in(const Checkpoint& checkpoint, const std::string& name,
+                                    std::int64_t rows) const;
   void prepare(const Checkpoint* resume);
   void restore(const Checkpoint& checkpoint);
   void sanity_check();

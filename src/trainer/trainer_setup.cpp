@@ -87,6 +87,7 @@ void Trainer::check(const TrainingJob& job, const Checkpoint* resume) {
       make_loader(job.train, options_.limit_train_batches, true, shares_)->steps_per_epoch();
   if (batches == 0)
     fail(ErrorKind::usage, "--limit-train-batches leaves no batch of the split ", job.train->name());
+  if (resume) check_position_of(*resume, batches);
   if (const auto interval = options_.val_check_interval.of(batches);
       interval == 0 || interval < static_cast<std::int64_t>(options_.val_check_interval.value))
     fail(ErrorKind::usage, "--val-check-interval: an epoch has ", batches,

@@ -95,7 +95,7 @@ TEST(Checkpoint, ADamagedPartIsNamed) {
   EXPECT_THAT(damage(content.size() - 6, 'x'), HasSubstr("tensor 'optimizer.weight.momentum_buffer'"));
   EXPECT_THAT(damage(content.find("1234"), '9'), HasSubstr("the state"));
   EXPECT_THAT(damage(3, 'x'), HasSubstr("its header should have"));
-  EXPECT_THAT(damage(8, 'x'), HasSubstr("not a JSON object"));
+  EXPECT_THAT(damage(8, 'x'), HasSubstr("its header: is not valid JSON"));
 }
 
 TEST(Checkpoint, ACutFileIsRefused) {

@@ -89,9 +89,7 @@ class BadStepDump : public Callback {
     }
     const std::size_t left_out = plans.size() - taken;
     plans.resize(taken);
-    std::error_code code;
-    std::filesystem::create_directories(folder_, code);
-    if (code) fail(ErrorKind::runtime, folder_.string(), ": cannot be created: ", code.message());
+    create_own_folder(folder_.parent_path(), folder_.filename().string());
     char name[96];
     std::snprintf(name, sizeof name, "epoch=%03lld-batch=%06lld-rank=%d",
                   static_cast<long long>(trainer.position().epoch),

@@ -9,7 +9,9 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "trainer/checkpoint_folder.h"
+#include "trainer/checkpoint_state.h"
 #include "trainer/trainer.h"
 
 namespace isnet {
@@ -195,7 +197,12 @@ void ModelCheckpoint::on_load_checkpoint(const Trainer& trainer, const Checkpoin
   const bool in_place = !checkpoints_in(folder_.checkpoints()).empty();  // else its files are in another folder
   const auto callbacks = checkpoint.state.value("callbacks", nlohmann::json::object());
   for (const auto& one : callbacks.value("model_checkpoint", nlohmann::json::array())) {
-    const auto file = folder_.checkpoints() / one.at("file").get<std::string>();
+    const auto name = one.at("file").get<std::string>();
+    if (!is_checkpoint_name(name))
+      fail(ErrorKind::checkpoint, "callbacks.model_checkpoint names ", quoted_name(name),
+           ", which is no checkpoint of this folder");
+    const auto file = folder_.checkpoints() / name;
+    require_own_file(file);
     const Ranked ranked{file, one.at("value").get<double>()};
     if (std::filesystem::exists(file))
       ranked_.push_back(ranked);

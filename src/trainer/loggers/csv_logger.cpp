@@ -214,7 +214,7 @@ void CsvLogger::take_over(const nlohmann::json& stored) {
 
 void CsvLogger::read_rows(const Trainer& trainer) {
   if (!std::filesystem::exists(path_)) return;
-  std::istringstream lines(read_file(path_));
+  std::istringstream lines(read_file(path_, Links::refuse));
   std::string line;
   if (!std::getline(lines, line)) return;
   columns_ = fields(line);

@@ -1,15 +1,31 @@
 #include "trainer/loggers/jsonl_logger.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "trainer/trainer.h"
 
 namespace isnet {
+namespace {
+
+// Where a line belongs; nothing for one that was cut off when the run was killed, or is none of ours.
+std::optional<LogEntry> place_of(const std::string& line) {
+  const JsonSource source{"a line", ErrorKind::data, ""};
+  try {
+    const auto json = parse_json(line, source, {.bytes = 1'000'000, .values = 10'000});
+    const JsonFields fields(source, json);
+    return LogEntry{fields.integer("epoch", 0), fields.integer("step", 0), fields.text("split"), {}};
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
 
 void JsonlLogger::write(const LogEntry& entry) {
   nlohmann::ordered_json line{{"epoch", entry.epoch}, {"step", entry.step}, {"split", entry.split}};
@@ -20,14 +36,12 @@ void JsonlLogger::write(const LogEntry& entry) {
 void JsonlLogger::on_load_checkpoint(const Trainer& trainer, const Checkpoint&) {
   if (!trainer.communicator().is_main() || !std::filesystem::exists(file_.path())) return;
   const auto& position = trainer.position();
-  std::istringstream lines(read_file(file_.path()));
+  std::istringstream lines(read_file(file_.path(), Links::refuse));
   std::string kept;
   for (std::string line; std::getline(lines, line);) {
-    const auto entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!entry.is_object()) continue;  // cut off when the run was killed
-    const std::int64_t epoch = entry.value("epoch", std::int64_t{0}),
-                       step = entry.value("step", std::int64_t{0});
-    if (step <= position.global_step && (epoch < position.epoch || entry.value("split", "") != "train"))
+    const auto entry = place_of(line);
+    if (entry && entry->step <= position.global_step &&
+        (entry->epoch < position.epoch || entry->split != "train"))
       kept += line + "\n";
   }
   try {

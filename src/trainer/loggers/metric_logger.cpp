@@ -1,8 +1,6 @@
 #include "trainer/loggers/metric_logger.h"
 
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -36,14 +34,13 @@ void MetricLogger::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) 
 
 void GrowingFile::append(const std::string& bytes) {
   if (broken_) return;
-  errno = 0;
-  if (!stream_.is_open()) stream_.open(path_, std::ios::binary | std::ios::app);
-  stream_.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  stream_.flush();
-  if (stream_) return;
-  broken_ = true;
-  log::warning(cat(path_.string(), ": cannot be written: ", std::strerror(errno),
-                   "; the training goes on without this log"));
+  try {
+    if (!file_) file_.emplace(path_);
+    file_->append(bytes);
+  } catch (const Error& e) {
+    broken_ = true;
+    log::warning(cat(e.what(), "; the training goes on without this log"));
+  }
 }
 
 }  // namespace isnet

@@ -1,9 +1,10 @@
 // What loggers share: when metrics are there, and for which step, epoch and split.
 #pragma once
 
-#include <fstream>
+#include <optional>
 #include <string>
 
+#include "base/files.h"
 #include "trainer/callback.h"
 
 namespace isnet {
@@ -41,7 +42,7 @@ class GrowingFile {
 
  private:
   std::filesystem::path path_;
-  std::ofstream stream_;
+  std::optional<AppendedFile> file_;
   bool broken_ = false;
 };
 
