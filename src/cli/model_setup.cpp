@@ -3,11 +3,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "base/names.h"
+#include "cli/stored_options.h"
 #include "model/losses/heatmap_loss.h"
 #include "model/lrp/first_layer.h"
 #include "model/lrp/layer_rule.h"
@@ -19,6 +20,7 @@
 #include "model/weights.h"
 #include "trainer/checkpoint.h"
 #include "trainer/checkpoint_choice.h"
+#include "trainer/checkpoint_state.h"
 #include "trainer/options.h"
 
 namespace isnet::cli {
@@ -41,43 +43,53 @@ OptionSpec normalize_option() {
 // A network's tensors, and what was stored with them.
 struct StoredModel {
   NamedTensors tensors;
-  ModelDescription description;
+  StoredOptions options;
+  std::vector<std::string> class_names;
   std::vector<std::string> notes;
+  std::string task;  // "" where nothing says it
   bool ours = true;  // isnet wrote it
 };
 
 // The averaged weights where there are any, unless the run was told not to use them, or this command is.
 StoredModel read_checkpoint(const std::string& file, const OptionValues& options) {
   const StoredCheckpoint checkpoint = load_checkpoint(file);
-  StoredModel stored;
-  // adopt_options takes the first line that names an option.
-  for (const auto& [name, value] : found_options(checkpoint))
-    stored.description.options += cat(name, " = ", value, "\n");
-  stored.description.options += checkpoint.state.value("options", "");
-  const bool average =
-      options.known("use-average") && options.has("use-average")
-          ? options.flag("use-average")
-          : ("\n" + stored.description.options).find("\nuse-average = 0\n") == std::string::npos;
-  stored.tensors = model_tensors(checkpoint, average);
-  stored.description.class_names = checkpoint.state.value("class_names", std::vector<std::string>{});
-  stored.description.task = checkpoint.state.value("task", "");
-  return stored;
+  std::string ini;  // the first line that names an option counts
+  for (const auto& [name, value] : found_options(checkpoint)) ini += cat(name, " = ", value, "\n");
+  ini += options_text(checkpoint.state, file);
+  const bool average = options.known("use-average") && options.has("use-average")
+                           ? options.flag("use-average")
+                           : ("\n" + ini).find("\nuse-average = 0\n") == std::string::npos;
+  return {model_tensors(checkpoint, average),
+          StoredOptions(file, std::move(ini)),
+          checkpoint.state.value("class_names", std::vector<std::string>{}),
+          {},
+          checkpoint.state.value("task", "")};
+}
+
+std::vector<std::string> class_names_in(const StoredWeights& weights, const std::string& path) {
+  const auto found = weights.metadata.find("isnet.class_names");
+  if (found == weights.metadata.end()) return {};
+  const JsonSource source{cat(path, ": its metadata isnet.class_names"), ErrorKind::checkpoint, ""};
+  const nlohmann::json names{{"isnet.class_names", parse_json(found->second, source)}};
+  const auto texts = JsonFields({path, ErrorKind::checkpoint, ""}, names).texts("isnet.class_names");
+  for (const auto& name : texts)
+    check_stored_name(NameKind::label, "class name", name, path, ErrorKind::checkpoint);
+  return texts;
 }
 
 StoredModel read_model(const std::string& path) {
   StoredWeights weights = read_weights(path);
-  StoredModel stored{std::move(weights.tensors), {}, std::move(weights.notes), is_ours(weights)};
-  if (stored.ours) stored.description.options = weights.metadata.at("isnet.options");
-  if (const auto task = weights.metadata.find("isnet.task"); task != weights.metadata.end())
-    stored.description.task = task->second;
-  const auto names = weights.metadata.find("isnet.class_names");
-  if (names != weights.metadata.end()) {
-    const auto list = nlohmann::json::parse(names->second, nullptr, /*allow_exceptions=*/false);
-    if (!list.is_array())
-      fail(ErrorKind::checkpoint, path, ": its metadata isnet.class_names is no JSON list");
-    stored.description.class_names = list.get<std::vector<std::string>>();
-  }
-  return stored;
+  const auto found = weights.metadata.find("isnet.options");
+  const auto task = weights.metadata.find("isnet.task");
+  StoredOptions options(path, found == weights.metadata.end() ? "" : found->second);
+  auto names = class_names_in(weights, path);
+  const bool ours = is_ours(weights);
+  return {std::move(weights.tensors),
+          std::move(options),
+          std::move(names),
+          std::move(weights.notes),
+          task == weights.metadata.end() ? "" : task->second,
+          ours};
 }
 
 // The classifying layer's weight: DenseNet's classifier, ResNet's fc, the last of VGG's classifier, …; null:
@@ -100,8 +112,9 @@ std::int64_t classes_of_head(const std::pair<const std::string, at::Tensor>& hea
 // The classes of images that the model knows: as its options say, else the rows of its classifying layer's
 // weight, which may be behind a prefix.
 std::int64_t classes_of(const StoredModel& stored, const std::string& file) {
-  OptionValues stated({integer_option("num-classes", "", "", 1)});
-  adopt_options(stated, stored.description.options, {"num-classes"});
+  constexpr std::int64_t most_classes = 1'000'000;  // a name is made for each
+  OptionValues stated({integer_option("num-classes", "", "", 1, most_classes)});
+  StoredOptions(stored.options).adopt(stated, {"num-classes"});
   if (stated.has("num-classes")) return stated.integer("num-classes");
   if (const auto* head = head_of(stored.tensors)) return classes_of_head(*head);
   std::vector<std::string> names;
@@ -134,19 +147,21 @@ void settle_unet(OptionValues& options) {
     fail(ErrorKind::usage,
          "--unet-weights: is required by --network pipeline: weights or a checkpoint of a trained --network "
          "unet");
-  const StoredModel stored = read_unet(options);
-  adopt_options(options, stored.description.options, {"mask-threshold"});  // its training may have found one
-  if (options.given("unet-options") || stored.description.options.empty()) return;
+  StoredModel stored = read_unet(options);
+  stored.options.adopt(options, {"mask-threshold"});  // its training may have found one
+  if (options.given("unet-options") || stored.options.empty()) return;
   auto specs = unet_options();
   specs.push_back(normalize_option());
   std::vector<std::string> names{"network"};
   for (const auto& spec : specs) names.push_back(spec.name);
   specs.push_back(text_option("network", "", "", ""));
   OptionValues unet(std::move(specs));
-  adopt_options(unet, stored.description.options, names);
+  stored.options.adopt(unet, names);
   if (unet.text("network") != "unet")
     fail(ErrorKind::checkpoint, options.text("unet-weights"), ": these are weights of --network ",
          unet.text("network"), ", --network pipeline needs those of a unet");
+  // The pipeline makes it for good, without a limit: once all is known to fit.
+  stored.options.limited(stored.tensors, [&] { networks().at("unet").make(unet, 0); });
   std::string text;
   for (const auto& spec : unet.specs())
     if (spec.name != "network" && unet.has(spec.name))
@@ -280,17 +295,6 @@ std::vector<std::string> model_option_names() {
   return names;
 }
 
-void adopt_options(OptionValues& options, const std::string& ini, const std::vector<std::string>& names) {
-  std::istringstream lines(ini);
-  for (std::string line; std::getline(lines, line);) {
-    const auto equals = line.find(" = ");
-    if (equals == std::string::npos) continue;
-    const std::string name = line.substr(0, equals);
-    const bool wanted = std::find(names.begin(), names.end(), name) != names.end();
-    if (wanted && options.known(name) && !options.given(name)) options.set(name, line.substr(equals + 3));
-  }
-}
-
 std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t num_classes,
                                       at::Device device, at::ScalarType dtype) {
   at::manual_seed(static_cast<std::uint64_t>(options.integer("seed")));
@@ -333,26 +337,27 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNe
   TrainedModel model;
   model.source =
       from_checkpoint ? checkpoint_file(options.text("checkpoint")).string() : options.text("weights");
-  const StoredModel stored =
-      from_checkpoint ? read_checkpoint(model.source, options) : read_model(model.source);
-  adopt_options(options, stored.description.options, model_option_names());
+  StoredModel stored = from_checkpoint ? read_checkpoint(model.source, options) : read_model(model.source);
+  stored.options.adopt(options, model_option_names());
   if (!stored.ours) settle_foreign_weights(options, model.source);
-  settle_defaults(options);
+  stored.options.blamed([&] { settle_defaults(options); });
   std::optional<std::int64_t> classes;
   if (!only_segments(options.text("network"))) classes = classes_of(stored, model.source);
   if (classes && options.given("num-classes") && options.integer("num-classes") != *classes)
     fail(ErrorKind::usage, "--num-classes: '", options.integer("num-classes"),
          "' is not allowed; the head of ", model.source, " has ", *classes);
   model.dtype = precision_of(options);
-  model.class_names = stored.description.class_names;
-  model.task = stored.description.task;
+  model.class_names = stored.class_names;
+  model.task = stored.task;
   if (options.has("data")) {
     model.data = std::make_unique<DataSet>(options.text("data"), classes, shard_limits(options));
     if (model.class_names.empty()) model.class_names = model.data->description().class_names;
     const LabelKind of_data = model.data->description().task;
     if (model.task.empty() && of_data != LabelKind::none) model.task = task_name(of_data);
   }
-  model.network = make_network(options, classes.value_or(1), device, model.dtype);
+  stored.options.limited(stored.tensors, [&] {
+    model.network = make_network(options, classes.value_or(1), device, model.dtype);
+  });
   WeightsReport report = load_weights(model.source, stored.tensors, *model.network);
   report.notes.insert(report.notes.begin(), stored.notes.begin(), stored.notes.end());
   announce_weights(model.source, report);

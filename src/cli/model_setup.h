@@ -47,20 +47,9 @@ std::string portable_options(const OptionValues& options);
 /// Options that describe the model: those of model_option_groups(), and precision.
 std::vector<std::string> model_option_names();
 
-/// Sets those of `names` that `ini` (lines "name = value", the first for a name counts) has, this command
-/// knows, and the user did not give.
-void adopt_options(OptionValues& options, const std::string& ini, const std::vector<std::string>& names);
-
 /// A network as the options say, in eval mode, initialised from --seed.
 std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t num_classes,
                                       at::Device device, at::ScalarType dtype);
-
-/// What goes into weights files and checkpoints besides tensors, so that they can be used without options.
-struct ModelDescription {
-  std::string options;  ///< ini
-  std::vector<std::string> class_names;
-  std::string task;  ///< task_name() of the data that it was trained on; empty: not known
-};
 
 /// Says how weights were understood, and what of them does not fit. A report that load_weights accepted.
 void announce_weights(const std::string& source, const WeightsReport& report);

@@ -5,8 +5,10 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/model_setup.h"
+#include "cli/stored_options.h"
 #include "model/network.h"
 #include "trainer/batch_sharing.h"
+#include "trainer/checkpoint_state.h"
 
 namespace isnet::cli {
 namespace {
@@ -23,11 +25,11 @@ std::vector<std::string> bound_options() {
 }
 
 // A checkpoint's options, as far as this program knows them.
-OptionValues stored_options(const OptionValues& options, const std::string& ini) {
+OptionValues stored_options(const OptionValues& options, const std::string& file, const std::string& ini) {
   OptionValues stored(options.specs());
   std::vector<std::string> names;
   for (const auto& spec : options.specs()) names.push_back(spec.name);
-  adopt_options(stored, ini, names);
+  StoredOptions(file, ini).adopt(stored, names);
   return stored;
 }
 
@@ -69,7 +71,7 @@ std::optional<std::int64_t> other_shares(const RunBatches& run, const RunBatches
 
 std::optional<std::int64_t> settle_resumed_options(OptionValues& options, const Checkpoint& checkpoint,
                                                    const std::string& file, std::int64_t ranks) {
-  OptionValues stored = stored_options(options, checkpoint.state.value("options", ""));
+  OptionValues stored = stored_options(options, file, options_text(checkpoint.state, file));
   // What the run has found is in its options.ini too.
   for (const auto& [name, value] : found_options(checkpoint))
     if (stored.known(name) && options.text(name) == value) stored.set(name, value);

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/input_file.h"
 #include "model/pickle/state_dictionary.h"
 #include "model/weight_names.h"
 
@@ -90,6 +91,13 @@ void make_names_plain(StoredWeights& stored) {
   if (old == 0) return;
   rename(stored.tensors, [](const std::string& name) { return std::regex_replace(name, old_layer, "$1$2"); });
   stored.notes.push_back(cat(old, " names of dense layers are torchvision's old ones (norm.1 for norm1)"));
+}
+
+std::string beginning_of(const std::filesystem::path& path) {
+  const InputFile file(path);
+  std::string bytes(static_cast<std::size_t>(std::min<std::int64_t>(file.identity().size, 16)), '\0');
+  file.read_at(0, bytes.size(), bytes.data());
+  return bytes;
 }
 
 WeightsReport compare(const NamedTensors& stored, const NamedTensors& wanted) {
@@ -187,8 +195,8 @@ bool WeightsReport::lacks_only_counters() const {
 
 StoredWeights read_weights(const std::filesystem::path& path) {
   StoredWeights stored;
-  std::string content = read_file(path);
-  if (is_of_torch_save(content)) {
+  if (is_of_torch_save(beginning_of(path))) {
+    const std::string content = read_file(path);
     StateDictionary dictionary = read_state_dictionary(content, path.string());
     stored.tensors = std::move(dictionary.tensors);
     if (!dictionary.key.empty())
@@ -197,7 +205,7 @@ StoredWeights read_weights(const std::filesystem::path& path) {
                                      ? std::string()
                                      : cat("; left over: ", listed_names(dictionary.other_keys))));
   } else {
-    const safetensors::File file(std::move(content), path.string());
+    const safetensors::File file(path);
     stored.metadata = file.metadata();
     if (const auto format = stored.metadata.find("format");
         format != stored.metadata.end() && format->second == "isnet-checkpoint")
