@@ -3,8 +3,9 @@
 //     #include "base/plugin.h"
 //     ISNET_PLUGIN()
 //
-// It exports a stamp that says which isnet, torch and C++ ABI it was built against. A plug-in with another
-// stamp is refused, before any of its code runs: its strategies would be objects of another layout.
+// It puts a stamp into the file, in a note section, that says which isnet, torch and C++ ABI the plug-in was
+// built against. The program reads it from the file: a plug-in with another stamp, or without one, is refused
+// before any of its code runs. Its strategies would be objects of another layout.
 #pragma once
 
 #include <torch/version.h>
@@ -27,12 +28,20 @@
   "isnet " ISNET_VERSION ", torch " TORCH_VERSION \
   ", C++ ABI " ISNET_PLUGIN_TEXT(__GXX_ABI_VERSION) "." ISNET_PLUGIN_STRINGS
 
-/// Stands before the stamp inside the file, so that it can be read without running the file.
-#define ISNET_PLUGIN_MARKER "isnet-plugin-abi:"
+/// The note (elf(5), "Notes"): its section, the owner's name and the type.
+#define ISNET_PLUGIN_SECTION ".note.isnet"
+#define ISNET_PLUGIN_OWNER "isnet"
+#define ISNET_PLUGIN_NOTE_TYPE 1
 
-/// Exports `const char* isnet_plugin_abi()`.
-#define ISNET_PLUGIN()                                                               \
-  extern "C" __attribute__((visibility("default"))) const char* isnet_plugin_abi() { \
-    static const char stamp[] = ISNET_PLUGIN_MARKER ISNET_PLUGIN_ABI;                \
-    return stamp + sizeof(ISNET_PLUGIN_MARKER) - 1;                                  \
-  }
+/// Puts the stamp into the file. Lengths count the zeros at the ends of the texts.
+#define ISNET_PLUGIN() \
+  __asm__(".pushsection " ISNET_PLUGIN_SECTION ", \"a\", %note\n" \
+          ".balign 4\n"                                           \
+          ".long 2f - 1f\n"                                       \
+          ".long 4f - 3f\n"                                       \
+          ".long " ISNET_PLUGIN_TEXT(ISNET_PLUGIN_NOTE_TYPE) "\n" \
+          "1: .asciz \"" ISNET_PLUGIN_OWNER "\"\n"                \
+          "2: .balign 4\n"                                        \
+          "3: .asciz \"" ISNET_PLUGIN_ABI "\"\n"                  \
+          "4: .balign 4\n"                                        \
+          ".popsection");
