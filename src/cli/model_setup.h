@@ -78,8 +78,8 @@ std::unique_ptr<Loader> split_loader(const std::shared_ptr<const SplitReader>& s
 /// Options that the training of a checkpoint found (--tune-cut).
 NamedTexts found_options(const Checkpoint& checkpoint);
 
-/// What goes into a weights file besides its tensors, so that it can be used without options. `task`: as in
-/// ModelDescription.
+/// What goes into a weights file besides its tensors, so that it can be used without options. `task`:
+/// task_name() of the data that the model was trained on; empty: not known.
 std::map<std::string, std::string> weights_metadata(const OptionValues& options,
                                                     const std::vector<std::string>& class_names,
                                                     const std::string& task);

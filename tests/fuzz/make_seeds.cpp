@@ -15,7 +15,8 @@ int main(int count, char** arguments) {
   }
   const fs::path folder = arguments[1];
   testing::write_seed_shards(folder / "shard");
-  for (const char* target : {"data_set", "safetensors", "option_file", "csv", "idx", "pickle"})
+  for (const char* target : {"data_set", "safetensors", "option_file", "csv", "idx", "pickle", "json",
+                             "checkpoint_state", "pack_journal", "plugin_file", "stored_options"})
     fs::create_directories(folder / target);
   const auto write = [&](const std::string& name, std::string_view content) {
     write_file_atomically(folder / name, content);
@@ -37,5 +38,19 @@ int main(int count, char** arguments) {
       "G@\x04\0\0\0\0\0\0]q\x04(N\x88"
       "e\x87q\x05ss.";
   write("pickle/dictionary.pkl", std::string_view(pickle, sizeof pickle - 1));
+  write("json/values.json", R"({"a": [1, -2.5e3, "x\u00fc", null, true], "b": {"c": {}}})");
+  write("checkpoint_state/state.json", R"({"loop": {"epoch": 1, "batch": 2, "validated": 2, "global_step": 3,
+    "metric_names": ["loss"], "bad_steps": {"in_a_row": 0, "total": 0}, "nonfinite_relevance": [0, 0],
+    "gradient_scaler": {"scale": 65536.0, "growth_tracker": 0}}, "bucket_plan": [[0, 1]], "world_size": 1,
+    "train_samples": 8, "batches": {"ranks": 1, "size": 2}, "validation_metrics": {"val_loss": 0.5},
+    "callbacks": {"model_checkpoint": [{"file": "epoch=000-val_loss=0.5000.ckpt", "value": 0.5}]},
+    "options": "lr = 0.1\n", "found_options": {"cut": "1"}, "class_names": ["a", "b"]})");
+  write("pack_journal/record.json", R"({"sources": "s", "samples": 2, "sha256": "h", "marked": 0,
+    "partly_covered": 0, "fully_covered": 0, "contents": ["x", "y"], "bad": [[0, "no image"]]})");
+  write("pack_journal/plan.json", R"({"plan": "fingerprint", "shards": ["train/shard-00000.h5"]})");
+  write("stored_options/resnet.ini", "network = resnet\nblocks = 1,1\nwidths = 4,6\n");
+  write("stored_options/sequence.ini",
+        "network = sequence\nlayers = conv 4 3 pad 1, relu, avgpool global, flatten, linear\n");
+  fs::copy_file("/proc/self/exe", folder / "plugin_file/program", fs::copy_options::overwrite_existing);
   return 0;
 }
