@@ -76,18 +76,18 @@ void RunFolder::open() const {
   std::error_code ignored;
   if (std::filesystem::exists(path_, ignored) && !std::filesystem::is_directory(path_, ignored))
     fail(ErrorKind::usage, "--output: ", path_.string(), " is a file, not a folder");
-  require_own_folder(checkpoints());
+  require_own_files();
   create_folders(checkpoints());
   remove_unfinished();
-  require_own_files();
 }
 
 // A folder from somebody else must not make a run write, or wait, outside of it.
 void RunFolder::require_own_files() const {
-  require_own_folder(path_ / "bad-steps");
+  for (const auto& folder : {checkpoints(), path_ / "bad-steps"}) require_own_folder(folder);
   for (const auto& file : {options(), log(), metrics(), path_ / "metrics.jsonl", weights()})
     require_own_file(file);
-  for (const auto& entry : std::filesystem::directory_iterator(checkpoints()))
+  std::error_code none;  // there may be no such folder yet
+  for (const auto& entry : std::filesystem::directory_iterator(checkpoints(), none))
     if (entry.path().extension() == ".ckpt") require_own_file(entry.path());
 }
 
