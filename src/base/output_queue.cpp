@@ -22,6 +22,10 @@
 namespace isnet {
 namespace {
 
+// So long a caller waits for its text to be written, as long as somebody reads: texts and what they tell of come
+// in the same order.
+constexpr std::chrono::milliseconds usual_wait{50};
+
 // A write of so many bytes to a pipe is not mixed with those of other processes (PIPE_BUF).
 constexpr std::size_t piece = 4096;
 
@@ -103,6 +107,18 @@ struct OutputQueue::State {
     changed.notify_all();
   }
 
+  // Waits for the reader, while it reads.
+  bool drain(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience,
+             std::chrono::milliseconds total) {
+    const auto end = std::chrono::steady_clock::now() + total;
+    while (!idle() && stuck != progress) {
+      const auto seen = progress;
+      const bool read = changed.wait_for(lock, patience, [&] { return idle() || progress != seen; });
+      if (!read || std::chrono::steady_clock::now() > end) stuck = progress;
+    }
+    return idle();
+  }
+
   void run() {
     std::unique_lock lock(mutex);
     for (;;) {
@@ -125,9 +141,9 @@ OutputQueue::~OutputQueue() {
 void OutputQueue::write(std::string text) {
   std::unique_lock lock(state_->mutex);
   state_->add(std::move(text));
-  if (state_->running) return;
-  state_->running = start_thread([state = state_] { state->run(); });
+  if (!state_->running) state_->running = start_thread([state = state_] { state->run(); });
   while (!state_->running && !state_->waiting.empty()) state_->write_all(lock, state_->next());
+  state_->drain(lock, usual_wait, usual_wait);
 }
 
 void OutputQueue::draw(std::string text) {
@@ -140,14 +156,7 @@ void OutputQueue::draw(std::string text) {
 
 bool OutputQueue::flush(std::chrono::milliseconds patience) {
   std::unique_lock lock(state_->mutex);
-  const auto end = std::chrono::steady_clock::now() + 5 * patience;
-  while (!state_->idle() && state_->stuck != state_->progress) {
-    const auto seen = state_->progress;
-    const bool read = state_->changed.wait_for(
-        lock, patience, [&] { return state_->idle() || state_->progress != seen; });
-    if (!read || std::chrono::steady_clock::now() > end) state_->stuck = state_->progress;
-  }
-  return state_->idle();
+  return state_->drain(lock, patience, 5 * patience);
 }
 
 OutputQueue& error_output() {

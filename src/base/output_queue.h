@@ -1,4 +1,4 @@
-// Text for people, written by a thread of its own: whoever says something never waits for who reads it.
+// Text for people, written by a thread of its own: who says something does not wait for a reader that does not read.
 #pragma once
 
 #include <chrono>
@@ -20,6 +20,7 @@ class OutputQueue {
   OutputQueue(const OutputQueue&) = delete;
   OutputQueue& operator=(const OutputQueue&) = delete;
 
+  /// Waits for up to 50 ms until the text is written, where somebody has read what came before.
   void write(std::string text);
   /// For text that is soon out of date, as a progress bar's: left out where other text still waits.
   void draw(std::string text);

@@ -20,10 +20,24 @@ std::vector<OptionSpec> run_start_options() {
                       1, 1e6)};
 }
 
-// Whether the run that --output holds is the one that goes on.
+namespace {
+
+bool same_content(const std::filesystem::path& one, const std::filesystem::path& other) {
+  std::error_code code;
+  for (const auto& file : {one, other})
+    if (!std::filesystem::is_regular_file(file, code)) return false;
+  return std::filesystem::file_size(one, code) == std::filesystem::file_size(other, code) &&
+         sha256_of_file(one) == sha256_of_file(other);
+}
+
+}  // namespace
+
+// Whether the run that --output holds is the one that goes on: the checkpoint is in that folder, or in one that it
+// was copied from.
 bool RunStart::goes_on_in_place() const {
   if (!options_.has("resume")) return false;
-  return options_.text("resume") == "last" || folder_.holds(options_.text("resume"));
+  const std::filesystem::path file = options_.text("resume");
+  return file == "last" || folder_.holds(file) || same_content(file, folder_.checkpoints() / file.filename());
 }
 
 // A run is not replaced unasked, nor with it what the new one begins from.

@@ -3,9 +3,12 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <future>
+#include <thread>
 
 #include "base/files.h"
 #include "support/data.h"
@@ -91,17 +94,30 @@ class CheckpointRuns : public ::testing::TestWithParam<int> {
 };
 
 TEST_P(CheckpointRuns, GoOnWhileAWriteHangsAndSurviveKillMinusNineInIt) {
-  std::size_t seen = 0;
   bool killed = false;
-  const auto result = faulty("run", "fsync", "hang", "", "epoch 1: 2/", [&](const std::string& text) {
-    if (killed || !std::filesystem::exists(reached("run"))) return;
-    if (seen == 0) seen = text.size();
-    // Two more batches, while the write hangs.
-    const auto one = text.find("epoch 1: ", seen);
-    if (one == std::string::npos || text.find("epoch 1: ", one + 1) == std::string::npos) return;
+  std::atomic<bool> over = false;
+  std::thread killer([&] {
+    const auto wait_until = [&](const auto& condition) {
+      while (!over && !condition()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    };
+    const auto log = [&] { return text_of(folder_ / "run" / "log.txt"); };
+    const auto batches = [&] {
+      const std::string text = log();
+      int count = 0;
+      for (auto at = text.find("epoch 1: "); at != std::string::npos; at = text.find("epoch 1: ", at + 1)) ++count;
+      return count;
+    };
+    wait_until([&] { return std::filesystem::exists(reached("run")); });
+    // Two more batches, while the write hangs; or all of the epoch.
+    const int seen = over ? 0 : batches();
+    wait_until([&] { return batches() >= seen + 2 || log().find("epoch 1 done") != std::string::npos; });
+    if (over) return;
     killed = true;
     signal_ranks("KILL", "run");
   });
+  const auto result = faulty("run", "fsync", "hang");
+  over = true;
+  killer.join();
   ASSERT_TRUE(killed) << result.output;
   EXPECT_NE(result.status, 0);
   ASSERT_EQ(unfinished("run").size(), 1u) << "what the killed process was writing";

@@ -163,6 +163,8 @@ TEST_F(RunFolders, OfAnotherRunAreNotReplacedByOneThatIsResumed) {
   std::filesystem::create_directory_symlink(folder_ / "a", folder_ / "link");
   const auto own = attempt("link", "--max-epochs 3 --resume " + last("a").string());
   EXPECT_EQ(own.status, 0) << own.output << "the same folder by another path";
+  std::filesystem::copy(folder_ / "a", folder_ / "copy", std::filesystem::copy_options::recursive);
+  succeed("copy", "--max-epochs 4 --resume " + last("a").string());
 }
 
 TEST_F(RunFolders, AreNotReplacedTogetherWithTheWeightsThatTheNewRunBeginsFrom) {
