@@ -197,6 +197,12 @@ TEST_F(BenchStepWithPython, HasOtherNetworksTooInDoublePrecision) {
   }
 }
 
+TEST_F(BenchStepWithPython, KnowsItsNetworkInMixedPrecisionToo) {
+  std::vector<std::string> words = tiny;
+  for (const char* word : {"--parts", "plain", "--precision", "bf16-mixed"}) words.push_back(word);
+  EXPECT_EQ(groups(words).size(), 1u);
+}
+
 // A Python that says this instead of a greeting.
 std::string fake_python(const TemporaryFolder& folder, const std::string& greeting) {
   const auto file = folder / "python";
