@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <dcmtk/dcmjpeg/djencode.h>
+#include <dcmtk/dcmjpeg/djrploss.h>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -118,7 +119,7 @@ void add_dicoms(const fs::path& folder, std::vector<fs::path>& all) {
   DcmFileFormat format;
   format.loadFile((folder / "implicit.dcm").c_str());
   const auto meta = format.getMetaInfo()->calcElementLength(EXS_LittleEndianExplicit, EET_ExplicitLength);
-  write_file_atomically(folder / "bare.dcm", read_file(folder / "implicit.dcm").substr(132 + meta));
+  write_file_atomically(folder / "bare.dcm", read_file(folder / "implicit.dcm").substr(meta));
   all.push_back(folder / "bare.dcm");
   DJEncoderRegistration::registerCodecs();
   format.loadFile((folder / "explicit.dcm").c_str());

@@ -103,9 +103,10 @@ TEST_F(Folders, DicomFilesNeedNoNameAndBringTheirPatient) {
   input.dicom_patients = true;
   const auto importer = folders_importer(input);
   const auto listing = importer->list();
-  ASSERT_EQ(listing.items.size(), 2u);
+  ASSERT_EQ(listing.items.size(), 3u);
   EXPECT_EQ(listing.items[0].group, "Ann");
-  EXPECT_EQ(listing.items[1].group, "Bob");
+  EXPECT_THAT(listing.items[1].problem, HasSubstr("y/2.png: is no DICOM file"));
+  EXPECT_EQ(listing.items[2].group, "Bob");
   EXPECT_EQ(importer->channels(), 1);
   EXPECT_EQ(importer->image(listing.items[0]).values.back(), 255);
 }

@@ -30,10 +30,13 @@ bool known(const DicomElement& element) {
   return is_in(long_kinds, kind_of(element)) || is_in(short_kinds, kind_of(element));
 }
 
+bool is_capital(char c) {
+  return c >= 'A' && c <= 'Z';
+}
+
 // What DCMTK takes for a length of four bytes: also kinds that are to come, of two capital letters.
 bool has_long_form(std::string_view kind) {
-  const auto capital = [](char c) { return c >= 'A' && c <= 'Z'; };
-  return is_in(long_kinds, kind) || (capital(kind[0]) && capital(kind[1]) && !is_in(short_kinds, kind));
+  return is_in(long_kinds, kind) || (is_capital(kind[0]) && is_capital(kind[1]) && !is_in(short_kinds, kind));
 }
 
 class Follower {
@@ -158,6 +161,7 @@ bool may_begin_data_set(std::string_view head, DicomEncoding encoding) {
     if (!element) return i > 0;
     if ((i == 0 && element->tag >> 16 != 8) || element->tag <= last) return false;
     if (encoding.is_explicit && !known(*element)) return false;
+    if (!encoding.is_explicit && is_capital(head[at + 4]) && is_capital(head[at + 5])) return false;
     if (element->undefined) return i > 0 || element->tag == 0x00081140;
     if (element->length > largest_at_the_head) return false;
     last = element->tag;
