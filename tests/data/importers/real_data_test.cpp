@@ -49,6 +49,7 @@ TEST_F(RealDicom, ColourComesAsColour) {
   EXPECT_EQ(rle.height, 100);
   EXPECT_EQ(rle.values[0], 255);  // its first rows are red
   EXPECT_EQ(rle.values[1], 0);
+  EXPECT_EQ(decode_image(dicoms / "SC_ybr_full_422_uncompressed.dcm", {}).width, 100);  // two samples a pixel
 }
 
 TEST_F(RealDicom, EveryFileIsReadOrRefusedWithItsName) {

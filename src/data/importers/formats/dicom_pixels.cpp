@@ -27,6 +27,10 @@ DicomPixelFormat read_format(DicomData& data) {
   const auto high = data.whole(DCM_HighBit, "HighBit");
   format.shift = high + 1 - format.stored;
   format.with_sign = data.whole(DCM_PixelRepresentation, "PixelRepresentation") == 1;
+  if (format.samples < 1 || format.samples > 4)
+    data.refuse(format.samples, " samples a pixel; 1 to 4 can be read");
+  const auto photometric = data.text(DCM_PhotometricInterpretation);
+  format.halves = photometric.ends_with("_422") ? 4 : photometric.ends_with("_420") ? 3 : 2 * format.samples;
   if (format.stored < 1 || format.shift < 0 || high >= format.allocated)
     data.refuse(format.stored, " bits stored below bit ", high, " of ", format.allocated,
                 " do not make sense");

@@ -16,7 +16,8 @@ struct DicomPixelFormat {
   std::int64_t stored = 16;     ///< bits of these that count
   std::int64_t shift = 0;       ///< bits below them
   bool with_sign = false;
-  std::int64_t frame_bytes() const { return height * width * samples * ((allocated + 7) / 8); }
+  std::int64_t halves = 2;  ///< halves of a sample that are stored for a pixel: fewer where chroma is coarser
+  std::int64_t frame_bytes() const { return height * width * halves * ((allocated + 7) / 8) / 2; }
 };
 
 /// Makes one frame (from 1; 0: there must be one) the only one of the data set, without compression, and
