@@ -52,6 +52,15 @@ std::string predictions_in(const std::filesystem::path& folder) {
   return "";
 }
 
+// The data set that a run was trained on, by its options.ini; "": unknown.
+std::string data_of_run(const std::filesystem::path& run) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(RunFolder(run).options(), ignored)) return "";
+  OptionValues stated({text_option("data", "", "", "")});
+  adopt_options(stated, read_file(RunFolder(run).options()), {"data"});
+  return std::filesystem::exists(stated.text("data"), ignored) ? stated.text("data") : "";
+}
+
 Predictions read_split(const std::string& file, const std::string& split) {
   PredictionsInput input;
   input.split = split;
@@ -106,10 +115,17 @@ Predictions run_model(const OptionValues& given, const std::string& path) {
 Predictions predictions_of(const OptionValues& options, const std::string& model) {
   const std::string& split = options.text("split");
   if (is_csv(model)) return read_split(model, split);
-  if (options.has("data")) return run_model(options, model);
+  const bool is_run = is_folder(model) && RunFolder(model).holds_run();
+  if (options.has("data") && (is_run || !is_folder(model))) return run_model(options, model);
   if (const std::string file = is_folder(model) ? predictions_in(model) : ""; !file.empty()) {
     log::info(cat(model, ": predictions are read from ", file));
     return read_split(file, split);
+  }
+  if (const std::string data = is_run ? data_of_run(model) : ""; !data.empty()) {
+    log::info(cat(model, ": is run on ", data, ", which it was trained on"));
+    OptionValues with_data = options;
+    with_data.set("data", data);
+    return run_model(with_data, model);
   }
   fail(ErrorKind::usage, model,
        ": has no predictions.csv; give --data to run the network on a data set, or run isnet evaluate with "

@@ -32,7 +32,7 @@ std::vector<OptionGroup> predict_options() {
                            "how many batches to predict: a number, or a share as 0.5"),
         integer_option("batch-size", "64", "samples of a batch", 1),
         integer_option("num-workers", "1", "threads that read data", 1, 1024),
-        switch_option("logits", false, "columns with logits too"),
+        flag_option("logits", "columns with logits too"),
         integer_option("seed", "0", "unused by networks that are not trained", 0)})
     what.push_back(more);
   std::vector<OptionGroup> groups{{"Model and data", std::move(what), {}}};

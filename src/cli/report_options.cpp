@@ -57,8 +57,7 @@ std::vector<OptionSpec> report_option_specs() {
                        100'000'000),
         integers_option("top-k", "5", "accuracies of the K most probable classes, for K below the classes",
                         1),
-        switch_option("calibrate", false,
-                      "choose a temperature on the validation split, and report what it does"),
+        flag_option("calibrate", "choose a temperature on the validation split, and report what it does"),
         criteria_option(),
         text_option(
             "implicit-class", "", "NAME",
@@ -69,7 +68,7 @@ std::vector<OptionSpec> report_option_specs() {
         text_option("by-group", "", "NAME,…",
                     "scores by `group`, or by columns of --attributes; the worst first"),
         text_option("attributes", "", "FILE.csv", "columns for --by-group, with a column `id`"),
-        switch_option("logits", false, "logits in predictions.csv too")})
+        flag_option("logits", "logits in predictions.csv too")})
     specs.push_back(more);
   return specs;
 }

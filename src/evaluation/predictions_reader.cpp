@@ -16,6 +16,9 @@
 namespace isnet {
 namespace {
 
+// By which a probability in single precision may miss 0 or 1.
+constexpr double rounding = 1e-6;
+
 constexpr std::size_t none = static_cast<std::size_t>(-1);
 
 // Where the columns of a file are.
@@ -82,6 +85,9 @@ class Reader {
     while (reader_.next(row)) add(row);
     if (splits_.empty()) fail(ErrorKind::data, where_, ": names columns, and no sample");
     const ScoreKind kind = kind_of_task();
+    if (kind == ScoreKind::single_label && columns_.classes.size() == 1)
+      fail(ErrorKind::data, where_, ": line 1: the only class is '", columns_.class_names[0],
+           "'; two classes need a column of probabilities each");
     settle_meaning_of_numbers(kind);
     PredictionsBySplit result;
     for (auto& [name, split] : splits_) {
@@ -165,9 +171,9 @@ class Reader {
     into.ids.push_back(id);
     for (std::size_t k = 0; k < columns_.classes.size(); ++k) {
       const double p = number_in(row, columns_.classes[k], columns_.class_names[k]);
-      if (!(p >= 0 && p <= 1))
+      if (!(p >= -rounding && p <= 1 + rounding))
         refuse(row.line, "class '", columns_.class_names[k], "': ", p, " is no probability; allowed: 0 to 1");
-      into.probabilities.push_back(p);
+      into.probabilities.push_back(std::clamp(p, 0.0, 1.0));
       if (columns_.logits.empty()) continue;
       const double logit = number_in(row, columns_.logits[k], columns_.class_names[k]);
       if (!std::isfinite(logit))

@@ -112,6 +112,7 @@ TEST_F(PredictionsFile, WhatIsWrongIsSaidWithItsLine) {
   EXPECT_THAT(answer("id,label,a,b\n"), HasSubstr("no sample"));
   EXPECT_THAT(answer("label,a,b\n0,1,0\n"), HasSubstr("there is no column 'id'"));
   EXPECT_THAT(answer("id,label\nx,0\n"), HasSubstr("no columns with probabilities"));
+  EXPECT_THAT(answer("id,label,a\nx,0,0.7\n"), HasSubstr("two classes need a column of probabilities each"));
   EXPECT_THAT(answer("id,a,a\nx,0,1\n"), HasSubstr("two columns are named 'a'"));
   EXPECT_THAT(answer("id,label,a,b\nx,0,0.5,0.5\nx,1,0.5,0.5\n"),
               HasSubstr("line 3: id 'x' is in line 2 already"));
@@ -134,6 +135,10 @@ TEST_F(PredictionsFile, RowsNeedNotSumToOneWhereTheyAreMultiLabel) {
   PredictionsInput input;
   input.kind = ScoreKind::multi_label;
   EXPECT_EQ(read_one("id,label,a,b\nx,0,0.7,0.7\n", input).label_flags, (std::vector<std::uint8_t>{1, 0}));
+}
+
+TEST_F(PredictionsFile, ProbabilitiesMayMissOneByTheRoundingOfSinglePrecision) {
+  EXPECT_THAT(read_one("id,label,a,b\nx,0,1.0000001,-1e-8\n").probabilities, ElementsAre(1, 0));
 }
 
 TEST_F(PredictionsFile, IsBroughtIntoTheOrderOfAnother) {

@@ -86,18 +86,19 @@ TEST_F(TrainedModel, IsReportedWithWhatValidationChose) {
 }
 
 TEST_F(TrainedModel, IsComparedWithAnotherProgramsPredictions) {
-  ASSERT_EQ(evaluate({"--split", "test", "--output", "run/evaluation"}).status, 0);
-  write_file_atomically(path("other.csv"), read_file(path("run/evaluation/predictions.csv")));
-  const auto from_file =
-      run_isnet({"compare", path("run"), path("other.csv"), "--output", "compared", "--bootstrap", "100"});
-  ASSERT_EQ(from_file.status, 0) << from_file.output;
+  ASSERT_EQ(evaluate({"--split", "test", "--output", "scores"}).status, 0);
+  const std::string other = path("scores/predictions.csv");
+  const auto of_its_data =
+      run_isnet({"compare", path("run"), other, "--output", "compared", "--bootstrap", "100"});
+  ASSERT_EQ(of_its_data.status, 0) << of_its_data.output;
+  EXPECT_THAT(of_its_data.output, HasSubstr("is run on " + path("data")));
   const Json json = Json::parse(read_file(path("compared") + "/comparison.json"));
   EXPECT_EQ(json.at("format"), "isnet-comparison");
   EXPECT_EQ(json.at("test").at("pairs").at(0).at("mcnemar").at("p"), 1.0);
-  const auto from_network = run_isnet({"compare", path("run"), path("run/weights.safetensors"),
-                                       path("other.csv"), "--data", "data", "--bootstrap", "100"});
-  EXPECT_EQ(from_network.status, 0) << from_network.output;
-  EXPECT_THAT(from_network.output, HasSubstr("A − B"));
+  const auto both = run_isnet({"compare", path("run/last"), path("scores"), path("run/weights.safetensors"),
+                               "--data", "data", "--bootstrap", "100"});
+  EXPECT_EQ(both.status, 0) << both.output;
+  EXPECT_THAT(both.output, HasSubstr("B − C"));
 }
 
 class PredictionCommands : public ::testing::Test {
