@@ -4,7 +4,8 @@
 
 namespace isnet {
 
-CsvReader::CsvReader(const std::string& text, std::string where) : text_(text), where_(std::move(where)) {
+CsvReader::CsvReader(const std::string& text, std::string where, char separator)
+    : text_(text), where_(std::move(where)), separator_(separator) {
   if (text.starts_with("\xEF\xBB\xBF")) place_ = 3;
 }
 
@@ -39,7 +40,7 @@ void CsvReader::read_row(CsvRow& row) {
     if (count == row.fields.size()) row.fields.emplace_back();
     std::string& field = row.fields[count];
     field.clear();
-    if (place_ < text_.size() && text_[place_] == '"')
+    if (quote_follows())
       quoted(field);
     else
       plain(field);
@@ -49,12 +50,25 @@ void CsvReader::read_row(CsvRow& row) {
       if (place_ < text_.size()) skip_line_end();
       return;
     }
-    ++place_;  // the comma
+    ++place_;  // the separator
   }
 }
 
+bool CsvReader::at_blank() const {
+  return place_ < text_.size() && text_[place_] != separator_ && (text_[place_] == ' ' || text_[place_] == '\t');
+}
+
+// Whether a field in quotes begins here; goes to its quote.
+bool CsvReader::quote_follows() {
+  const std::size_t begin = place_;
+  while (at_blank()) ++place_;
+  if (place_ < text_.size() && text_[place_] == '"') return true;
+  place_ = begin;
+  return false;
+}
+
 void CsvReader::plain(std::string& field) {
-  for (; place_ < text_.size() && text_[place_] != ',' && !at_line_end(); ++place_) {
+  for (; place_ < text_.size() && text_[place_] != separator_ && !at_line_end(); ++place_) {
     const char c = text_[place_];
     if (c == '"') refuse(line_, "a quote inside of a field that does not begin with one");
     if (c == '\0') refuse(line_, "a zero byte: this is no text");
@@ -69,7 +83,8 @@ void CsvReader::quoted(std::string& field) {
     if (c == '"') {
       if (place_ + 1 >= text_.size() || text_[place_ + 1] != '"') {
         ++place_;
-        if (place_ < text_.size() && text_[place_] != ',' && !at_line_end())
+        while (at_blank()) ++place_;
+        if (place_ < text_.size() && text_[place_] != separator_ && !at_line_end())
           refuse(line_, "text behind a closing quote");
         return;
       }
@@ -82,11 +97,21 @@ void CsvReader::quoted(std::string& field) {
   refuse(begin, "a quote that is never closed");
 }
 
-std::vector<CsvRow> parse_csv(const std::string& text, const std::string& where) {
-  CsvReader reader(text, where);
+std::vector<CsvRow> parse_csv(const std::string& text, const std::string& where, char separator) {
+  CsvReader reader(text, where, separator);
   std::vector<CsvRow> rows;
   for (CsvRow row; reader.next(row);) rows.push_back(row);
   return rows;
+}
+
+std::vector<std::string> csv_header(const std::string& text, char separator) {
+  CsvReader reader(text, "", separator);
+  CsvRow row;
+  try {
+    return reader.next(row) ? row.fields : std::vector<std::string>();
+  } catch (const Error&) {
+    return {};
+  }
 }
 
 std::string csv_field(const std::string& text) {

@@ -33,6 +33,15 @@ TEST(Csv, FollowsTheStandard) {
   EXPECT_TRUE(fields_of("\n\r\n").empty());
 }
 
+TEST(Csv, OtherSeparatorsAndBlanksAroundQuotes) {
+  const auto fields = [](const std::string& text, char separator) {
+    return parse_csv(text, "m.csv", separator);
+  };
+  EXPECT_THAT(fields("a;b,c\n\"1;2\";3\n", ';')[1].fields, ElementsAre("1;2", "3"));
+  EXPECT_THAT(fields("a\tb\n1\t\n", '\t')[1].fields, ElementsAre("1", ""));
+  EXPECT_THAT(fields_of("a, \"b\" ,c\n"), ElementsAre(ElementsAre("a", "b", "c")));
+}
+
 TEST(Csv, SaysInWhichLineItIsBroken) {
   const auto answer = [](const std::string& text) { return data_refusal([&] { fields_of(text); }); };
   EXPECT_THAT(answer("a,b\n1,2\n1\n"), HasSubstr("m.csv: line 3: 1 fields; the first line has 2"));
