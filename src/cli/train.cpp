@@ -82,6 +82,7 @@ class Training {
     open_data();
     read_start_weights();
     settle_defaults(options_);
+    check_validation();
     if (!options_.has("recompute-bn-statistics"))
       options_.set(
           "recompute-bn-statistics",
@@ -121,6 +122,32 @@ class Training {
     if (!options_.has("num-classes") && data_->class_count() > 0)
       options_.set("num-classes", cat(data_->class_count()));
     settle_normal_class();
+  }
+
+  // Without validation nothing can watch its metrics: said, or refused where something was asked to watch.
+  void check_validation() const {
+    if (validation_ && trainer_options(options_).limit_val_batches.value > 0) return;
+    const std::string& monitor = options_.text("monitor");
+    const std::string reason = validation_
+                                   ? "--limit-val-batches 0 leaves nothing of the split val"
+                                   : cat(data_->path().string(), " has no split val (", splits_text(), ")");
+    std::string watcher;
+    if (options_.integer("early-stopping-patience") > 0) watcher = "--early-stopping-patience";
+    if (options_.has("early-stopping-threshold")) watcher = "--early-stopping-threshold";
+    if (options_.text("lr-schedule") == "reduce-on-plateau") watcher = "--lr-schedule reduce-on-plateau";
+    if (!watcher.empty() && monitor.starts_with("val_"))
+      fail(ErrorKind::usage, watcher, ": watches ", monitor, ", but ", reason,
+           ": pack one (isnet pack --splits train=0.8,val=0.2), or give --monitor train_loss");
+    log::warning(cat("no validation: ", reason,
+                     "; the last epoch counts as the best, and nothing watches for "
+                     "overfitting"));
+  }
+
+  std::string splits_text() const {
+    if (data_->is_single_shard()) return "it is one shard";
+    std::string text;
+    for (const auto& name : data_->split_names()) text += (text.empty() ? "it has " : ", ") + name;
+    return text;
   }
 
   // The class of images without findings, where the data names it as public sets of chest X-rays do.

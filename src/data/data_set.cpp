@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "data/split_names.h"
 
 namespace isnet {
 namespace {
@@ -89,7 +90,16 @@ DataSet::DataSet(const std::filesystem::path& path, std::optional<std::int64_t> 
 }
 
 bool DataSet::has_split(const std::string& name) const {
-  return single_shard_ || description_.splits.contains(name);
+  return single_shard_ || description_.splits.contains(stored_name(name));
+}
+
+// The name itself, else the only split that people call so too.
+std::string DataSet::stored_name(const std::string& split) const {
+  if (description_.splits.contains(split)) return split;
+  std::vector<std::string> found;
+  for (const auto& entry : description_.splits)
+    if (canonical_split_name(entry.first) == canonical_split_name(split)) found.push_back(entry.first);
+  return found.size() == 1 ? found.front() : split;
 }
 
 std::vector<std::string> DataSet::split_names() const {
@@ -100,7 +110,7 @@ std::vector<std::string> DataSet::split_names() const {
 
 const std::vector<ShardEntry>& DataSet::entries(const std::string& split) const {
   if (single_shard_) return description_.splits.at(all_samples);
-  const auto found = description_.splits.find(split);
+  const auto found = description_.splits.find(stored_name(split));
   if (found != description_.splits.end()) return found->second;
   std::string known;
   for (const auto& name : split_names()) known += (known.empty() ? "" : ", ") + name;
@@ -120,8 +130,8 @@ std::shared_ptr<const SplitReader> DataSet::split(const std::string& name) const
   for (const auto& entry : entries(name)) counts.push_back(entry.samples);
   if (files.empty()) fail(ErrorKind::data, path_.string(), ": split '", name, "' holds no samples");
   const auto known_classes = class_count() > 0 ? std::optional(class_count()) : std::nullopt;
-  auto reader =
-      std::make_shared<const SplitReader>(name, std::move(files), std::move(counts), known_classes, limits_);
+  auto reader = std::make_shared<const SplitReader>(single_shard_ ? name : stored_name(name), std::move(files),
+                                                    std::move(counts), known_classes, limits_);
   check_against(description_, *reader);
   return reader;
 }

@@ -140,6 +140,8 @@ class DataSet {
   /// dataset.json, or what stands in for it.
   const DataSetDescription& description() const { return description_; }
   std::int64_t class_count() const { return static_cast<std::int64_t>(description_.class_names.size()); }
+  /// Other usual names of a split find it too (canonical_split_name(): "val" finds "valid"), where no split
+  /// has the name itself.
   bool has_split(const std::string& name) const;
   std::vector<std::string> split_names() const;
 
@@ -156,6 +158,7 @@ class DataSet {
   void verify_checksums() const;
 
  private:
+  std::string stored_name(const std::string& split) const;
   const std::vector<ShardEntry>& entries(const std::string& split) const;
 
   std::filesystem::path path_;

@@ -30,6 +30,30 @@ TEST_F(FitLoop, EarlyStoppingEndsARunAndCountsOverAResume) {
   EXPECT_EQ(column(folder_ / "late" / "metrics.csv", "val", "loss").size(), 6u);
 }
 
+TEST_F(FitLoop, WithoutValidationNothingIsWatchedAndThisIsSaid) {
+  const std::string description = text_of(folder_ / "data/dataset.json");
+  const auto place = description.find("\"val\"");
+  ASSERT_NE(place, std::string::npos);
+  const auto call_val = [&](const std::string& name) {
+    write_file_atomically(folder_ / "data/dataset.json",
+                          std::string(description).replace(place, 5, '"' + name + '"'));
+  };
+  call_val("other");
+  const auto said = isnet::testing::run(1, command("run", "--max-epochs 1"));
+  EXPECT_EQ(said.status, 0) << said.output;
+  EXPECT_THAT(said.output, HasSubstr("no validation: "));
+  EXPECT_THAT(said.output, HasSubstr("has no split val (it has other, train)"));
+  for (const char* watcher : {"--early-stopping-patience 2", "--lr-schedule reduce-on-plateau"}) {
+    const auto refused = isnet::testing::run(1, command("stopped", watcher));
+    EXPECT_EQ(refused.status, 2);
+    EXPECT_THAT(refused.output, HasSubstr("watches val_loss, but ")) << watcher;
+  }
+  succeed("watched", "--early-stopping-patience 2 --monitor train_loss --max-epochs 1");
+  call_val("validation");  // another usual name
+  succeed("named", "--max-epochs 1 --early-stopping-patience 2");
+  EXPECT_EQ(column(folder_ / "named" / "metrics.csv", "val", "loss").size(), 1u);
+}
+
 std::vector<std::string> checkpoints_of(const std::filesystem::path& run) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(run / "checkpoints"))

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "data/split_names.h"
 
 namespace isnet {
 namespace {
@@ -211,7 +212,7 @@ std::vector<SplitShare> parse_split_shares(const std::string& text) {
     const std::string entry = text.substr(first, end - first);
     const auto equals = entry.find('=');
     if (equals == std::string::npos || equals == 0) refuse();
-    SplitShare share{entry.substr(0, equals), 0};
+    SplitShare share{canonical_split_name(entry.substr(0, equals)), 0};
     const char* last = entry.data() + entry.size();
     const auto result = std::from_chars(entry.data() + equals + 1, last, share.share);
     const bool twice = std::any_of(shares.begin(), shares.end(),
