@@ -142,6 +142,7 @@ class MaskMaker {
   void write_shard(const SplitReader& split, const ShardReader& shard, const std::filesystem::path& path,
                    SplitMasks& masks) {
     ShardWriter writer(path, shard.size(), layout_of(shard.layout()));
+    if (form_.soft) writer.declare_soft_masks();
     const std::int64_t step = options_.integer("batch-size");
     for (std::int64_t first = 0; first < shard.size(); first += step) {
       const std::int64_t count = std::min(step, shard.size() - first);

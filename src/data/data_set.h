@@ -67,6 +67,7 @@ class SplitReader {
   std::int64_t size() const { return size_; }
   const SampleLayout& layout() const { return layout_; }
   const std::vector<std::filesystem::path>& shards() const { return shards_; }
+  bool soft_masks() const;  ///< some shard says that its masks are shares of 255
 
   /// The class of a sample; layout().labels must be single.
   std::int64_t label(std::int64_t index) const;

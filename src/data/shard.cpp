@@ -84,6 +84,7 @@ ShardReader::ShardReader(const std::filesystem::path& path, std::optional<std::i
     refuse(*masks_, cat("has ", layout_.mask_channels, " masks for each sample, but there are ", *class_count,
                         " classes: store one mask (N×1×H×W), or one for each class"));
   plan_pixels();
+  look_at_masks();
   look_for_mask_scale();
 }
 
@@ -130,6 +131,10 @@ void ShardReader::open_masks(const hdf5::File& file) {
                                                               : stored_masks_;
   layout_.mask_channels = masks_->shape()[1];
   layout_.masks_per_class = masks_->shape().size() == 5;
+  says_soft_ = file.has_attribute(mask_values_attribute);
+  if (!says_soft_) return;
+  if (const auto value = file.attribute<std::string>(mask_values_attribute); value != "soft")
+    refuse(file, cat("attribute '", mask_values_attribute, "' is '", value, "'; allowed: soft"));
 }
 
 void ShardReader::check_mask_shape(const hdf5::Dataset& dataset) const {

@@ -14,9 +14,14 @@
 
 namespace isnet {
 
+class MaskCensus;
+
 /// `format` and `version` of a shard; others are refused.
 inline constexpr const char* shard_format = "isnet-shard";
 inline constexpr std::int64_t shard_version = 1;
+/// An attribute of the root group that may be there: "soft" says that masks are shares of 255, and no class
+/// codes.
+inline constexpr const char* mask_values_attribute = "mask_values";
 
 /// What the labels of a data set say: nothing, one class for each sample, or any number of classes.
 enum class LabelKind { none, single, multi };
@@ -49,6 +54,7 @@ struct ShardPlan {
   std::int64_t size = 0;
   hdf5::ElementType stored_images = hdf5::ElementType::uint8;  ///< as the layout, or float16 (read as float32)
   hdf5::ElementType stored_masks = hdf5::ElementType::uint8;   ///< likewise, or boolean (read as 0 and 255)
+  bool soft_masks = false;
   RowMap images, masks;
   std::shared_ptr<const hdf5::Translation> translation;  ///< with which HDF5 reads the file; null: as it is
   mutable std::atomic<bool> mask_scale_known{false};  ///< some uint8 mask value above 1 was seen
@@ -63,7 +69,8 @@ class ShardReader {
  public:
   /// Checks all that does not need the pixels: format and version, element types and ranks, equal numbers of
   /// samples, mask shape equal to image shape, every label in 0 … class_count − 1 (if given), groups,
-  /// weights; and that uint8 masks are not coded 0/1, from as many samples as that takes (usually the first).
+  /// weights. Looks at a few masks, evenly spread: they must not hold class codes (see MaskCensus), unless
+  /// the shard says that they are soft; and at as many as it takes to see that uint8 masks are not coded 0/1.
   explicit ShardReader(const std::filesystem::path& path, std::optional<std::int64_t> class_count = {},
                        const ShardLimits& limits = {});
   /// Opens one that was open before, without labels and extras.
@@ -74,6 +81,7 @@ class ShardReader {
   const std::filesystem::path& path() const { return path_; }
   const SampleLayout& layout() const { return layout_; }
   std::int64_t size() const { return size_; }
+  bool soft_masks() const { return plan_->soft_masks; }  ///< it says so: mask_values_attribute
 
   /// N classes; empty unless the labels are of kind single.
   const std::vector<std::int64_t>& labels() const { return labels_; }
@@ -116,6 +124,8 @@ class ShardReader {
   void open_multi_labels(const hdf5::Dataset& dataset, std::optional<std::int64_t> class_count);
   void open_extras(const hdf5::File& file);
   void check_mask_shape(const hdf5::Dataset& dataset) const;
+  void look_at_masks() const;
+  void add_mask(const Pixels& pixels, std::int64_t index, MaskCensus& census) const;
   void look_for_mask_scale() const;
   void settle_mask_scale(int largest_seen) const;
   int largest_mask_value(std::int64_t index) const;
@@ -129,6 +139,7 @@ class ShardReader {
   std::filesystem::path path_;
   SampleLayout layout_;
   std::int64_t size_ = 0;
+  bool says_soft_ = false;
   std::shared_ptr<const InputFile> input_;
   std::shared_ptr<const hdf5::Translation> translation_;
   hdf5::ElementType stored_images_ = hdf5::ElementType::uint8, stored_masks_ = hdf5::ElementType::uint8;

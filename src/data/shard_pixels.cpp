@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "data/kernels/pixels.h"
+#include "data/mask_census.h"
 #include "data/pixel_buffer.h"
 #include "data/shard.h"
 
@@ -72,6 +73,7 @@ void ShardReader::plan_pixels() {
   plan->translation = translation_;
   plan->stored_images = stored_images_;
   plan->stored_masks = stored_masks_;
+  plan->soft_masks = says_soft_;
   const auto locate = [](std::optional<hdf5::Dataset>& dataset) {
     RowMap map = dataset->locate_rows();
     if (map.direct())
@@ -161,8 +163,8 @@ void ShardReader::read_mask(std::int64_t index, Real* out) const {
   const Real* wrong =
       std::find_if(out, out + pixels.count, [](Real value) { return !(value >= 0 && value <= 1); });
   fail(ErrorKind::data, pixels.map->where, ": sample ", index, ": mask value ", *wrong,
-       " is outside 0 … 1: divide the masks by their largest value, or store them as uint8 with 255 for the"
-       " region of interest");
+       " is outside 0 … 1: store 1 for the region of interest and 0 for the background, of class codes"
+       " for the classes that are of interest");
 }
 
 void ShardReader::read_stored_image(std::int64_t index, std::uint8_t* out) const {
@@ -185,6 +187,35 @@ int ShardReader::largest_mask_value(std::int64_t index) const {
   std::vector<std::uint8_t> mask(static_cast<std::size_t>(pixels.count));
   read_stored(pixels, index, mask.data());
   return pixels::table<float>().largest(mask.data(), pixels.count);
+}
+
+void ShardReader::look_at_masks() const {
+  if (layout_.mask_channels == 0 || says_soft_) return;
+  const Pixels pixels = masks();
+  MaskCensus census;
+  constexpr std::int64_t looked_at = 8;
+  const std::int64_t count = std::min(size_, looked_at);
+  for (std::int64_t i = 0; i < count; ++i) add_mask(pixels, i * size_ / count, census);
+  if (census.largest() == 1 && pixels.type == ElementType::uint8)
+    return;  // look_for_mask_scale() has more to say
+  if (const auto codes = census.class_codes())
+    fail(ErrorKind::data, pixels.map->where, ": ", class_codes_text(*codes));
+}
+
+void ShardReader::add_mask(const Pixels& pixels, std::int64_t index, MaskCensus& census) const {
+  const auto add = [&](const auto* values) {
+    for (std::int64_t k = 0; k < layout_.mask_channels; ++k)
+      census.add(values + k * layout_.pixels(), layout_.height, layout_.width);
+  };
+  if (pixels.type == ElementType::uint8) {
+    std::vector<std::uint8_t> mask(static_cast<std::size_t>(pixels.count));
+    read_stored(pixels, index, mask.data());
+    add(mask.data());
+  } else {
+    std::vector<float> mask(static_cast<std::size_t>(pixels.count));
+    read_converted(pixels, index, mask.data());
+    add(mask.data());
+  }
 }
 
 void ShardReader::look_for_mask_scale() const {

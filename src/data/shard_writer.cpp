@@ -98,6 +98,10 @@ void ShardWriter::write_multi_labels(std::int64_t first, std::int64_t count, con
   write(labels_, "labels", first, count, values);
 }
 
+void ShardWriter::declare_soft_masks() {
+  file_->set_attribute<std::string>(mask_values_attribute, "soft");
+}
+
 void ShardWriter::write_ids(const std::vector<std::string>& values) {
   file_->write("ids", values, {samples_});
 }

@@ -32,6 +32,9 @@ class ShardWriter {
   void write_labels(std::int64_t first, std::int64_t count, const std::int64_t* values);
   void write_multi_labels(std::int64_t first, std::int64_t count, const std::uint8_t* values);  // count×K
 
+  /// Says in the file that the masks are shares of 255.
+  void declare_soft_masks();
+
   // Optional columns: one value for each sample of the shard.
   void write_ids(const std::vector<std::string>& values);
   void write_groups(const std::vector<std::int64_t>& values);

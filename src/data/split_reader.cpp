@@ -68,6 +68,10 @@ void SplitReader::take_over(const ShardReader& shard, std::size_t number) {
   append(groups_, shard.groups(), std::optional<std::int64_t>());
 }
 
+bool SplitReader::soft_masks() const {
+  return std::any_of(plans_.begin(), plans_.end(), [](const auto& plan) { return plan->soft_masks; });
+}
+
 SplitReader::Place SplitReader::place_of(std::int64_t index) const {
   if (index < 0 || index >= size_)
     fail(ErrorKind::internal, "split '", name_, "': sample ", index, " of ", size_);

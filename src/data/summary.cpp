@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <iomanip>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <string_view>
 
 #include "base/error.h"
+#include "data/mask_census.h"
 
 namespace isnet {
 namespace {
@@ -58,6 +60,38 @@ void count_classes(const SplitReader& split, std::int64_t class_count, SplitSumm
   }
 }
 
+// Refuses masks with class codes: of all samples together, and of single ones among masks of 0 and 1 alone.
+class MaskJudge {
+ public:
+  explicit MaskJudge(const SplitReader& split) : split_(split) {}
+
+  void add(std::int64_t index, const float* masks) {
+    const auto& layout = split_.layout();
+    if (split_.soft_masks()) return;
+    MaskCensus own;
+    for (std::int64_t k = 0; k < layout.mask_channels; ++k)
+      for (auto* census : {&all_, &own})
+        census->add(masks + k * layout.pixels(), layout.height, layout.width);
+    if (own.is_soft()) any_soft_ = true;
+    if (const auto codes = own.class_codes(); codes && !first_) first_ = {index, *codes};
+  }
+
+  void refuse_class_codes() const {
+    if (const auto codes = all_.class_codes())
+      fail(ErrorKind::data, split_.shards().front().string(), ": split ", split_.name(), ": ",
+           class_codes_text(*codes));
+    if (first_ && !any_soft_)
+      fail(ErrorKind::data, split_.shard_of(first_->first).string(), ": sample ", split_.id(first_->first),
+           ": ", class_codes_text(first_->second));
+  }
+
+ private:
+  const SplitReader& split_;
+  MaskCensus all_;
+  bool any_soft_ = false;
+  std::optional<std::pair<std::int64_t, std::string>> first_;  // sample that holds class codes
+};
+
 void look_at_pixels(const SplitReader& split, std::int64_t wanted, SplitSummary& summary) {
   const auto& layout = split.layout();
   const std::int64_t mask_values = layout.mask_channels * layout.pixels();
@@ -65,14 +99,17 @@ void look_at_pixels(const SplitReader& split, std::int64_t wanted, SplitSummary&
   std::vector<float> mask(static_cast<std::size_t>(mask_values));
   std::vector<Moments> channels(static_cast<std::size_t>(layout.channels));  // a grey image counts once
   Moments pixels, mask_moments;
+  MaskJudge judge(split);
   summary.looked_at = wanted < 0 ? split.size() : std::min(wanted, split.size());
   for (std::int64_t i = 0; i < summary.looked_at; ++i) {
     split.read(i * split.size() / summary.looked_at, image.data(), mask_values ? mask.data() : nullptr);
     for (std::size_t c = 0; c < channels.size(); ++c)
       channels[c].add(image.data() + static_cast<std::int64_t>(c) * layout.pixels(), layout.pixels());
     mask_moments.add(mask.data(), mask_values);
+    judge.add(i * split.size() / summary.looked_at, mask.data());
     if (mask_values && *std::max_element(mask.begin(), mask.end()) <= 0) ++summary.empty_masks;
   }
+  judge.refuse_class_codes();
   if (summary.looked_at == 0) return;
   for (const auto& channel : channels) {
     pixels.add(channel);

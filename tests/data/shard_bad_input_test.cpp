@@ -164,6 +164,52 @@ TEST_F(BadShard, MasksCodedZeroAndOneAreFoundWhenManyEmptyOnesComeFirst) {
   EXPECT_THAT(answer(parts), HasSubstr("multiply the masks by 255"));
 }
 
+// Shards of 10 samples of 12×12 whose masks hold `values` in squares of 4×4, as class maps do.
+template <typename Value>
+ShardParts with_patches(const std::vector<Value>& values) {
+  constexpr std::int64_t samples = 10, side = 12;
+  ShardParts parts;
+  parts.images = [](auto& file) {
+    file.write("images", Bytes(samples * side * side, 9), {samples, 1, side, side});
+  };
+  parts.labels = [](auto& file) { file.write("labels", Numbers(samples, 1), {samples}); };
+  parts.masks = [values](auto& file) {
+    std::vector<Value> masks;
+    for (std::int64_t i = 0; i < samples * side * side; ++i) {
+      const auto patch = static_cast<std::size_t>(i / side / 4 * 5 + i % side / 4 * 3 + i / side / side);
+      masks.push_back(values[patch % values.size()]);
+    }
+    file.write("masks", masks, {samples, 1, side, side});
+  };
+  return parts;
+}
+
+TEST_F(BadShard, MasksOfClassCodesAreAnsweredWithTheRemedies) {
+  using List = std::vector<std::uint8_t>;
+  for (const auto& codes : {List{0, 1, 2}, List{1, 2, 3}, List{0, 128}, List{0, 38, 220, 255},
+                            List{0, 1, 15, 255}, List{0, 128, 255}, List{0, 50, 100, 150, 200, 250}})
+    EXPECT_THAT(answer(with_patches(codes)),
+                AllOf(HasSubstr("s.h5: /masks: masks of values "), HasSubstr("class codes"),
+                      HasSubstr("--mask-values binary"), HasSubstr("mask_values = \"soft\"")))
+        << ::testing::PrintToString(codes);
+  EXPECT_THAT(answer(with_patches<float>({0, 1 / 255.0f, 2 / 255.0f})), HasSubstr("class codes"));
+  EXPECT_THAT(answer(with_patches<float>({0, 1, 2})), HasSubstr("mask value 2 is outside 0 … 1"));
+}
+
+TEST_F(BadShard, MasksOfARegionAndSoftMasksAreNotTakenForClassCodes) {
+  EXPECT_EQ(answer(with_patches<std::uint8_t>({0, 255})), "accepted");
+  EXPECT_EQ(answer(with_patches<std::uint8_t>({0})), "accepted");
+  EXPECT_EQ(answer(with_patches<std::uint8_t>({255})), "accepted");
+  EXPECT_EQ(answer(with_patches<float>({0, 1})), "accepted");
+  EXPECT_EQ(answer(with_patches<float>({0, 0.5f, 1})), "accepted");
+  EXPECT_EQ(answer(with_patches<float>({0, 0.1f, 0.25f})), "accepted");
+  auto parts = with_patches<std::uint8_t>({0, 128});
+  parts.extras = [](auto& file) { file.template set_attribute<std::string>("mask_values", "soft"); };
+  EXPECT_EQ(answer(parts), "accepted");
+  parts.extras = [](auto& file) { file.template set_attribute<std::string>("mask_values", "hard"); };
+  EXPECT_THAT(answer(parts), HasSubstr("attribute 'mask_values' is 'hard'; allowed: soft"));
+}
+
 TEST_F(BadShard, FloatMasksOutsideZeroToOne) {
   for (const float value : {1.5f, -0.25f, NAN}) {
     ShardParts parts;

@@ -105,6 +105,7 @@ class BadStepDump : public Callback {
     LoaderOptions options = trainer.train_loader().options();
     options.as_stored = false;
     ShardWriter shard(file, samples, layout_of_dump(split.layout(), options.double_precision));
+    if (split.layout().mask_channels > 0) shard.declare_soft_masks();  // as the network got them
     std::vector<std::string> ids;
     for (const auto& plan : plans) {
       write_batch(shard, static_cast<std::int64_t>(ids.size()),
