@@ -104,6 +104,73 @@ TEST_F(PackCommand, KilledAtAnyTimeItGoesOnAndTheResultIsTheSame) {
   EXPECT_EQ(files("killed"), files("whole"));
 }
 
+// Masks of 0, `step` and twice that, each in a third of the picture.
+void write_coded_masks(const std::filesystem::path& folder, int count, int step) {
+  for (int i = 0; i < count; ++i)
+    isnet::testing::write_picture(folder / (i % 2 ? "cat" : "dog") / (std::to_string(i) + ".png"), 20, 24, 1,
+                                  8, [=](int, int x, int) { return x / 8 * step; });
+}
+
+TEST_F(PackCommand, MasksOfClassCodesAreRefusedUntilOptionsExplainThem) {
+  write_pictures(4);
+  write_coded_masks(folder / "masks", 4, 1);
+  const auto refused = pack("none");
+  EXPECT_EQ(refused.status, 3);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("masks/cat/1.png"), HasSubstr("values 0, 1, 2, not 0 and 255"),
+                                 HasSubstr("--mask-values binary"), HasSubstr("--mask-classes A,B"),
+                                 HasSubstr("--mask-ignore V"), HasSubstr("--mask-values soft")));
+  EXPECT_FALSE(std::filesystem::exists(path("none/dataset.json")));
+  const auto area = [&](const std::string& output, const std::vector<std::string>& options) {
+    const auto packed = pack(output, options);
+    EXPECT_EQ(packed.status, 0) << packed.err;
+    const auto inspected = run_process({ISNET_BINARY, "inspect", path(output), "--verify"});
+    EXPECT_EQ(inspected.status, 0) << inspected.err;
+    return inspected.out;
+  };
+  EXPECT_THAT(area("binary", {"--mask-values", "binary"}), HasSubstr("masks: 0.6667 of the area"));
+  EXPECT_THAT(area("classes", {"--mask-classes", "2"}), HasSubstr("masks: 0.3333 of the area"));
+  EXPECT_THAT(area("void", {"--mask-ignore", "2"}), HasSubstr("masks: 0.3333 of the area"));
+  // Asked for, they are soft masks, and the shards say so.
+  EXPECT_THAT(area("soft", {"--mask-values", "soft"}), HasSubstr("masks: 0.0039 of the area"));
+  const auto repacked =
+      run_process({ISNET_BINARY, "pack", "dataset", "--data", path("soft"), "--output", path("again")});
+  EXPECT_EQ(repacked.status, 0) << repacked.err;
+  EXPECT_EQ(files("again"), files("soft"));
+}
+
+TEST_F(PackCommand, JpegMasksAreCutInTheMiddleAndThisIsSaidOnce) {
+  write_pictures(4);
+  std::filesystem::remove_all(folder / "masks");
+  for (int i = 0; i < 4; ++i)
+    write_block_mask(folder / "masks" / (i % 2 ? "cat" : "dog") / (std::to_string(i) + ".jpg"));
+  EXPECT_EQ(pack("refused").status, 3);
+  const auto packed = pack("out", {"--mask-values", "binary"});
+  EXPECT_EQ(packed.status, 0) << packed.err;
+  const auto first = packed.err.find("cut in the middle");
+  EXPECT_NE(first, std::string::npos);
+  EXPECT_EQ(packed.err.find("cut in the middle", first + 1), std::string::npos);
+  EXPECT_THAT(run_process({ISNET_BINARY, "inspect", path("out")}).out,
+              HasSubstr("masks: 0.1333 of the area"));
+}
+
+TEST_F(PackCommand, UsualNamesOfSplitsAreTaken) {
+  for (const char* split : {"Training", "valid", "testing"})
+    for (int i = 0; i < 2; ++i)
+      write_numbered_picture(folder / "images" / split / "a" / (std::to_string(i) + ".png"), i);
+  const auto packed = run_process({ISNET_BINARY, "pack", "folders", "--images", path("images"),
+                                   "--split-folders", "--output", path("out")});
+  EXPECT_EQ(packed.status, 0) << packed.err;
+  EXPECT_THAT(packed.out,
+              AllOf(HasSubstr("split train: 2"), HasSubstr("split val: 2"), HasSubstr("split test: 2")));
+  EXPECT_THAT(packed.err, HasSubstr("split 'valid' is taken as 'val'"));
+  const auto forgotten = run_process({ISNET_BINARY, "pack", "folders", "--images", path("images"), "--output",
+                                      path("classes"), "--validation-share", "0"});
+  EXPECT_THAT(forgotten.err, HasSubstr("if these are splits, give --split-folders"));
+  const auto drawn = run_process({ISNET_BINARY, "pack", "folders", "--images", path("images/valid"),
+                                  "--output", path("drawn"), "--splits", "train=0.5,valid=0.5"});
+  EXPECT_THAT(drawn.out, HasSubstr("split val: 1")) << drawn.err;
+}
+
 TEST_F(PackCommand, OptionsOfOtherFormatsAndMissingOnesAreRefused) {
   write_pictures(4);
   const auto answer = [](const ProcessResult& result) {

@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "data/importers/decode.h"
 #include "data/importers/layouts.h"
+#include "data/importers/mask_decode.h"
 
 namespace isnet {
 namespace {
@@ -88,9 +89,9 @@ class CelebaMaskImporter : public Importer {
     if (item.files.size() < 2)
       fail(ErrorKind::data, "none of the parts ", joined(input_.parts), " has a mask in ",
            part_file(item, "").string(), "*");
-    Image merged = decode_mask(item.files[1], input_.pictures);
+    Image merged = grey_mask(decode_mask(item.files[1], input_.pictures));
     for (std::size_t i = 2; i < item.files.size(); ++i) {
-      const Image part = decode_mask(item.files[i], input_.pictures);
+      const Image part = grey_mask(decode_mask(item.files[i], input_.pictures));
       if (part.height != merged.height || part.width != merged.width || part.white != merged.white)
         fail(ErrorKind::data, item.files[i].string(), ": of another size or depth than ",
              item.files[1].string());

@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "data/importers/decode.h"
 #include "data/importers/layouts.h"
+#include "data/importers/mask_decode.h"
 
 namespace isnet {
 namespace {

@@ -40,6 +40,8 @@ class DataSetImporter : public Importer {
     listing.labels = layout.labels;
     listing.mask_channels = layout.mask_channels;
     listing.masks_per_class = layout.masks_per_class;
+    listing.soft_masks =
+        std::any_of(splits_.begin(), splits_.end(), [](const auto& split) { return split->soft_masks(); });
     places_.clear();
     for (const auto& split : splits_)
       for (std::int64_t i = 0; i < split->size(); ++i) {
@@ -81,6 +83,7 @@ class DataSetImporter : public Importer {
   }
 
   std::int64_t channels() const override { return splits_.front()->layout().channels; }
+  MaskValues mask_values() const override { return MaskValues::stored; }
 
  private:
   struct Place {

@@ -82,17 +82,6 @@ Image decoded_common(std::string& bytes, PictureKind kind, const std::string& wh
   return image;
 }
 
-Image grey(Image image) {
-  if (image.channels == 1) return image;
-  const cv::Mat colours(static_cast<int>(image.height), static_cast<int>(image.width), CV_16UC3,
-                        image.values.data());
-  cv::Mat result;
-  cv::cvtColor(colours, result, cv::COLOR_RGB2GRAY);
-  image.channels = 1;
-  image.values.assign(result.ptr<std::uint16_t>(), result.ptr<std::uint16_t>() + result.total());
-  return image;
-}
-
 // `mode`: OpenCV's, IMREAD_…
 Image decoded(const std::filesystem::path& path, int mode, const PictureOptions& options) {
   const std::string where = path.string();
@@ -147,10 +136,6 @@ Image decode_image(const std::filesystem::path& path, const PictureOptions& opti
   });
 }
 
-Image decode_mask(const std::filesystem::path& path, const PictureOptions& options) {
-  check_there(path);
-  return with_memory(
-      path, [&] { return grey(decoded(path, cv::IMREAD_ANYDEPTH | cv::IMREAD_GRAYSCALE, options)); });
 }
 
 }  // namespace isnet

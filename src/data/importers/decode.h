@@ -16,7 +16,4 @@ namespace isnet {
 /// short, pixels of another type), runtime (cannot be read).
 Image decode_image(const std::filesystem::path& path, const PictureOptions& options);
 
-/// A mask: likewise, in grey, values as they are in the file.
-Image decode_mask(const std::filesystem::path& path, const PictureOptions& options);
-
 }  // namespace isnet

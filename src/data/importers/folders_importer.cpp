@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "data/importers/decode.h"
 #include "data/importers/layouts.h"
+#include "data/importers/mask_decode.h"
 
 namespace isnet {
 namespace {

@@ -40,6 +40,8 @@ struct Listing {
   LabelKind labels = LabelKind::single;
   std::int64_t mask_channels = 0;  ///< masks that it brings: 0, 1, or K
   bool masks_per_class = false;    ///< one mask for each class
+  bool masks_joined = false;       ///< all masks of a sample are parts of one
+  bool soft_masks = false;         ///< masks are known to be soft (see ShardReader::soft_masks())
 };
 
 /// A layout of pictures, masks and labels on disk: lists its samples, then decodes one at a time.
@@ -51,16 +53,17 @@ class Importer {
   virtual Listing list() = 0;
   /// The picture of a listed sample. Thread-safe. Errors: data (a bad picture), runtime.
   virtual Image image(const ImportItem& item) const = 0;
-  /// Its masks, as many as the listing says. Thread-safe. Errors likewise.
+  /// Its masks, as many as the listing says (any number where they are joined). Thread-safe. Errors likewise.
   virtual std::vector<Image> masks(const ImportItem& item) const = 0;
 
-  /// What "auto" means for --colour and --mask.
+  /// What "auto" means for --colour, --mask and --mask-values.
   virtual std::int64_t channels() const { return 3; }
   virtual MaskSource mask_source() const { return MaskSource::any; }
+  virtual MaskValues mask_values() const { return MaskValues::checked; }
 };
 
-/// Reads the options of its own, --depth and reading_options(); those that are no option of its own must not be looked
-/// at. Errors: usage.
+/// Reads the options of its own, --depth and reading_options(); those that are no option of its own must not
+/// be looked at. Errors: usage.
 using ImporterFactory = std::function<std::unique_ptr<Importer>(const OptionValues& options)>;
 
 /// "folders", "csv", "idx", …

@@ -3,15 +3,18 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "data/data_set.h"
 #include "data/importers/in_order.h"
 #include "data/importers/pack_journal.h"
 #include "data/importers/pack_plan.h"
 #include "data/shard_writer.h"
+#include "data/split_names.h"
 
 namespace isnet {
 namespace {
@@ -72,6 +75,11 @@ class Maker {
   }
 
   const SampleLayout& layout() const { return layout_; }
+  bool soft_masks() const {
+    return options_.transform.mask_source == MaskSource::own &&
+           (listing_.soft_masks || options_.transform.mask_reading.values == MaskValues::soft) &&
+           options_.transform.mask_reading.classes.empty();
+  }
 
   Made made(std::size_t number, const PlannedSplit& split) const {
     const auto& item = listing_.items[number];
@@ -103,6 +111,9 @@ class Maker {
     for (const auto& mask : masks)
       for (const auto& note : mask.notes) result.notes.push_back("its mask: " + note);
     result.pixels = transformed(image, masks, options_.transform);
+    for (const auto& note : result.pixels.notes)
+      if (std::find(result.notes.begin(), result.notes.end(), note) == result.notes.end())
+        result.notes.push_back(note);
     return result;
   }
 
@@ -198,6 +209,7 @@ class Packer {
     }
     auto writer =
         std::make_unique<ShardWriter>(path, static_cast<std::int64_t>(good.size()), maker_.layout());
+    if (maker_.soft_masks()) writer->declare_soft_masks();
     const auto make = [&](std::int64_t row) {
       return maker_.made(shard.items[good[static_cast<std::size_t>(row)]], split);
     };
@@ -340,12 +352,25 @@ PackReport finish(const Listing& listing, const PackPlan& plan, const SampleLayo
   return report;
 }
 
+// Gives the splits the names by which trainings know them.
+void name_splits(Listing& listing) {
+  std::set<std::string> said;
+  for (auto& item : listing.items) {
+    const auto name = canonical_split_name(item.split);
+    if (name != item.split && said.insert(item.split).second)
+      log::info(cat("split '", item.split, "' is taken as '", name, "'"));
+    item.split = name;
+  }
+}
+
 }  // namespace
 
 PackReport pack(Importer& importer, const PackOptions& given) {
   PackOptions options = given;
   if (options.mark != "none") marks().at(options.mark);  // a wrong name is said before files are read
-  const Listing listing = importer.list();
+  Listing listing = importer.list();
+  name_splits(listing);
+  options.transform.join_masks = listing.masks_joined;
   if (options.transform.mask_source == MaskSource::any)
     options.transform.mask_source = listing.mask_channels > 0 ? MaskSource::own : MaskSource::none;
   if (listing.items.empty()) fail(ErrorKind::data, "there is nothing to pack");

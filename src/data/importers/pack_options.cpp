@@ -70,7 +70,8 @@ PackOptions pack_options(const OptionValues& values, const Importer& importer) {
   PackOptions options;
   options.output = required(values, "output");
   options.overwrite = values.flag("overwrite");
-  options.transform = transform_options(values, importer.channels(), importer.mask_source());
+  options.transform =
+      transform_options(values, importer.channels(), importer.mask_source(), importer.mask_values());
   options.shares = shares_of(values);
   options.mark = values.text("mark");
   options.mark_options.size = values.integer("mark-size");

@@ -155,19 +155,17 @@ void check_proportions(const Image& mask, const Image& image) {
 }
 
 void add_mask(const Image& mask, const Image& image, const Placement& place, const TransformOptions& options,
-              std::vector<std::uint8_t>& masks) {
+              Pixels& result) {
   check_proportions(mask, image);
-  const auto largest = *std::max_element(mask.values.begin(), mask.values.end());
-  if (options.mask_values == MaskValues::keep && largest == 1)
-    fail(ErrorKind::data, "a mask whose largest value is 1 (coded 0/1): give --mask-values binary");
-  const cv::Mat result = placed(matrix_of(mask), place, cv::INTER_NEAREST_EXACT);
-  const auto scale = static_cast<std::uint32_t>(mask.white / 255);
-  for (const auto value : planar(result, mask.white)) {
-    if (options.mask_values == MaskValues::binary)
-      masks.push_back(value > options.mask_threshold * scale ? 255 : 0);
-    else
-      masks.push_back(static_cast<std::uint8_t>((value + scale / 2) / scale));
+  const Image region = mask_region(mask, options.mask_reading, result.notes);
+  const auto values = planar(placed(matrix_of(region), place, cv::INTER_NEAREST_EXACT), region.white);
+  auto& masks = result.masks;
+  if (!options.join_masks || masks.empty()) {
+    masks.insert(masks.end(), values.begin(), values.end());
+    return;
   }
+  for (std::size_t i = 0; i < masks.size(); ++i)
+    masks[i] = std::max(masks[i], static_cast<std::uint8_t>(values[i]));
 }
 
 std::vector<std::uint8_t> mask_of_object(const Pixels& pixels, const TransformOptions& options) {
@@ -192,20 +190,20 @@ Pixels transformed(const Image& image, const std::vector<Image>& masks, const Tr
   equalise(picture, options);
   const Placement place = placement(image, options);
   picture = placed(picture, place, image_interpolation(picture, place));
-  Pixels result{picture.rows, picture.cols, planar(picture, options.white), {}};
+  Pixels result{picture.rows, picture.cols, planar(picture, options.white), {}, {}};
   if (options.channels == 3 && picture.channels() == 1) {
     const auto grey = result.image;
     for (int copy = 0; copy < 2; ++copy) result.image.insert(result.image.end(), grey.begin(), grey.end());
   }
   if (options.mask_source == MaskSource::object) result.masks = mask_of_object(result, options);
   if (options.mask_source == MaskSource::own || options.mask_source == MaskSource::any)
-    for (const auto& mask : masks) add_mask(mask, image, place, options, result.masks);
+    for (const auto& mask : masks) add_mask(mask, image, place, options, result);
   return result;
 }
 
 std::vector<OptionSpec> image_options() {
   const double inf = std::numeric_limits<double>::infinity();
-  return {
+  std::vector<OptionSpec> specs{
       integers_option("size", "",
                       "Height and width of the stored images; one number: both (default: as they are)", 1),
       choice_option("fit", "stretch",
@@ -226,17 +224,16 @@ std::vector<OptionSpec> image_options() {
           "Region of interest: the layout's mask files, the object's pixels, or no masks (auto: files where "
           "there are any, for idx the object)",
           {"auto", "files", "object", "none"}),
-      choice_option("mask-values", "keep",
-                    "Values of mask files: as they are, or 255 above the threshold, else 0",
-                    {"keep", "binary"}),
-      integer_option("mask-threshold", "0", "Pixels above this value (0 … 255) are object", 0, 255),
       choice_option("mask-object", "bright",
                     "Whether the object's pixels are those above the threshold, or the others",
                     {"bright", "dark"}),
       integer_option("mask-dilation", "1", "Widen the object's mask by N pixels", 0, 1000)};
+  for (auto& more : mask_value_options()) specs.push_back(std::move(more));
+  return specs;
 }
 
-TransformOptions transform_options(const OptionValues& values, std::int64_t channels, MaskSource mask) {
+TransformOptions transform_options(const OptionValues& values, std::int64_t channels, MaskSource mask,
+                                   MaskValues mask_values) {
   TransformOptions options;
   const std::string &colour = values.text("colour"), &source = values.text("mask");
   options.channels = colour == "auto" ? channels : colour == "grey" ? 1 : 3;
@@ -264,7 +261,7 @@ TransformOptions transform_options(const OptionValues& values, std::int64_t chan
                         : source == "files"  ? MaskSource::own
                         : source == "object" ? MaskSource::object
                                              : MaskSource::none;
-  options.mask_values = values.text("mask-values") == "binary" ? MaskValues::binary : MaskValues::keep;
+  options.mask_reading = mask_reading(values, mask_values);
   options.mask_threshold = values.integer("mask-threshold");
   options.dark_objects = values.text("mask-object") == "dark";
   options.mask_dilation = values.integer("mask-dilation");

@@ -8,6 +8,7 @@
 
 #include "base/options.h"
 #include "data/importers/image.h"
+#include "data/importers/mask_values.h"
 
 namespace isnet {
 
@@ -20,12 +21,6 @@ enum class Fit {
 
 /// How contrast is evened out: not, over the whole picture, or tile by tile with a limit (CLAHE).
 enum class Equalisation { none, histogram, clahe };
-
-/// How values of mask files are read.
-enum class MaskValues {
-  keep,    ///< as in the file; 255 (16 bit: 65535) is wholly of interest
-  binary,  ///< above the threshold: of interest
-};
 
 /// Where masks come from: what the layout brings, if it brings any (`any`) or in any case (`own`); the object
 /// in the picture; or nowhere.
@@ -43,8 +38,9 @@ struct TransformOptions {
   double clahe_clip = 2;
   std::int64_t clahe_tiles = 8;
   MaskSource mask_source = MaskSource::any;
-  MaskValues mask_values = MaskValues::keep;
-  std::int64_t mask_threshold = 0;  ///< on the scale 0 … 255
+  MaskReading mask_reading{};  ///< of mask files
+  bool join_masks = false;     ///< of several mask files make one mask, of all that is of interest in any
+  std::int64_t mask_threshold = 0;  ///< object masks: on the scale 0 … 255
   std::int64_t mask_dilation = 0;   ///< pixels; object masks only
   bool dark_objects = false;        ///< object masks: pixels at or below the threshold
 };
@@ -55,18 +51,20 @@ struct Pixels {
   std::int64_t width = 0;
   std::vector<std::uint16_t> image;  ///< Ch×H×W, 0 … white
   std::vector<std::uint8_t> masks;   ///< Cm×H×W
+  std::vector<std::string> notes;    ///< what is to be said of the masks once, the same words for all samples
 };
 
 /// Grey or colour → equalised → scaled (by area where it shrinks, else bilinear) → padded or cut → depth.
 /// Masks take the same way with the nearest pixel's value, so that no value comes up that was not there.
-/// `masks`: none, or one for each mask channel, of the image's proportions. Thread-safe, and the same bits
-/// wherever it runs. Errors: data (a mask of other proportions, a mask coded 0/1), usage (a picture larger
-/// than pad_to).
+/// `masks`: none, one for each mask channel, or the parts of one, of the image's proportions. Thread-safe,
+/// and the same bits wherever it runs. Errors: data (a mask of other proportions, values that mask_reading
+/// does not explain), usage (a picture larger than pad_to).
 Pixels transformed(const Image& image, const std::vector<Image>& masks, const TransformOptions& options);
 
 /// The options of --size, --fit, --pad-to, --colour, --depth, --equalise, --mask, …
 std::vector<OptionSpec> image_options();
-/// Reads them. `colour` and `mask`: what "auto" means for the layout. Errors: usage.
-TransformOptions transform_options(const OptionValues& options, std::int64_t channels, MaskSource mask);
+/// Reads them. `channels`, `mask` and `values`: what "auto" means for the layout. Errors: usage.
+TransformOptions transform_options(const OptionValues& options, std::int64_t channels, MaskSource mask,
+                                   MaskValues values = MaskValues::checked);
 
 }  // namespace isnet

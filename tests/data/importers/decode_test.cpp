@@ -65,16 +65,6 @@ TEST(Decode, TransparencyIsLeftOut) {
   EXPECT_EQ(decoded.values[2], 10);
 }
 
-TEST(Decode, MasksAreGreyAndKeepTheirValues) {
-  TemporaryFolder folder;
-  write_picture(folder / "m.png", 2, 3, 1, 8, [](int y, int x, int) { return y * 3 + x; });
-  EXPECT_THAT(decode_mask(folder / "m.png", {}).values, ::testing::ElementsAre(0, 1, 2, 3, 4, 5));
-  write_picture(folder / "c.png", 1, 2, 3, 8, [](int, int x, int) { return 255 * x; });
-  const Image mask = decode_mask(folder / "c.png", {});
-  EXPECT_EQ(mask.channels, 1);
-  EXPECT_THAT(mask.values, ::testing::ElementsAre(0, 255));
-}
-
 TEST(Decode, FilesCutShortAtAnyPlaceAreRefused) {
   TemporaryFolder folder;
   for (const char* name : {"a.png", "a.jpg", "a.tif"}) {

@@ -120,8 +120,8 @@ TEST(RealPicture, AParrotAndItsMaskArePacked) {
   options.transform.channels = 3;
   options.transform.height = options.transform.width = 224;
   options.transform.fit = Fit::crop;
-  options.transform.mask_values = MaskValues::binary;
-  options.transform.mask_threshold = 127;
+  options.transform.mask_reading.values = MaskValues::binary;
+  options.transform.mask_reading.threshold = 127;
   pack(*folders_importer(input), options);
   const auto split = DataSet(options.output).split("train");
   std::vector<float> image(3 * 224 * 224), mask(224 * 224);

@@ -119,6 +119,7 @@ TEST(Transform, MasksGetNoNewValues) {
       TransformOptions options;
       options.height = options.width = side;
       options.fit = fit;
+      options.mask_reading.values = MaskValues::soft;
       const auto masks = transformed(noisy(37, 53), {mask}, options).masks;
       const std::set<int> values(masks.begin(), masks.end());
       for (const auto value : values)
@@ -147,20 +148,34 @@ TEST(Transform, MasksLieWhereTheImageLies) {
               HasSubstr("a mask of 30×30 for an image of 60×90: the proportions differ"));
 }
 
-TEST(Transform, MaskValuesAreKeptOrMadeBinary) {
+TEST(Transform, MaskValuesAreCheckedSoftOrMadeBinary) {
   TransformOptions options;
-  EXPECT_THAT(transformed(noisy(1, 3), {{1, 3, 1, 255, {0, 7, 255}}}, options).masks, ElementsAre(0, 7, 255));
-  EXPECT_THAT(transformed(noisy(1, 3), {{1, 3, 1, 65535, {0, 257, 65535}}}, options).masks,
-              ElementsAre(0, 1, 255));
-  EXPECT_THAT(data_refusal([&] { transformed(noisy(1, 2), {{1, 2, 1, 255, {0, 1}}}, options); }),
-              HasSubstr("--mask-values binary"));
-  options.mask_values = MaskValues::binary;
-  EXPECT_THAT(transformed(noisy(1, 2), {{1, 2, 1, 255, {0, 1}}}, options).masks, ElementsAre(0, 255));
-  options.mask_threshold = 100;
-  EXPECT_THAT(transformed(noisy(1, 3), {{1, 3, 1, 255, {99, 100, 101}}}, options).masks,
-              ElementsAre(0, 0, 255));
+  const auto masks = [&](const Image& mask) {
+    return transformed(noisy(1, mask.width), {mask}, options).masks;
+  };
+  EXPECT_THAT(masks({1, 3, 1, 255, {0, 0, 255}}), ElementsAre(0, 0, 255));
+  EXPECT_THAT(data_refusal([&] { masks({1, 3, 1, 255, {0, 7, 255}}); }), HasSubstr("values 0, 7, 255"));
+  EXPECT_THAT(data_refusal([&] { masks({1, 2, 1, 255, {0, 1}}); }), HasSubstr("--mask-values binary"));
+  options.mask_reading.values = MaskValues::soft;
+  EXPECT_THAT(masks({1, 3, 1, 255, {0, 7, 255}}), ElementsAre(0, 7, 255));
+  EXPECT_THAT(masks({1, 3, 1, 65535, {0, 257, 65535}}), ElementsAre(0, 1, 255));
+  EXPECT_THAT(data_refusal([&] { masks({1, 2, 1, 255, {0, 1}}); }), HasSubstr("--mask-values binary"));
+  options.mask_reading.values = MaskValues::binary;
+  EXPECT_THAT(masks({1, 2, 1, 255, {0, 1}}), ElementsAre(0, 255));
+  options.mask_reading.threshold = 100;
+  EXPECT_THAT(masks({1, 3, 1, 255, {99, 100, 101}}), ElementsAre(0, 0, 255));
   options.mask_source = MaskSource::none;
-  EXPECT_TRUE(transformed(noisy(1, 2), {{1, 2, 1, 255, {0, 1}}}, options).masks.empty());
+  EXPECT_TRUE(masks({1, 2, 1, 255, {0, 1}}).empty());
+}
+
+TEST(Transform, JoinedMasksAreOneOfAllThatIsOfInterestInAny) {
+  TransformOptions options;
+  options.join_masks = true;
+  const std::vector<Image> lungs{{1, 3, 1, 255, {255, 0, 0}}, {1, 3, 1, 255, {0, 0, 255}}};
+  EXPECT_THAT(transformed(noisy(1, 3), lungs, options).masks, ElementsAre(255, 0, 255));
+  options.mask_reading.classes = {{false, 1}};
+  const std::vector<Image> coded{{1, 3, 1, 255, {1, 0, 2}}, {1, 3, 1, 255, {2, 0, 1}}};
+  EXPECT_THAT(transformed(noisy(1, 3), coded, options).masks, ElementsAre(255, 0, 255));
 }
 
 TEST(Transform, EqualisationIsThatOfOpenCv) {
