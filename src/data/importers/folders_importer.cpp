@@ -1,26 +1,42 @@
 // Folders by class, with a parallel tree of masks: IMAGES/CLASS/…/name.png, MASKS/CLASS/…/name.png.
+#include <algorithm>
 #include <map>
 #include <regex>
+#include <set>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "data/importers/decode.h"
 #include "data/importers/layouts.h"
 #include "data/importers/mask_decode.h"
+#include "data/importers/names.h"
+#include "data/split_names.h"
 
 namespace isnet {
 namespace {
 
-std::string without_extension(const std::filesystem::path& path) {
+// The path without its ending, as its bytes are.
+std::string stem_of(const std::filesystem::path& path) {
   return picture_stem(path).generic_string();
+}
+
+// The same as one finds it: in one normal form.
+std::string key_of(const std::filesystem::path& path) {
+  return normal_form(stem_of(path));
 }
 
 class FoldersImporter : public Importer {
  public:
   explicit FoldersImporter(FoldersInput input) : input_(std::move(input)) {
+    if (input_.masks.empty() && !input_.mask_suffix.empty()) input_.masks = input_.images;
+    masks_among_images_ =
+        !input_.masks.empty() && input_.masks.lexically_normal() == input_.images.lexically_normal();
+    if (masks_among_images_ && input_.mask_suffix.empty())
+      fail(ErrorKind::usage,
+           "--masks: is the folder of the images; --mask-suffix says which of them are masks");
     if (input_.group_pattern.empty()) return;
     try {
-      pattern_ = std::regex(input_.group_pattern);
+      pattern_ = std::regex(normal_form(input_.group_pattern));
     } catch (const std::regex_error& error) {
       fail(ErrorKind::usage, "--group-pattern: '", input_.group_pattern,
            "' is no regular expression: ", error.what());
@@ -35,6 +51,7 @@ class FoldersImporter : public Importer {
     std::int64_t ignored = 0;
     std::string first_ignored;
     for (const auto& file : files_below(input_.images)) {
+      if (masks_among_images_ && is_mask_name(file)) continue;
       if (is_companion_name(file)) {
         if (ignored++ == 0) first_ignored = file.string();
         continue;
@@ -48,11 +65,14 @@ class FoldersImporter : public Importer {
       log::warning(cat(input_.images.string(), ": ", ignored,
                        " files are no images by their names and left out (the first: ", first_ignored, ")"));
     if (found.empty()) fail(ErrorKind::data, input_.images.string(), ": there are no images below");
+    say_split_folders(present);
     const ClassList classes(present, input_.classes, input_.class_names, input_.images.string());
     Listing listing;
     listing.class_names = classes.names();
     listing.mask_channels = input_.masks.empty() ? 0 : 1;
     if (!input_.masks.empty()) find_masks();
+    same_names_.clear();
+    for (const auto& one : found) ++same_names_[normal_form(one.file.generic_string())];
     for (const auto& one : found)
       if (const auto label = classes.label(one.class_name)) listing.items.push_back(item_of(one, *label));
     return listing;
@@ -110,33 +130,64 @@ class FoldersImporter : public Importer {
       fail(ErrorKind::data, (input_.images / file).string(), ": lies outside of the folders of ",
            input_.split_folders ? "splits and classes (IMAGES/SPLIT/CLASS/name)"
                                 : "classes (IMAGES/CLASS/name)");
-    return {file, input_.split_folders ? parts[0].string() : "", parts[folders - 1].string(), 0};
+    return {file, input_.split_folders ? parts[0].string() : "", clean_name(parts[folders - 1].string()), 0};
   }
 
+  // Classes that are all called like splits probably are splits.
+  void say_split_folders(const std::vector<std::string>& classes) const {
+    std::set<std::string> splits;
+    for (const auto& name : classes) splits.insert(canonical_split_name(name));
+    const bool all = std::all_of(splits.begin(), splits.end(), [](const auto& name) {
+      return name == "train" || name == "val" || name == "test";
+    });
+    if (all && splits.size() > 1)
+      log::warning(cat(input_.images.string(), ": the classes are called ", *splits.begin(), ", ",
+                       *splits.rbegin(), ": if these are splits, give --split-folders"));
+  }
+
+  bool is_mask_name(const std::filesystem::path& file) const {
+    return has_image_name(file) && key_of(file.filename()).ends_with(normal_form(input_.mask_suffix));
+  }
+
+  // Files of one name in two normal forms are two; they are told apart by their bytes.
   void find_masks() {
     masks_.clear();
-    for (const auto& file : files_below(input_.masks))
-      if (has_image_name(file) && !masks_.emplace(without_extension(file), file).second)
+    exact_masks_.clear();
+    for (const auto& file : files_below(input_.masks)) {
+      if (!is_mask_name(file)) continue;
+      const auto [place, is_new] = exact_masks_.emplace(stem_of(file), file);
+      if (!is_new)
         fail(ErrorKind::data, (input_.masks / file).string(), ": there is a second mask of this name, ",
-             masks_.at(without_extension(file)).string());
+             place->second.string());
+      masks_.emplace(key_of(file), file);
+    }
   }
 
-  // A frame's own mask ("name#3.png"), or that of its file.
-  std::map<std::string, std::filesystem::path>::const_iterator mask_of(const Found& found) const {
-    const auto name = without_extension(found.file);
-    const auto own = found.frame > 0 ? masks_.find(cat(name, "#", found.frame)) : masks_.end();
-    return own != masks_.end() ? own : masks_.find(name);
+  // The mask of this stem; nullptr: there is none.
+  const std::filesystem::path* mask_called(const std::string& stem) const {
+    if (const auto found = exact_masks_.find(stem); found != exact_masks_.end()) return &found->second;
+    const auto found = masks_.find(normal_form(stem));
+    return found == masks_.end() ? nullptr : &found->second;
+  }
+
+  // A frame's own mask ("name#3.png"), or that of its file; nullptr: there is none.
+  const std::filesystem::path* mask_of(const Found& found) const {
+    const auto stem = stem_of(found.file);
+    const auto* own = found.frame > 0 ? mask_called(cat(stem, "#", found.frame, input_.mask_suffix)) : nullptr;
+    return own ? own : mask_called(stem + input_.mask_suffix);
   }
 
   ImportItem item_of(const Found& found, std::int64_t label) const {
     ImportItem item;
-    item.id = found.file.generic_string();
+    item.id = normal_form(found.file.generic_string());
+    if (same_names_.at(item.id) > 1)
+      item.id = found.file.generic_string();  // one of several that differ in form
     item.source = (input_.images / found.file).string();
     item.files = {item.source};
-    if (const auto mask = mask_of(found); mask != masks_.end())
-      item.files.push_back(input_.masks / mask->second);
+    if (const auto* mask = mask_of(found))
+      item.files.push_back(input_.masks / *mask);
     else if (!input_.masks.empty())
-      item.problem = cat((input_.masks / without_extension(found.file)).string(),
+      item.problem = cat(picture_stem(input_.masks / found.file).string(), input_.mask_suffix,
                          ": there is no mask of this name, with whatever ending");
     if (found.frame > 0) set_frame(found.frame, item);
     item.number = number_of(item.id);
@@ -177,13 +228,17 @@ class FoldersImporter : public Importer {
 
   FoldersInput input_;
   std::regex pattern_;
-  std::map<std::string, std::filesystem::path> masks_;  // by path without extension
+  bool masks_among_images_ = false;
+  std::map<std::string, std::filesystem::path> masks_,
+      exact_masks_;                        // by key_of(), and by path without ending
+  std::map<std::string, int> same_names_;  // files by normal form
 };
 
 std::unique_ptr<Importer> make(const OptionValues& options, bool dicom) {
   FoldersInput input;
   input.images = required(options, "images");
   input.masks = options.text("masks");
+  input.mask_suffix = options.text("mask-suffix");
   input.split_folders = options.flag("split-folders");
   input.classes = options.list("classes");
   input.class_names = options.list("class-names");
@@ -197,6 +252,10 @@ std::vector<OptionSpec> own_options() {
   return {
       images_option(),
       masks_option(),
+      text_option("mask-suffix", "", "TEXT",
+                  "What a mask's name has more than its image's, before the ending (_mask: 1.png, "
+                  "1_mask.png); without "
+                  "--masks masks lie beside the images"),
       flag_option("split-folders", "The folders of classes lie in folders of splits: PATH/train/CLASS/…"),
       text_option("group-pattern", "", "REGEX",
                   "Regular expression; what its first parentheses match in an image's path names its group "

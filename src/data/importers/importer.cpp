@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "data/importers/names.h"
 
 namespace isnet {
 namespace {
@@ -24,6 +25,11 @@ std::vector<std::string> ordered(const std::vector<std::string>& present) {
                   [](const auto& name) { return whole_number(name).has_value(); }))
     std::stable_sort(names.begin(), names.end(),
                      [](const auto& a, const auto& b) { return *whole_number(a) < *whole_number(b); });
+  return names;
+}
+
+std::vector<std::string> cleaned(std::vector<std::string> names) {
+  for (auto& name : names) name = clean_name(name);
   return names;
 }
 
@@ -76,8 +82,8 @@ std::uint64_t number_of(const std::string& id) {
 
 ClassList::ClassList(const std::vector<std::string>& present, const std::vector<std::string>& chosen,
                      const std::vector<std::string>& names, const std::string& where) {
-  const auto all = ordered(present);
-  const auto& classes = chosen.empty() ? all : chosen;
+  const auto all = ordered(cleaned(present));
+  const auto classes = chosen.empty() ? all : cleaned(chosen);
   if (has_double(classes)) fail(ErrorKind::usage, "--classes: ", joined(classes), " names a class twice");
   for (const auto& name : classes) {
     if (std::find(all.begin(), all.end(), name) == all.end())
@@ -86,7 +92,7 @@ ClassList::ClassList(const std::vector<std::string>& present, const std::vector<
     labels_.emplace(name, static_cast<std::int64_t>(labels_.size()));
   }
   originals_ = classes;
-  names_ = names.empty() ? classes : names;
+  names_ = names.empty() ? classes : cleaned(names);
   if (names_.size() != classes.size())
     fail(ErrorKind::usage, "--class-names: ", names_.size(), " names for ", classes.size(), " classes (",
          joined(classes), ")");
@@ -94,7 +100,7 @@ ClassList::ClassList(const std::vector<std::string>& present, const std::vector<
 }
 
 std::optional<std::int64_t> ClassList::label(const std::string& name) const {
-  const auto found = labels_.find(name);
+  const auto found = labels_.find(clean_name(name));
   return found == labels_.end() ? std::nullopt : std::optional(found->second);
 }
 

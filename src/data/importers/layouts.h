@@ -29,7 +29,8 @@ std::unique_ptr<Importer> idx_importer(const IdxInput& input);
 /// `split_folders` IMAGES/SPLIT/CLASS/….
 struct FoldersInput {
   std::filesystem::path images;
-  std::filesystem::path masks;  ///< empty: none
+  std::filesystem::path masks;  ///< empty: none, or with `mask_suffix` beside the images
+  std::string mask_suffix;      ///< "_mask": the mask of name.png is name_mask.png
   bool split_folders = false;
   std::vector<std::string> classes, class_names;
   std::string group_pattern;    ///< regular expression on the path; its first group names the sample's group
@@ -38,12 +39,24 @@ struct FoldersInput {
 };
 std::unique_ptr<Importer> folders_importer(const FoldersInput& input);
 
+/// What is made of the labels -1 of a manifest: that a class may be there, or not.
+enum class UncertainLabels {
+  refuse,
+  zeros,   ///< not there
+  ones,    ///< there
+  ignore,  ///< samples with such a label are left out
+};
+
 /// `pack csv`. Columns are found by their names (docs/formats.md, "Manifests").
 struct CsvInput {
   std::filesystem::path manifest;
   std::filesystem::path root;                  ///< what paths are relative to; empty: the manifest's folder
   std::map<std::string, std::string> columns;  ///< our name → the manifest's, where they differ
+  std::vector<std::string> label_columns;      ///< columns that are classes by their names alone
+  std::string encoding = "auto";               ///< see manifest_text()
+  char field_separator = '\0';                 ///< 0: found by the first line
   std::string separator = "|";                 ///< between the classes of column "labels"
+  UncertainLabels uncertain = UncertainLabels::refuse;
   std::vector<std::string> classes, class_names;
   PictureOptions pictures = {};
 };

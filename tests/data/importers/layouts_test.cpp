@@ -1,6 +1,8 @@
 // Folders, DICOM folders and CelebAMask-HQ: what is found, and how pictures and masks are read.
 #include <gmock/gmock.h>
 
+#include <set>
+
 #include "base/files.h"
 #include "data/importers/layouts.h"
 #include "support/dicom.h"
@@ -78,6 +80,53 @@ TEST_F(Folders, GroupsAreFoundInPaths) {
   EXPECT_THAT(refusal(ErrorKind::usage, [&] { ids(); }), HasSubstr("has no group in parentheses"));
   input.group_pattern = "(p";
   EXPECT_THAT(refusal(ErrorKind::usage, [&] { ids(); }), HasSubstr("is no regular expression"));
+}
+
+TEST_F(Folders, BothNormalFormsOfUnicodeAreOneClass) {
+  const std::string composed = "caf\xC3\xA9", decomposed = "cafe\xCC\x81";
+  for (const auto& name : {composed, decomposed})
+    write_numbered_picture(folder / "images" / name / "1.png", 1);
+  write_numbered_picture(folder / "images" / decomposed / (decomposed + ".png"), 2);
+  write_block_mask(folder / "masks" / composed / "1.png");
+  write_block_mask(folder / "masks" / composed / (composed + ".png"));
+  input.masks = folder / "masks";
+  const auto listing = folders_importer(input)->list();
+  EXPECT_THAT(listing.class_names, ElementsAre(composed));
+  ASSERT_EQ(listing.items.size(), 3u);
+  std::set<std::string> different;
+  for (const auto& item : listing.items) {
+    EXPECT_EQ(item.problem, "") << item.id;
+    different.insert(item.id);
+  }
+  EXPECT_EQ(different.size(), 3u);
+  EXPECT_TRUE(different.contains(composed + "/" + composed + ".png"));
+  input.classes = {decomposed};
+  EXPECT_EQ(folders_importer(input)->list().items.size(), 3u);
+}
+
+TEST_F(Folders, MasksMayHaveASuffixAndLieBesideTheImages) {
+  write_numbered_picture(folder / "images/a/1.png", 1);
+  write_numbered_picture(folder / "images/a/2.jpg", 2);
+  write_block_mask(folder / "masks/a/1_mask.png");
+  write_block_mask(folder / "masks/a/2_mask.png");
+  write_block_mask(folder / "masks/a/2.png");  // something else
+  input.masks = folder / "masks";
+  input.mask_suffix = "_mask";
+  auto listing = folders_importer(input)->list();
+  EXPECT_THAT(listing.items.at(1).files,
+              ElementsAre(folder / "images/a/2.jpg", folder / "masks/a/2_mask.png"));
+  std::filesystem::remove(folder / "masks/a/1_mask.png");
+  EXPECT_THAT(folders_importer(input)->list().items.at(0).problem,
+              HasSubstr("masks/a/1_mask: there is no mask of this name"));
+
+  write_block_mask(folder / "images/a/1_mask.png");
+  write_block_mask(folder / "images/a/2_mask.png");
+  input.masks.clear();
+  listing = folders_importer(input)->list();
+  ASSERT_EQ(listing.items.size(), 2u);
+  EXPECT_EQ(listing.mask_channels, 1);
+  EXPECT_THAT(listing.items.at(1).files,
+              ElementsAre(folder / "images/a/2.jpg", folder / "images/a/2_mask.png"));
 }
 
 TEST_F(Folders, WhatIsWrongIsSaid) {
