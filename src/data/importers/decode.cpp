@@ -136,6 +136,4 @@ Image decode_image(const std::filesystem::path& path, const PictureOptions& opti
   });
 }
 
-}
-
 }  // namespace isnet
