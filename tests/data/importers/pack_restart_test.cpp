@@ -79,7 +79,7 @@ TEST_F(PackRestart, UnfinishedWorkOfOtherOptionsIsNotMixed) {
 }
 
 TEST_F(PackRestart, APlanOfOthersRemovesNothingOutsideOfTheFolder) {
-  write_pictures(4);
+  write_pictures(20);
   write_file_atomically(folder / "precious.h5", "precious");
   std::filesystem::create_directories(options.output / ".pack");
   std::filesystem::create_directory_symlink(folder.path(), options.output / "linked");
@@ -96,7 +96,7 @@ TEST_F(PackRestart, APlanOfOthersRemovesNothingOutsideOfTheFolder) {
 }
 
 TEST_F(PackRestart, ADamagedPlanIsRefusedByFileAndFieldUntilItMayBeReplaced) {
-  write_pictures(4);
+  write_pictures(20);
   for (const char* text : {"", "[]", "{\"plan\": 1, \"shards\": []}", "{\"plan\": \"x\", \"shards\": [1]}",
                            "{\"plan\": \"x\", \"shards\": [\"../x\"]}"}) {
     options.overwrite = false;
