@@ -8,6 +8,7 @@
 
 #include <future>
 
+#include "base/cores.h"
 #include "support/ranks.h"
 
 namespace isnet {
@@ -285,7 +286,7 @@ TEST(Distributed, AProcessWithoutALauncherIsAWorldOfOneWithoutMpi) {
 
 TEST(Distributed, RanksShareTheCoresUnlessToldOtherwise) {
   const auto shared = ranks(2, "place");
-  const int cores = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+  const int cores = available_cores();
   EXPECT_THAT(shared.output, HasSubstr("rank 0 of 2, local 0 of 2, launched 1"));
   EXPECT_THAT(shared.output, HasSubstr("rank 1 of 2, local 1 of 2, launched 1"));
   EXPECT_EQ(count_of(shared.output, "threads " + std::to_string(std::max(1, cores / 2)) + "\n"), 2)
