@@ -60,13 +60,6 @@ std::string error_stack() {
   return joined;
 }
 
-void fail_call(ErrorKind kind, const std::string& where, const char* what) {
-  const std::string stack = error_stack();
-  const bool no_memory = stack.find("memory allocation failed") != std::string::npos;
-  fail(no_memory ? ErrorKind::runtime : kind, where, ": cannot ", what, ": ",
-       no_memory ? "out of memory: " : "", stack);
-}
-
 template <>
 hid_t native_type<double>() {
   return H5T_NATIVE_DOUBLE;

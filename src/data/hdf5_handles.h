@@ -48,9 +48,6 @@ void silence_this_thread();
 /// This thread's error stack, outermost first, each text once: "unable to open file; truncated file: …".
 std::string error_stack();
 
-/// Fails with "WHERE: cannot WHAT: STACK"; of another kind where it is memory that was wanting.
-[[noreturn]] void fail_call(ErrorKind kind, const std::string& where, const char* what);
-
 /// Makes a call and fails with "WHERE: cannot WHAT: STACK" if its result is negative; with the file's
 /// FileFailure, if that was the reason.
 template <typename Call>
@@ -60,7 +57,7 @@ auto checked(ErrorKind kind, const std::string& where, const char* what, Call&& 
   const auto result = call();
   if (result >= 0) return result;
   if (const auto failure = take_failure()) throw *failure;
-  fail_call(kind, where, what);
+  fail(kind, where, ": cannot ", what, ": ", error_stack());
 }
 
 /// The type in memory that holds a T.

@@ -82,7 +82,7 @@ wait_for 60 "a checkpoint" has_checkpoint "$work/silent"
 # shellcheck disable=SC2317  # called by wait_for
 is_missed() { grep "rank 1 on node2 has been silent for" "$work/silent.log"; }
 wait_for 15 "the message" is_missed
-is_missed | grep -E "host or network is gone.*(phase|before).*exchange" ||
+is_missed | grep -E "host or network is gone.*(phase|training|before).*exchange" ||
   { cat "$work/silent.log" >&2; fail "the message lacks the phase or the exchange"; }
 ends_within 45 silent
 wait_for 20 "the end of the rank on node2" no_rank_on node2
