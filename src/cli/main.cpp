@@ -71,18 +71,8 @@ void keep_rights_of_owner() {
   std::abort();
 }
 
-// OpenCV's OpenBLAS starts a thread when it is loaded, which nobody uses: where threads or memory are short,
-// it interrupts the process, or waits for ever. (On other processors torch has an OpenBLAS of its own.)
-#if defined(__x86_64__)
-constexpr char blas_threads[] = "OPENBLAS_NUM_THREADS";
-bool blas_threads_set = false;
-#endif
-
 void prepare_for_libraries() {
   std::set_terminate(end_before_main);
-#if defined(__x86_64__)
-  blas_threads_set = !std::getenv(blas_threads) && ::setenv(blas_threads, "1", 0) == 0;
-#endif
 }
 [[gnu::section(".preinit_array"), gnu::used]] void (*const before_libraries)() = prepare_for_libraries;
 
@@ -92,9 +82,6 @@ int main(int argc, char** argv) {
   isnet::keep_freed_memory();
   keep_rights_of_owner();
   std::set_terminate(end_uncaught);
-#if defined(__x86_64__)
-  if (blas_threads_set) ::unsetenv(blas_threads);  // programs that are started from here have their own
-#endif
   // A reader of our output that leaves must not end a training: writing fails instead (finish_output).
   std::signal(SIGPIPE, SIG_IGN);
   // Nor a limit on the size of files (ulimit -f): writing fails with EFBIG instead.
@@ -115,8 +102,12 @@ int main(int argc, char** argv) {
       if (!speaker->empty()) isnet::log::configure({isnet::log::Level::error, *speaker});
       isnet::log::error(failure.message);
     }
-    // Without memory libraries may not come to an end at exit.
-    if (isnet::is_out_of_memory(error)) std::_Exit(failure.status);
+    // Without memory or threads libraries may not come to an end at exit: OpenBLAS, which OpenCV brings,
+    // waits for a thread that waits for memory.
+    if (failure.status == isnet::exit_status(isnet::ErrorKind::runtime)) {
+      std::cout.flush();
+      std::_Exit(failure.status);
+    }
     return failure.status;
   }
 }
