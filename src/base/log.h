@@ -1,5 +1,5 @@
-// Messages to people: to stderr and, once a run folder is known, to its log.txt. Thread-safe. Nobody waits for a
-// reader of stderr (base/output_queue.h).
+// Messages to people: to stderr and, once a run folder is known, to its log.txt. Thread-safe. Nobody waits
+// for a reader of stderr (base/output_queue.h).
 #pragma once
 
 #include <filesystem>

@@ -22,8 +22,8 @@
 namespace isnet {
 namespace {
 
-// So long a caller waits for its text to be written, as long as somebody reads: texts and what they tell of come
-// in the same order.
+// So long a caller waits for its text to be written, as long as somebody reads: texts and what they tell of
+// come in the same order.
 constexpr std::chrono::milliseconds usual_wait{50};
 
 // A write of so many bytes to a pipe is not mixed with those of other processes (PIPE_BUF).
@@ -64,10 +64,10 @@ struct OutputQueue::State {
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::string> waiting;
-  std::size_t bytes = 0;                // of those
-  std::int64_t dropped = 0;             // lines
-  std::uint64_t progress = 0;           // pieces written
-  std::optional<std::uint64_t> stuck;   // progress when a flush gave up
+  std::size_t bytes = 0;               // of those
+  std::int64_t dropped = 0;            // lines
+  std::uint64_t progress = 0;          // pieces written
+  std::optional<std::uint64_t> stuck;  // progress when a flush gave up
   bool writing = false, running = false, ending = false;
 
   bool idle() const { return waiting.empty() && !writing; }

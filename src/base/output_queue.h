@@ -1,4 +1,5 @@
-// Text for people, written by a thread of its own: who says something does not wait for a reader that does not read.
+// Text for people, written by a thread of its own: who says something does not wait for a reader that does
+// not read.
 #pragma once
 
 #include <chrono>
@@ -8,10 +9,10 @@
 
 namespace isnet {
 
-/// Writes texts to a descriptor in the order of the calls. A reader that does not read (a full pipe, a stopped
-/// terminal) stops this object's thread only. At most `capacity` bytes wait; beyond that the oldest texts are
-/// dropped, and their number is said once the reader reads again. Errors of the descriptor are ignored.
-/// Any thread may call.
+/// Writes texts to a descriptor in the order of the calls. A reader that does not read (a full pipe, a
+/// stopped terminal) stops this object's thread only. At most `capacity` bytes wait; beyond that the oldest
+/// texts are dropped, and their number is said once the reader reads again. Errors of the descriptor are
+/// ignored. Any thread may call.
 class OutputQueue {
  public:
   explicit OutputQueue(int descriptor, std::size_t capacity = std::size_t{256} << 10);

@@ -5,8 +5,8 @@
 
 namespace isnet {
 
-/// Blocks all signals for this thread while it lives. Threads that are started meanwhile keep them blocked, so
-/// that signals go to the threads that wait for them.
+/// Blocks all signals for this thread while it lives. Threads that are started meanwhile keep them blocked,
+/// so that signals go to the threads that wait for them.
 class BlockedSignals {
  public:
   BlockedSignals() {

@@ -2,8 +2,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -75,8 +75,8 @@ class ProgressLine {
     const double share = static_cast<double>(done) / static_cast<double>(std::max<std::int64_t>(all, 1));
     const int cells = static_cast<int>(share * 30);
     const double left = share > 0 ? seconds / share - seconds : 0;
-    error_output().draw(cat("\r\033[K[", std::string(cells, '#'), std::string(30 - cells, '.'), "] ", done, "/", all,
-                            " images, ", std::llround(left), " s left"));
+    error_output().draw(cat("\r\033[K[", std::string(cells, '#'), std::string(30 - cells, '.'), "] ", done,
+                            "/", all, " images, ", std::llround(left), " s left"));
   }
 
  private:

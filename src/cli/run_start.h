@@ -23,8 +23,8 @@ struct FoundCheckpoint {
   StoredCheckpoint checkpoint;
 };
 
-/// Collective; rank 0 alone looks at the folder, and holds its lock for as long as this object lives. Before open()
-/// nothing in the folder is changed, but for damaged checkpoints, which are kept aside.
+/// Collective; rank 0 alone looks at the folder, and holds its lock for as long as this object lives. Before
+/// open() nothing in the folder is changed, but for damaged checkpoints, which are kept aside.
 class RunStart {
  public:
   RunStart(const OptionValues& options, const Communicator& communicator, RunFolder folder)

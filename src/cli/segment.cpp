@@ -60,7 +60,10 @@ std::string shard_name(const std::string& split, std::size_t number) {
 class MaskMaker {
  public:
   explicit MaskMaker(OptionValues& options)
-      : options_(options), inputs_(options), device_(device_of(options, 0)), model_(load_trained_model(options, device_)) {
+      : options_(options),
+        inputs_(options),
+        device_(device_of(options, 0)),
+        model_(load_trained_model(options, device_)) {
     if (model_.network->mask_classes() == 0)
       fail(ErrorKind::usage, "segment needs a network that segments images, ", model_.source,
            " does not; allowed: ", segmenting_networks());

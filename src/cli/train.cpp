@@ -247,7 +247,8 @@ class Training {
     const auto difference = data_difference(checkpoint, data_identity(*data_));
     if (difference.empty()) {
       if (!checkpoint.state.contains("data"))
-        log::info("the checkpoint does not say what its data were: only their number and classes are compared");
+        log::info(
+            "the checkpoint does not say what its data were: only their number and classes are compared");
     } else if (options_.flag("allow-other-data")) {
       log::warning(cat("--allow-other-data: the run goes on with other data: ", difference));
     } else {
@@ -325,7 +326,8 @@ class Training {
     auto metadata = weights_metadata(options, data_->description().class_names,
                                      task_name(data_->description().task));
     const auto position = position_of(checkpoint);
-    const auto epoch = position.batch > 0 ? position.epoch : position.epoch - 1;  // else it is that of the next
+    const auto epoch =
+        position.batch > 0 ? position.epoch : position.epoch - 1;  // else it is that of the next
     metadata["isnet.epoch"] = cat(epoch);
     metadata["isnet.step"] = cat(position.global_step);
     std::string score;

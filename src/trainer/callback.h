@@ -71,8 +71,8 @@ class Callback {
   virtual void on_train_epoch_end(Trainer&, const Metrics& metrics) { static_cast<void>(metrics); }
   virtual void on_train_end(Trainer&) {}
   virtual void on_fit_end(Trainer&) {}
-  /// The run is done and its weights are exported: what could not be written, for good, is an error now. Not after
-  /// an interruption.
+  /// The run is done and its weights are exported: what could not be written, for good, is an error now. Not
+  /// after an interruption.
   virtual void on_run_end(Trainer&) {}
   /// The training ends with this error, on this rank at least: nothing collective here.
   virtual void on_exception(Trainer&, const std::exception& error) { static_cast<void>(error); }

@@ -103,7 +103,8 @@ void refuse_weights_of_python(const std::filesystem::path& path, Links links) {
          ": weights that Python's torch.save wrote, not a checkpoint of isnet: give the file to --weights");
 }
 
-// The metadata of one file, verified as far as that goes without tensors' bytes; every complaint names the file.
+// The metadata of one file, verified as far as that goes without tensors' bytes; every complaint names the
+// file.
 class Verified {
  public:
   Verified(std::filesystem::path path, const Metadata& metadata,

@@ -64,7 +64,8 @@ CheckpointPosition stored_position(const std::filesystem::path& path, Links link
 /// "epoch 3, batch 20, step 500".
 std::string text_of(const CheckpointPosition& position);
 
-/// A checkpoint of a format that another program wrote: it is whole, as far as this one knows. Kind: checkpoint.
+/// A checkpoint of a format that another program wrote: it is whole, as far as this one knows. Kind:
+/// checkpoint.
 struct OtherFormat : Error {
   explicit OtherFormat(const std::string& message) : Error(ErrorKind::checkpoint, message) {}
 };

@@ -30,7 +30,8 @@ auto patiently(double seconds, const Read& read) -> decltype(read()) {
       if (!may_pass(e)) throw;
       if (waited >= seconds)
         fail(ErrorKind::runtime, e.what(), " (tried again for ", seconds,
-             " s). The run does not start over where a checkpoint cannot be read: mend the cause, then --resume "
+             " s). The run does not start over where a checkpoint cannot be read: mend the cause, then "
+             "--resume "
              "last");
       if (waited == 0) log::warning(cat(e.what(), "; it is tried again for up to ", seconds, " s"));
     }
@@ -69,8 +70,8 @@ void warn_of(const Error& damage, const std::filesystem::path& path) {
 // `read` of a checkpoint; nothing when it is damaged, which is said. What another program wrote is not passed
 // over: resuming from an older one would throw away what has been trained since.
 template <typename Read>
-auto unless_damaged(const std::filesystem::path& path, double seconds, const Read& read)
-    -> std::optional<decltype(read(path))> {
+auto unless_damaged(const std::filesystem::path& path, double seconds,
+                    const Read& read) -> std::optional<decltype(read(path))> {
   try {
     return patiently(seconds, [&] { return read(path); });
   } catch (const OtherFormat&) {

@@ -39,10 +39,10 @@ enum class Persistence {
 /// one for the path of the one that waits takes its place; for another path save() waits until there is room.
 ///
 /// A write that fails leaves the path's old content. It is said in a warning and tried again after each of
-/// the pauses, as long as nothing else waits: neither another checkpoint nor the caller of wait(). One that is to be
-/// kept `until_written` then stays in memory, a third copy, and is tried again whenever the last of the pauses has
-/// passed and nothing else waits, by each wait(), and by write_kept(). There is one at most: a second that cannot be
-/// written meanwhile is given up.
+/// the pauses, as long as nothing else waits: neither another checkpoint nor the caller of wait(). One that
+/// is to be kept `until_written` then stays in memory, a third copy, and is tried again whenever the last of
+/// the pauses has passed and nothing else waits, by each wait(), and by write_kept(). There is one at most: a
+/// second that cannot be written meanwhile is given up.
 ///
 /// All functions are one thread's; the writing thread is this object's own. Errors: internal (a tensor that
 /// no file can hold), from the next call.
@@ -89,7 +89,8 @@ class CheckpointWriter {
   std::unique_ptr<Job> place_for(const std::filesystem::path& path);
   std::unique_ptr<Job> new_job(const std::filesystem::path& path, const Checkpoint& checkpoint,
                                Persistence persistence, std::unique_ptr<Job> place) const;
-  void save_in_foreground(const std::filesystem::path& path, const Checkpoint& checkpoint, Persistence persistence);
+  void save_in_foreground(const std::filesystem::path& path, const Checkpoint& checkpoint,
+                          Persistence persistence);
   void retry_in_foreground();
   void until_idle(std::unique_lock<std::mutex>& lock);
   void retry_kept(std::unique_lock<std::mutex>& lock);

@@ -32,8 +32,8 @@ std::string this_machine() {
   return boot.empty() || code ? std::string() : cat(boot, " ", numbers.string());
 }
 
-// proc(5): the fields of /proc/N/stat after the command's name, which may hold blanks: state, …, and as the 20th
-// the start in ticks.
+// proc(5): the fields of /proc/N/stat after the command's name, which may hold blanks: state, …, and as the
+// 20th the start in ticks.
 std::vector<std::string> fields_of(int process) {
   const std::string line = first_line_of(cat("/proc/", process, "/stat"));
   const auto name_end = line.rfind(')');

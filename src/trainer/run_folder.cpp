@@ -52,7 +52,8 @@ void RunFolder::keep_aside() const {
     if (is_there(file) && (file != options() || !names.empty()))
       names += cat(names.empty() ? "" : ", ", set_aside(file, "old").filename().string());
   if (!names.empty())
-    log::warning(cat(path_.string(), " holds a run without a valid checkpoint: what it left is kept as ", names));
+    log::warning(
+        cat(path_.string(), " holds a run without a valid checkpoint: what it left is kept as ", names));
 }
 
 void RunFolder::create(bool overwrite) const {

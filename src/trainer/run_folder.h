@@ -28,8 +28,9 @@ class RunFolder {
   /// For a new run: makes the folders. One that holds a run is refused, or, with `overwrite`, its files
   /// (those named above and the loggers', no others) are removed first. Errors: usage, runtime.
   void create(bool overwrite) const;
-  /// For a run that starts from the beginning where one is that left no valid checkpoint: what it left (metrics,
-  /// weights, options) is kept as NAME.old, or NAME.old-2 and so on, which is said. Errors: runtime.
+  /// For a run that starts from the beginning where one is that left no valid checkpoint: what it left
+  /// (metrics, weights, options) is kept as NAME.old, or NAME.old-2 and so on, which is said. Errors:
+  /// runtime.
   void keep_aside() const;
   /// For a run that goes on: makes what is missing, and removes unfinished files that a killed process has
   /// left. Files that are links, pipes or devices are refused, and so are folders that are links. Errors:

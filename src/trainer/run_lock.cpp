@@ -57,7 +57,7 @@ class Handle {
 std::optional<std::string> read_lock(const std::filesystem::path& path) {
   const Handle file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file.valid() && errno == ENOENT) return std::nullopt;
-  struct stat found{};
+  struct stat found {};
   if (file.valid() ? ::fstat(file.get(), &found) == 0 && !S_ISREG(found.st_mode) : errno == ELOOP)
     fail(ErrorKind::data, path.string(), ": is not a regular file, and no lock: remove it");
   if (!file.valid()) fail_call(path, "open");
@@ -99,7 +99,8 @@ std::string text_of_holder(const std::string& content) {
 
 std::string random_word() {
   std::uint64_t number = 0;
-  if (::getrandom(&number, sizeof number, 0) != sizeof number) number = static_cast<std::uint64_t>(::time(nullptr));
+  if (::getrandom(&number, sizeof number, 0) != sizeof number)
+    number = static_cast<std::uint64_t>(::time(nullptr));
   std::array<char, 20> text{};
   std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(number));
   return text.data();
@@ -123,7 +124,8 @@ std::string new_key() {
 
 std::string content_of(const std::string& key, std::uint64_t beat) {
   std::array<char, 24> number{};
-  std::snprintf(number.data(), number.size(), "%010llu\n", static_cast<unsigned long long>(beat % 10'000'000'000));
+  std::snprintf(number.data(), number.size(), "%010llu\n",
+                static_cast<unsigned long long>(beat % 10'000'000'000));
   return key + "\n" + number.data();
 }
 
@@ -157,8 +159,10 @@ bool claim(const NewFile& file, const std::filesystem::path& name) {
   if (::link(file.path.c_str(), name.c_str()) == 0) return true;
   if (errno == EEXIST) {
     // NFS may say so of a link that its first, lost answer has made.
-    struct stat own{}, found{};
-    return ::fstat(file.handle.get(), &own) == 0 && ::lstat(name.c_str(), &found) == 0 && own.st_ino == found.st_ino;
+    struct stat own {
+    }, found{};
+    return ::fstat(file.handle.get(), &own) == 0 && ::lstat(name.c_str(), &found) == 0 &&
+           own.st_ino == found.st_ino;
   }
   if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK) fail_call(name, "create");
   const Handle copy(::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
@@ -264,7 +268,8 @@ class RunLock::Pulse {
 
   // What has become of the folder; "" as long as it is this run's, for all that is known.
   std::string trouble() const {
-    struct stat own{}, found{};
+    struct stat own {
+    }, found{};
     const std::string name = lock_.folder_.string();
     if (::stat(lock_.folder_.c_str(), &found) != 0)
       return errno == ENOENT || errno == ENOTDIR ? name + " was removed or renamed while the run wrote to it"

@@ -9,8 +9,8 @@
 
 #include "base/files.h"
 #include "data/loader.h"
-#include "support/messages.h"
 #include "support/data.h"
+#include "support/messages.h"
 #include "support/refusal.h"
 #include "support/temporary_folder.h"
 

@@ -1,6 +1,6 @@
-// Preloaded into a program (LD_PRELOAD): once the file ISNET_TEST_TRIGGER exists (without the variable: always),
-// opening files whose path contains ISNET_TEST_FILE fails as ISNET_TEST_FAULT says (eio, eacces, estale),
-// ISNET_TEST_COUNT times (without: from then on).
+// Preloaded into a program (LD_PRELOAD): once the file ISNET_TEST_TRIGGER exists (without the variable:
+// always), opening files whose path contains ISNET_TEST_FILE fails as ISNET_TEST_FAULT says (eio, eacces,
+// estale), ISNET_TEST_COUNT times (without: from then on).
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <unistd.h>

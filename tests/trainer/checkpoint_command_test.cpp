@@ -104,7 +104,8 @@ TEST_P(CheckpointRuns, GoOnWhileAWriteHangsAndSurviveKillMinusNineInIt) {
     const auto batches = [&] {
       const std::string text = log();
       int count = 0;
-      for (auto at = text.find("epoch 1: "); at != std::string::npos; at = text.find("epoch 1: ", at + 1)) ++count;
+      for (auto at = text.find("epoch 1: "); at != std::string::npos; at = text.find("epoch 1: ", at + 1))
+        ++count;
       return count;
     };
     wait_until([&] { return std::filesystem::exists(reached("run")); });

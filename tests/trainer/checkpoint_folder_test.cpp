@@ -76,7 +76,9 @@ TEST_F(CheckpointFolder, SaysWhereTheChoiceIsNotObvious) {
   capture_messages();
   EXPECT_EQ(newest(), "b.ckpt");
   const std::string said = captured_messages();
-  EXPECT_THAT(said, HasSubstr("b.ckpt (epoch 0, batch 0, step 60) is later than last.ckpt (epoch 0, batch 0, step 40)"));
+  EXPECT_THAT(
+      said,
+      HasSubstr("b.ckpt (epoch 0, batch 0, step 60) is later than last.ckpt (epoch 0, batch 0, step 40)"));
   EXPECT_THAT(said, HasSubstr("b.ckpt and a.ckpt are both of epoch 0, batch 0, step 60; the first is taken"));
 }
 
@@ -102,7 +104,8 @@ TEST_F(CheckpointFolder, WithACheckpointThatStaysUnreadableIsAnErrorAndStaysAsIt
   const ScopedFileFault fault([&](FileCall call, const std::filesystem::path& path) {
     return call == FileCall::open && path.filename() == "last.ckpt" ? EACCES : 0;
   });
-  const std::string message = refusal(ErrorKind::runtime, [&] { newest_valid_checkpoint(folder_.path(), 0.1); });
+  const std::string message =
+      refusal(ErrorKind::runtime, [&] { newest_valid_checkpoint(folder_.path(), 0.1); });
   EXPECT_THAT(message, HasSubstr("last.ckpt: cannot open: Permission denied (tried again for 0.1 s)"));
   EXPECT_THAT(names(), UnorderedElementsAre("last.ckpt", "old.ckpt"));
   EXPECT_THAT(refusal(ErrorKind::runtime, [&] { load_checkpoint_patiently(folder_ / "last.ckpt", 0); }),

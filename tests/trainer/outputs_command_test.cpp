@@ -37,7 +37,8 @@ class Outputs : public ::testing::Test {
 
   TemporaryFolder folder_;
   const std::string checkpoint_ = (folder_ / "run" / "checkpoints" / "last.ckpt").string(),
-                    data_ = (folder_ / "data").string(), shard_ = (folder_ / "data/test/shard-00000.h5").string();
+                    data_ = (folder_ / "data").string(),
+                    shard_ = (folder_ / "data/test/shard-00000.h5").string();
   std::map<std::string, std::string> before_;
 };
 
@@ -56,13 +57,16 @@ TEST_F(Outputs, ThatAreTheCheckpointAreRefusedByWhateverPathOrLink) {
 TEST_F(Outputs, ThatArePartOfTheDataAreRefused) {
   for (const std::string& path :
        {shard_, (folder_ / "data/dataset.json").string(), (folder_ / "same/test/shard-00000.h5").string()}) {
-    expect_refused({"predict", "--checkpoint", checkpoint_, "--data", data_, "--output", path}, "--data reads '");
-    expect_refused({"explain", "--checkpoint", checkpoint_, "--data", data_, "--output", path}, "--data reads '");
+    expect_refused({"predict", "--checkpoint", checkpoint_, "--data", data_, "--output", path},
+                   "--data reads '");
+    expect_refused({"explain", "--checkpoint", checkpoint_, "--data", data_, "--output", path},
+                   "--data reads '");
     expect_refused({"inspect", data_, "--sheet", path}, "the command reads '");
   }
-  expect_refused({"explain", "--checkpoint", checkpoint_, "--data", shard_, "--output", shard_}, "--data reads '");
-  expect_refused({"export", "--weights", (folder_ / "run/weights.safetensors").string(), "--network", "densenet",
-                  "--output", (folder_ / "run/weights.safetensors").string()},
+  expect_refused({"explain", "--checkpoint", checkpoint_, "--data", shard_, "--output", shard_},
+                 "--data reads '");
+  expect_refused({"export", "--weights", (folder_ / "run/weights.safetensors").string(), "--network",
+                  "densenet", "--output", (folder_ / "run/weights.safetensors").string()},
                  "--weights reads '");
 }
 
@@ -70,8 +74,9 @@ TEST_F(Outputs, InFoldersAreRefusedToo) {
   std::filesystem::create_directory(folder_ / "scores");
   std::filesystem::create_hard_link(checkpoint_, folder_ / "scores" / "metrics.json");
   before_ = contents_of(folder_.path());
-  expect_refused({"evaluate", "--checkpoint", checkpoint_, "--data", data_, "--output", (folder_ / "scores").string()},
-                 "--checkpoint reads '");
+  expect_refused(
+      {"evaluate", "--checkpoint", checkpoint_, "--data", data_, "--output", (folder_ / "scores").string()},
+      "--checkpoint reads '");
 }
 
 }  // namespace

@@ -32,10 +32,11 @@ class RunFolders : public ::testing::Test {
 
   std::vector<std::string> command(const std::string& output, const std::string& more = "",
                                    const std::string& data = "data") const {
-    return train(folder_ / data, folder_ / output,
-                 "--growth-rate 2 --blocks 1 --init-features 2 --objective classifier --batch-size 4 --lr 0.01 "
-                 "--max-epochs 2 --num-sanity-val-steps 0 --log-every-n-steps 1 " +
-                     more);
+    return train(
+        folder_ / data, folder_ / output,
+        "--growth-rate 2 --blocks 1 --init-features 2 --objective classifier --batch-size 4 --lr 0.01 "
+        "--max-epochs 2 --num-sanity-val-steps 0 --log-every-n-steps 1 " +
+            more);
   }
   ProgramResult attempt(const std::string& output, const std::string& more = "", ProgramOptions options = {},
                         const std::string& data = "data") const {
@@ -52,14 +53,14 @@ class RunFolders : public ::testing::Test {
   ProgramOptions faulty(const char* library, const std::string& file, const std::string& fault,
                         const std::string& count = "", const std::string& call = "write") const {
     ProgramOptions options;
-    options.environment = {{"LD_PRELOAD", library},       {"ISNET_TEST_FILE", file},
-                           {"ISNET_TEST_FAULT", fault},   {"ISNET_TEST_COUNT", count},
-                           {"ISNET_TEST_CALL", call},     {"ISNET_TEST_TRIGGER", (folder_ / "data").string()}};
+    options.environment = {{"LD_PRELOAD", library},     {"ISNET_TEST_FILE", file},
+                           {"ISNET_TEST_FAULT", fault}, {"ISNET_TEST_COUNT", count},
+                           {"ISNET_TEST_CALL", call},   {"ISNET_TEST_TRIGGER", (folder_ / "data").string()}};
     return options;
   }
   // Something happens to a run without end, once it shows `sign`.
-  ProgramResult disturbed(const std::string& output, const std::string& sign, const std::function<void()>& happens,
-                          const std::string& more = "") const {
+  ProgramResult disturbed(const std::string& output, const std::string& sign,
+                          const std::function<void()>& happens, const std::string& more = "") const {
     ProgramOptions options;
     bool happened = false;
     options.on_output = [&](const std::string& text) {
@@ -86,7 +87,8 @@ class RunFolders : public ::testing::Test {
 TEST_F(RunFolders, AreResumedWhereACheckpointCannotBeOpenedForAWhile) {
   succeed("run");
   for (const std::string fault : {"eio", "eacces", "estale"}) {
-    const auto resumed = attempt("run", "--resume last", faulty(ISNET_FAILING_OPENS, "last.ckpt", fault, "3"));
+    const auto resumed =
+        attempt("run", "--resume last", faulty(ISNET_FAILING_OPENS, "last.ckpt", fault, "3"));
     EXPECT_EQ(resumed.status, 0) << resumed.output;
     EXPECT_THAT(resumed.output, HasSubstr("it is tried again for up to 60 s"));
     EXPECT_THAT(resumed.output, HasSubstr("last.ckpt (epoch 2, batch 0, step 8)"));
@@ -209,7 +211,8 @@ TEST_F(RunFolders, AreFreeAtOnceAfterKillMinusNine) {
 TEST_F(RunFolders, ThatAreRemovedRenamedOrReplacedEndTheRun) {
   const std::vector<std::pair<std::string, std::function<void(const std::filesystem::path&)>>> events{
       {"was removed or renamed", [](const auto& run) { std::filesystem::remove_all(run); }},
-      {"was removed or renamed", [](const auto& run) { std::filesystem::rename(run, run.string() + "-moved"); }},
+      {"was removed or renamed",
+       [](const auto& run) { std::filesystem::rename(run, run.string() + "-moved"); }},
       {"was replaced by another folder", [this](const auto& run) {
          std::filesystem::rename(run, run.string() + "-old");
          std::filesystem::copy(folder_ / "other", run, std::filesystem::copy_options::recursive);
@@ -274,11 +277,13 @@ TEST_F(RunFolders, HaveTheBestCheckpointThoughItsFirstWritesFailed) {
   succeed("whole", "--save-top-k 1");
   for (const std::string background : {"0", "1"}) {
     const std::string name = "run" + background;
-    const auto result = attempt(name, "--checkpoint-background " + background,
-                                faulty(ISNET_FAILING_WRITES, name + "/checkpoints/epoch=", "erofs", "2", "rename"));
+    const auto result =
+        attempt(name, "--checkpoint-background " + background,
+                faulty(ISNET_FAILING_WRITES, name + "/checkpoints/epoch=", "erofs", "2", "rename"));
     EXPECT_EQ(result.status, 0) << result.output;
     EXPECT_THAT(result.output, HasSubstr("was not written"));
-    EXPECT_EQ(text_of(folder_ / name / "weights.safetensors"), text_of(folder_ / "whole" / "weights.safetensors"));
+    EXPECT_EQ(text_of(folder_ / name / "weights.safetensors"),
+              text_of(folder_ / "whole" / "weights.safetensors"));
   }
 }
 
@@ -307,11 +312,13 @@ TEST_F(RunFolders, HaveAllRowsOfMetricsOnceTheyCanBeWritten) {
   succeed("whole", "--max-epochs 3");
   const std::string whole = text_of(folder_ / "whole" / "metrics.csv");
   // For two epochs they cannot, then they can.
-  const auto mended = attempt("mended", "--max-epochs 3", faulty(ISNET_FAILING_WRITES, "mended/metrics.csv", "enospc", "2"));
+  const auto mended =
+      attempt("mended", "--max-epochs 3", faulty(ISNET_FAILING_WRITES, "mended/metrics.csv", "enospc", "2"));
   EXPECT_EQ(mended.status, 0) << mended.output;
   EXPECT_EQ(text_of(folder_ / "mended" / "metrics.csv"), whole);
   // Never: the end says so, and a resumed run writes them all.
-  const auto full = attempt("full", "--max-epochs 3", faulty(ISNET_FAILING_WRITES, "full/metrics.csv", "enospc"));
+  const auto full =
+      attempt("full", "--max-epochs 3", faulty(ISNET_FAILING_WRITES, "full/metrics.csv", "enospc"));
   EXPECT_EQ(full.status, 1) << full.output;
   EXPECT_THAT(full.output, HasSubstr("the rows from epoch 0 on are missing there"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "full" / "metrics.csv"));
@@ -355,7 +362,8 @@ TEST_F(RunFolders, AreTrainedToTheEndThoughNobodyReadsTheMessages) {
     for (const auto& word : command(output, more)) words.push_back(word);
     return run(1, words);
   };
-  const auto ended = started("run", "--max-epochs 300 --checkpoint-every-n-epochs 100 --limit-val-batches 0", "");
+  const auto ended =
+      started("run", "--max-epochs 300 --checkpoint-every-n-epochs 100 --limit-val-batches 0", "");
   EXPECT_EQ(ended.status, 0) << ended.output;
   EXPECT_GT(std::filesystem::file_size(folder_ / "run" / "log.txt"), 1u << 16) << "more than a pipe holds";
   const auto stopped =

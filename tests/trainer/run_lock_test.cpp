@@ -55,7 +55,8 @@ class RunLockTest : public ::testing::Test {
     char program[] = "/bin/true";
     char* arguments[] = {program, nullptr};
     pid_t child = 0;
-    if (::posix_spawn(&child, program, nullptr, nullptr, arguments, nullptr) != 0) ADD_FAILURE() << "no process";
+    if (::posix_spawn(&child, program, nullptr, nullptr, arguments, nullptr) != 0)
+      ADD_FAILURE() << "no process";
     ::waitpid(child, nullptr, 0);
     process.process = child;
     return process;
@@ -152,7 +153,8 @@ TEST_F(RunLockTest, OfTheSameSlurmJobThatWasStartedAgainIsTakenOverAtOnce) {
 }
 
 TEST_F(RunLockTest, WithSenselessContentIsTakenOverOnceItStandsStill) {
-  for (const std::string content : {"", "\n", "{", "null\n0\n", R"({"process":"x"})", R"({"host":[],"process":-1})"}) {
+  for (const std::string content :
+       {"", "\n", "{", "null\n0\n", R"({"process":"x"})", R"({"host":[],"process":-1})"}) {
     std::ofstream(lock_file()) << content;
     RunLock(run_, {.beat = 20ms, .silence = 100ms}).check();
   }
@@ -163,10 +165,12 @@ TEST_F(RunLockTest, WithSenselessContentIsTakenOverOnceItStandsStill) {
 TEST_F(RunLockTest, ThatIsALinkOrAPipeIsRefused) {
   std::ofstream(folder_ / "elsewhere") << "mine";
   std::filesystem::create_symlink(folder_ / "elsewhere", lock_file());
-  EXPECT_THAT(refusal(ErrorKind::data, [&] { RunLock(run_, quick); }), HasSubstr("run.lock: is not a regular file"));
+  EXPECT_THAT(refusal(ErrorKind::data, [&] { RunLock(run_, quick); }),
+              HasSubstr("run.lock: is not a regular file"));
   std::filesystem::remove(lock_file());
   ASSERT_EQ(::mkfifo(lock_file().c_str(), 0666), 0);
-  EXPECT_THAT(refusal(ErrorKind::data, [&] { RunLock(run_, quick); }), HasSubstr("run.lock: is not a regular file"));
+  EXPECT_THAT(refusal(ErrorKind::data, [&] { RunLock(run_, quick); }),
+              HasSubstr("run.lock: is not a regular file"));
   EXPECT_EQ(read_file(folder_ / "elsewhere"), "mine");
 }
 
@@ -216,7 +220,8 @@ TEST_F(RunLockTest, SaysWhatHasBecomeOfTheFolder) {
     lock.check();
     happens();
     EXPECT_THAT(refusal(ErrorKind::runtime, [&] { lock.check(); }), HasSubstr(text));
-    while (refusal(ErrorKind::runtime, [&] { lock.check_quickly(); }) == "accepted") std::this_thread::sleep_for(5ms);
+    while (refusal(ErrorKind::runtime, [&] { lock.check_quickly(); }) == "accepted")
+      std::this_thread::sleep_for(5ms);
   };
   trouble([&] { std::filesystem::remove_all(run_); }, "run was removed or renamed");
   trouble([&] { std::filesystem::rename(run_, folder_ / "moved"); }, "run was removed or renamed");

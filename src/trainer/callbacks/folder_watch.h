@@ -8,9 +8,9 @@
 
 namespace isnet {
 
-/// Comes first among callbacks: before the others write something, it ends a run whose folder was removed, renamed,
-/// replaced, or has passed to another run. After a batch it asks the lock's thread, elsewhere it looks itself. Main
-/// rank only. Errors: runtime.
+/// Comes first among callbacks: before the others write something, it ends a run whose folder was removed,
+/// renamed, replaced, or has passed to another run. After a batch it asks the lock's thread, elsewhere it
+/// looks itself. Main rank only. Errors: runtime.
 class FolderWatch : public Callback {
  public:
   /// `lock`: null on other ranks.

@@ -185,16 +185,18 @@ void ModelCheckpoint::on_save_checkpoint(const Trainer& trainer, Checkpoint& che
   std::vector<Ranked> all = ranked_;
   for (const auto& one : {pending_, missing_})
     if (one)
-      all.insert(std::find_if(all.begin(), all.end(),
-                              [&](const Ranked& other) { return is_better(trainer, one->value, other.value); }),
-                 *one);
+      all.insert(
+          std::find_if(all.begin(), all.end(),
+                       [&](const Ranked& other) { return is_better(trainer, one->value, other.value); }),
+          *one);
   auto& best = checkpoint.state["callbacks"]["model_checkpoint"] = nlohmann::json::array();
   for (const auto& one : all) best.push_back({{"file", one.file.filename().string()}, {"value", one.value}});
 }
 
 void ModelCheckpoint::on_load_checkpoint(const Trainer& trainer, const Checkpoint& checkpoint) {
   if (!trainer.communicator().is_main()) return;
-  const bool in_place = !checkpoints_in(folder_.checkpoints()).empty();  // else its files are in another folder
+  const bool in_place =
+      !checkpoints_in(folder_.checkpoints()).empty();  // else its files are in another folder
   const auto callbacks = checkpoint.state.value("callbacks", nlohmann::json::object());
   for (const auto& one : callbacks.value("model_checkpoint", nlohmann::json::array())) {
     const auto name = one.at("file").get<std::string>();
@@ -217,10 +219,10 @@ void ModelCheckpoint::on_load_checkpoint(const Trainer& trainer, const Checkpoin
 
 void ModelCheckpoint::on_run_end(Trainer& trainer) {
   if (!trainer.communicator().is_main() || !missing_) return;
-  fail(ErrorKind::runtime, missing_->file.string(), ": the checkpoint of the best ", trainer.options().monitor,
-       " (", missing_->value, ") could not be written, or is gone; the best that there is is ",
-       best().filename().string(), ranked_.empty() ? "" : cat(" (", ranked_.front().value, ")"),
-       ", which the exported weights are of");
+  fail(ErrorKind::runtime, missing_->file.string(), ": the checkpoint of the best ",
+       trainer.options().monitor, " (", missing_->value,
+       ") could not be written, or is gone; the best that there is is ", best().filename().string(),
+       ranked_.empty() ? "" : cat(" (", ranked_.front().value, ")"), ", which the exported weights are of");
 }
 
 std::optional<double> ModelCheckpoint::best_value() const {

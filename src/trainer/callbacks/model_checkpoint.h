@@ -18,9 +18,9 @@ namespace isnet {
 /// The main rank writes while training goes on (CheckpointWriter), and learns later what became of a file; it
 /// alone knows which are the best. A file counts among them, and one that is worse is removed, once it is
 /// written; a validation waits for the file of the one before it. A checkpoint that cannot be written (disk
-/// full) is warned of, the old one stays, training goes on. One of the best is kept in memory then, and tried again
-/// until it is written or another is better. Errors (runtime): last.ckpt that is not written at the end or when
-/// interrupted; at the end of the run, the best one that could not be written, or is gone.
+/// full) is warned of, the old one stays, training goes on. One of the best is kept in memory then, and tried
+/// again until it is written or another is better. Errors (runtime): last.ckpt that is not written at the end
+/// or when interrupted; at the end of the run, the best one that could not be written, or is gone.
 class ModelCheckpoint : public Monitoring {
  public:
   /// `state`: goes into every checkpoint's state under its keys (options, class names, …).
@@ -71,7 +71,8 @@ class ModelCheckpoint : public Monitoring {
   std::unique_ptr<CheckpointWriter> writer_;
   std::vector<Ranked> ranked_;     // best first; their files are written
   std::optional<Ranked> pending_;  // the one whose file is not written yet
-  std::optional<Ranked> missing_;  // better than all of ranked_, but its file could not be written, or is gone
+  std::optional<Ranked>
+      missing_;  // better than all of ranked_, but its file could not be written, or is gone
   bool last_is_written_ = true;    // so far as is known
 };
 

@@ -77,8 +77,7 @@ void ProgressBar::clear() const {
 }
 
 void ProgressBar::on_validation_start(Trainer& trainer) {
-  if (terminal_ && !quiet_ && trainer.communicator().is_main())
-    error_output().draw("\r\033[Kvalidating …");
+  if (terminal_ && !quiet_ && trainer.communicator().is_main()) error_output().draw("\r\033[Kvalidating …");
 }
 
 void ProgressBar::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) {

@@ -16,9 +16,9 @@ namespace isnet {
 /// step, split, then metrics in the order in which they first came. Numbers are the shortest that read back
 /// exactly. Main rank only.
 ///
-/// A file that cannot be written is warned of, and tried again after the next epoch; checkpoints hold the last rows
-/// (256 KiB of them), so that a resumed run has them all. Errors (runtime): at the end of the run, rows that are not
-/// in the file.
+/// A file that cannot be written is warned of, and tried again after the next epoch; checkpoints hold the
+/// last rows (256 KiB of them), so that a resumed run has them all. Errors (runtime): at the end of the run,
+/// rows that are not in the file.
 class CsvLogger : public Callback {
  public:
   explicit CsvLogger(std::filesystem::path path) : path_(std::move(path)) {}
