@@ -18,7 +18,7 @@ std::string answer(const std::string& path) {
     PictureOptions options;
     options.dicom.frame = 1;
     options.page = 1;
-    options.limits.bytes = std::int64_t{1} << 30;
+    options.limits.bytes = std::int64_t{256} << 20;
     const Image image = decode_image(path, options);
     if (static_cast<std::int64_t>(image.values.size()) != image.pixels() * image.channels)
       return "failed another number of values than of pixels";
