@@ -162,15 +162,14 @@ class Explainer {
   // The model's, by which people know its logits; data without labels need not have any.
   std::vector<std::string> class_names() const {
     const auto classes = static_cast<std::size_t>(model_.network->num_classes());
-    return model_.class_names.size() == classes ? model_.class_names
-                                                : model_.data->description().class_names;
+    return model_.class_names.size() == classes ? model_.class_names : model_.data->description().class_names;
   }
 
   // As the user says; maps by label that the model was trained with are not possible without labels.
   std::string selection() {
-    const bool by_label = options_.text("heatmaps") == "label" ||
-                          (options_.text("heatmaps") == "selective" &&
-                           options_.text("selective-class") == "label");
+    const bool by_label =
+        options_.text("heatmaps") == "label" ||
+        (options_.text("heatmaps") == "selective" && options_.text("selective-class") == "label");
     if (chosen_ || !by_label || split_->layout().labels != LabelKind::none) return options_.text("heatmaps");
     log::info("the data have no labels: one map for each class instead of the label's");
     return "all";

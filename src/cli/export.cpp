@@ -44,13 +44,15 @@ int run(OptionValues& options) {
     const auto loader = split_loader(model.data->split("train"), options, true, Communicator());
     recompute_bn_statistics(*model.network, *loader, batches, 0, {device, model.dtype}, Communicator());
   }
-  save_weights(options.text("output"), *model.network, weights_metadata(options, model.class_names, model.task));
+  save_weights(options.text("output"), *model.network,
+               weights_metadata(options, model.class_names, model.task));
   std::cout << options.text("output") << ": " << named_tensors(*model.network).size() << " tensors of "
             << model.source << (batches > 0 ? ", BN statistics re-estimated" : "") << '\n';
   if (is_dense_net(options) && options.flag("transition-relu"))
-    log::info(cat(options.text("output"),
-                  ": this DenseNet has a ReLU in its transitions (--transition-relu 1); torchvision's has none: "
-                  "it loads these weights without complaint and computes other logits (docs/networks.md)"));
+    log::info(
+        cat(options.text("output"),
+            ": this DenseNet has a ReLU in its transitions (--transition-relu 1); torchvision's has none: "
+            "it loads these weights without complaint and computes other logits (docs/networks.md)"));
   return 0;
 }
 

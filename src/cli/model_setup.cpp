@@ -176,10 +176,11 @@ std::vector<OptionGroup> model_option_groups() {
   groups.push_back(strategy_group(
       "Network", networks(), "network", "densenet121", "architecture",
       {normalize_option(),
-       real_option("dropout", "",
-                   "before the head (default: 0.5 for isnet, gain, ham and multitask, else 0; 0 for --network "
-                   "ag-sononet)",
-                   0, 0.999),
+       real_option(
+           "dropout", "",
+           "before the head (default: 0.5 for isnet, gain, ham and multitask, else 0; 0 for --network "
+           "ag-sononet)",
+           0, 0.999),
        integer_option("num-classes", "", "classes (default: from the data)", 1)}));
   groups.push_back(
       strategy_group("Heatmaps", heatmap_selections(), "heatmaps", "all", "which heatmaps a step computes"));

@@ -77,8 +77,8 @@ std::string shape_text(const Shape& shape) {
 }
 
 const char* element_type_name(ElementType type) {
-  static constexpr const char* names[] = {"bool",    "int8",    "uint8",  "int16",      "uint16",
-                                          "int32",   "uint32",  "int64",  "uint64",     "float16",
+  static constexpr const char* names[] = {"bool",    "int8",    "uint8",  "int16",       "uint16",
+                                          "int32",   "uint32",  "int64",  "uint64",      "float16",
                                           "float32", "float64", "string", "another type"};
   return names[static_cast<size_t>(type)];
 }

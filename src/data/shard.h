@@ -28,13 +28,15 @@ enum class LabelKind { none, single, multi };
 
 /// What all samples of a shard, and all shards of a split, have in common.
 struct SampleLayout {
-  hdf5::ElementType image_type = hdf5::ElementType::uint8;  ///< uint8, uint16, float32 (float16 too) or float64
-  std::int64_t channels = 1;                                ///< as stored: 1 (repeated to 3 when read) or 3
+  hdf5::ElementType image_type =
+      hdf5::ElementType::uint8;  ///< uint8, uint16, float32 (float16 too) or float64
+  std::int64_t channels = 1;     ///< as stored: 1 (repeated to 3 when read) or 3
   std::int64_t height = 0;
   std::int64_t width = 0;
-  hdf5::ElementType mask_type = hdf5::ElementType::uint8;  ///< uint8 (booleans too), float32 (float16 too) or float64
-  std::int64_t mask_channels = 0;                          ///< 0: no masks; 1; or K: one mask for each class
-  bool masks_per_class = false;                            ///< stored as N×K×1×H×W
+  hdf5::ElementType mask_type =
+      hdf5::ElementType::uint8;    ///< uint8 (booleans too), float32 (float16 too) or float64
+  std::int64_t mask_channels = 0;  ///< 0: no masks; 1; or K: one mask for each class
+  bool masks_per_class = false;    ///< stored as N×K×1×H×W
   LabelKind labels = LabelKind::none;
   std::int64_t label_classes = 0;  ///< K of multi-label data, else 0
 
@@ -57,7 +59,7 @@ struct ShardPlan {
   bool soft_masks = false;
   RowMap images, masks;
   std::shared_ptr<const hdf5::Translation> translation;  ///< with which HDF5 reads the file; null: as it is
-  mutable std::atomic<bool> mask_scale_known{false};  ///< some uint8 mask value above 1 was seen
+  mutable std::atomic<bool> mask_scale_known{false};     ///< some uint8 mask value above 1 was seen
 };
 
 /// An open shard. Reading functions may be called by several threads at once; where rows lie in an unusual

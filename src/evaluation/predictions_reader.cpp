@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <numeric>
 #include <set>
@@ -35,6 +36,9 @@ std::optional<double> number_of(const std::string& text) {
   double value = 0;
   const char* end = text.data() + last + 1;
   const auto result = std::from_chars(text.data() + first, end, value);
+  // Too small for a double is 0, too large is infinite.
+  if (result.ec == std::errc::result_out_of_range && result.ptr == end)
+    return std::strtod(text.c_str(), nullptr);
   if (result.ec != std::errc() || result.ptr != end) return {};
   return value;
 }

@@ -210,7 +210,8 @@ StoredWeights read_weights(const std::filesystem::path& path) {
     if (const auto format = stored.metadata.find("format");
         format != stored.metadata.end() && format->second == "isnet-checkpoint")
       fail(ErrorKind::checkpoint, path.string(),
-           ": a checkpoint of isnet, not weights: give it to --checkpoint (isnet train: to --resume), or write "
+           ": a checkpoint of isnet, not weights: give it to --checkpoint (isnet train: to --resume), or "
+           "write "
            "its weights with isnet export");
     for (const auto& [name, view] : file.tensors()) {
       try {

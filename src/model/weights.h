@@ -47,7 +47,8 @@ struct StoredWeights {
 
 /// Reads a safetensors file, or a state dictionary of Python's torch.save (pickle/state_dictionary.h). Names
 /// of files that isnet did not write are made plain: prefixes that all have in common (`module.`, `model.`,
-/// `_orig_mod.`: wrappers of Python) are dropped (load_weights drops others), and torchvision's old names of DenseNet layers
+/// `_orig_mod.`: wrappers of Python) are dropped (load_weights drops others), and torchvision's old names of
+/// DenseNet layers
 /// (`denselayer1.norm.1`) and of transformers' (`mlp.linear_1`) become those of today (`denselayer1.norm1`,
 /// `mlp.0`). Errors: checkpoint (file, place, what is wrong; a checkpoint of isnet), runtime (reading).
 StoredWeights read_weights(const std::filesystem::path& path);

@@ -180,8 +180,8 @@ for kind, mask_kind, (storage, options), libver, channels in itertools.product(
   EXPECT_GT(count, 100) << name;
 }
 
-// What h5py adds to datasets and files besides numbers: scales, attributes of any type, many of them; booleans
-// for labels, integers for ids.
+// What h5py adds to datasets and files besides numbers: scales, attributes of any type, many of them;
+// booleans for labels, integers for ids.
 TEST_F(PythonShard, WhatElseH5pyPutsIntoAFileDoesNoHarm) {
   ASSERT_EQ(python(R"(
 import h5py, numpy as np
@@ -269,7 +269,8 @@ with h5py.File("infinite.h5", "w") as f:
       split->read(i, image.data(), static_cast<double*>(nullptr));
       split->read(i, single.data(), static_cast<float*>(nullptr));
       for (std::size_t p = 0; p < 64 * 62; ++p) {
-        ASSERT_EQ(image[p], expected[static_cast<std::size_t>(i) * 64 * 62 + p]) << name << " " << i << " " << p;
+        ASSERT_EQ(image[p], expected[static_cast<std::size_t>(i) * 64 * 62 + p])
+            << name << " " << i << " " << p;
         ASSERT_EQ(single[p], static_cast<float>(image[p]));
       }
     }
@@ -281,8 +282,8 @@ with h5py.File("infinite.h5", "w") as f:
                 ::testing::HasSubstr("not finite"));
 }
 
-// Enumerations and indices of chunks as HDF5 1.12 and 2.0 write them are read by HDF5 1.10 in its own words; of
-// 1500 chunks an index has pages.
+// Enumerations and indices of chunks as HDF5 1.12 and 2.0 write them are read by HDF5 1.10 in its own words;
+// of 1500 chunks an index has pages.
 TEST_F(PythonShard, TheNewestFormatOfH5pyIsReadAsTheOldest) {
   ASSERT_EQ(python(R"(
 import h5py, itertools, numpy as np
@@ -368,7 +369,8 @@ if h5py.version.hdf5_version_tuple >= (2, 0, 0):
             "");
   const std::string older = "libver=('earliest', 'v110')";
   for (const auto& [name, texts] : std::map<std::string, std::vector<std::string>>{
-           {"lzf", {"/images: compressed by lzf, which this machine's HDF5 does not have", "compression='gzip'"}},
+           {"lzf",
+            {"/images: compressed by lzf, which this machine's HDF5 does not have", "compression='gzip'"}},
            {"blosc", {"/images: compressed by blosc,", "h5repack -f GZIP=4 IN OUT"}},
            {"scaleoffset", {"/images: compressed by scale-offset", "compression='gzip'"}},
            {"half-ids", {"/ids: stored as float16; expected text, or integers"}},

@@ -139,6 +139,8 @@ TEST_F(PredictionsFile, RowsNeedNotSumToOneWhereTheyAreMultiLabel) {
 
 TEST_F(PredictionsFile, ProbabilitiesMayMissOneByTheRoundingOfSinglePrecision) {
   EXPECT_THAT(read_one("id,label,a,b\nx,0,1.0000001,-1e-8\n").probabilities, ElementsAre(1, 0));
+  EXPECT_THAT(read_one("id,label,a,b\nx,0,1,1e-400\n").probabilities, ElementsAre(1, 0));
+  EXPECT_THAT(answer("id,label,a,b\nx,0,1e400,0\n"), HasSubstr("inf is no probability"));
 }
 
 TEST_F(PredictionsFile, IsBroughtIntoTheOrderOfAnother) {

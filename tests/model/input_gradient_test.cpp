@@ -306,7 +306,8 @@ TEST(RightReasons, WeighTheirLossByAnyNumber) {
   batch.masks = at::zeros({2, 1, 20, 20}, at::kDouble);
   batch.labels = at::tensor({0, 2}, at::kLong);
   batch.ids = at::arange(2, at::kLong);
-  for (const auto& [text, weight] : {std::pair{"0", 0.0}, {"0.5", 0.5}, {"1000", 1000.0}, {"0:2,4:30", 30.0}}) {
+  for (const auto& [text, weight] :
+       {std::pair{"0", 0.0}, {"0.5", 0.5}, {"1000", 1000.0}, {"0:2,4:30", 30.0}}) {
     options.set("heatmap-weight", text);
     const Losses losses = objectives().at("rrr").make(options)->compute(*net, batch);
     const double c = part(losses, "loss_classification").item<double>();

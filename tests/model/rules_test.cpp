@@ -375,8 +375,7 @@ TEST(Selections, DualMapsCanStartAtAllLogitsAtOnce) {
     const at::Tensor each = explain(*network, batch, options_of({{"lrp-rule", rule}})).heatmaps;
     EXPECT_LE(relative_difference(dual.heatmaps.select(1, map), each.sum(1)), 1e-11) << rule;
   }
-  auto options =
-      options_of({{"heatmaps", "dual"}, {"dual-start", "all"}, {"cut", "1,2"}, {"cut2", "20,30"}});
+  auto options = options_of({{"heatmaps", "dual"}, {"dual-start", "all"}, {"cut", "1,2"}, {"cut2", "20,30"}});
   Batch by_class = batch;
   by_class.masks = (at::rand({3, 3, 1, 22, 27}, at::kDouble) > 0.5).to(at::kDouble);
   const auto losses = objectives().at("isnet").make(options)->compute(*network, by_class);

@@ -1,5 +1,5 @@
-// The real program with weights of other programs: torchvision's DenseNet, prefixes of wrappers; and with data
-// that have no labels.
+// The real program with weights of other programs: torchvision's DenseNet, prefixes of wrappers; and with
+// data that have no labels.
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -21,8 +21,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const std::vector<std::string> small_densenet{"--network", "densenet",        "--growth-rate", "4", "--blocks",
-                                              "2,2",       "--init-features", "6"};
+const std::vector<std::string> small_densenet{"--network", "densenet", "--growth-rate",   "4",
+                                              "--blocks",  "2,2",      "--init-features", "6"};
 
 std::vector<std::string> joined(std::vector<std::string> words, const std::vector<std::string>& more) {
   words.insert(words.end(), more.begin(), more.end());
@@ -169,9 +169,9 @@ TEST_F(ForeignWeights, OfADenseNetHaveTorchvisionsLogits) {
 
 TEST_F(ForeignWeights, OfADenseNetStayThePlainVariantThroughTrainingAndExport) {
   const auto trained =
-      run(joined({"train", "--data", "./data", "--output", "./tuned", "--weights", "./plain.pth", "--lr", "0",
-                  "--freeze", "features", "--objective", "classifier", "--max-epochs", "1", "--batch-size",
-                  "3", "--precision", "64", "--device", "cpu"},
+      run(joined({"train", "--data", "./data", "--output", "./tuned", "--weights", "./plain.pth", "--freeze",
+                  "backbone", "--objective", "classifier", "--max-epochs", "1", "--batch-size", "3",
+                  "--precision", "64", "--device", "cpu"},
                  small_densenet));
   ASSERT_EQ(trained.status, 0) << trained.output;
   EXPECT_THAT(trained.output, HasSubstr(taken_as_plain));
@@ -198,10 +198,10 @@ TEST_F(ForeignWeights, OursSayAtExportThatTorchvisionComputesOtherLogits) {
   const auto exported = run({"export", "--checkpoint", "./ours/checkpoints/last.ckpt", "--output", "./with"});
   ASSERT_EQ(exported.status, 0) << exported.output;
   EXPECT_THAT(exported.output, HasSubstr("has a ReLU in its transitions (--transition-relu 1)"));
-  const auto resumed = run(joined({"train", "--data", "./data", "--output", "./ours", "--objective",
-                                   "classifier", "--max-epochs", "2", "--batch-size", "3", "--device", "cpu",
-                                   "--resume", "last", "--transition-relu", "0"},
-                                  small_densenet));
+  const auto resumed = run(
+      joined({"train", "--data", "./data", "--output", "./ours", "--objective", "classifier", "--max-epochs",
+              "2", "--batch-size", "3", "--device", "cpu", "--resume", "last", "--transition-relu", "0"},
+             small_densenet));
   EXPECT_EQ(resumed.status, 2);
   EXPECT_THAT(resumed.output, HasSubstr("--transition-relu: '0' does not go with"));
 }
@@ -220,27 +220,26 @@ TEST_F(ForeignWeights, LoseAnyPrefixWithoutWhichTheyFit) {
     ASSERT_EQ(result.status, 0) << file << result.output;
     EXPECT_THAT(result.output, HasSubstr(note));
     EXPECT_LE(largest_difference(logits("maps.h5")), 1e-12) << file;
-    const auto scored = run(joined({"evaluate", "--data", "./data", "--weights", std::string("./") + file},
-                                   small_densenet));
+    const auto scored =
+        run(joined({"evaluate", "--data", "./data", "--weights", std::string("./") + file}, small_densenet));
     EXPECT_EQ(scored.status, 0) << scored.output;
     EXPECT_THAT(scored.output, HasSubstr(note));
   }
-  const auto headless = run(joined({"train", "--data", "./data", "--output", "./headless", "--weights",
-                                    "./headless.pth", "--objective", "classifier", "--max-epochs", "1",
-                                    "--batch-size", "3", "--device", "cpu"},
-                                   small_densenet));
+  const auto headless =
+      run(joined({"train", "--data", "./data", "--output", "./headless", "--weights", "./headless.pth",
+                  "--objective", "classifier", "--max-epochs", "1", "--batch-size", "3", "--device", "cpu"},
+                 small_densenet));
   ASSERT_EQ(headless.status, 0) << headless.output;
   EXPECT_THAT(headless.output, AllOf(HasSubstr("left over: head.weight"),
                                      HasSubstr("the head keeps the values that it was made with")));
 }
 
 TEST_F(ForeignWeights, ThatFitTwiceOrNotAtAllAreRefusedWithTheirNames) {
-  for (const auto& [file, message] :
-       {std::pair{"both.pth", "more than once: 'model.' and 'ema_model.'"},
-        {"plain_and_ema.pth", "more than once: without a prefix and 'ema.'"},
-        {"extra.pth", "net.extra"},
-        {"cut.pth", "missing: classifier.bias"},
-        {"other.pth", "no classifying layer"}}) {
+  for (const auto& [file, message] : {std::pair{"both.pth", "more than once: 'model.' and 'ema_model.'"},
+                                      {"plain_and_ema.pth", "more than once: without a prefix and 'ema.'"},
+                                      {"extra.pth", "net.extra"},
+                                      {"cut.pth", "missing: classifier.bias"},
+                                      {"other.pth", "no classifying layer"}}) {
     const auto result = explain(file);
     EXPECT_EQ(result.status, 3) << file;
     EXPECT_THAT(result.output, AllOf(HasSubstr(file), HasSubstr(message)));
@@ -249,7 +248,8 @@ TEST_F(ForeignWeights, ThatFitTwiceOrNotAtAllAreRefusedWithTheirNames) {
 }
 
 TEST_F(ForeignWeights, AndCheckpointsAreToldApart) {
-  const auto weights = run({"explain", "--data", "./data", "--output", "./x.h5", "--checkpoint", "./net.pth"});
+  const auto weights =
+      run({"explain", "--data", "./data", "--output", "./x.h5", "--checkpoint", "./net.pth"});
   EXPECT_EQ(weights.status, 3);
   EXPECT_THAT(weights.output, AllOf(HasSubstr("net.pth"), HasSubstr("give the file to --weights")));
 }
@@ -299,9 +299,9 @@ TEST_F(ForeignWeights, PredictAndExplainDataWithoutLabels) {
         {"predict", "--data", data, "--output", "./p.csv", "--precision", "64", "--probabilities", "sigmoid"},
         weights));
     ASSERT_EQ(several.status, 0) << several.output;
-    const auto explained = run(joined({"explain", "--data", data, "--output", "./maps.h5", "--pictures",
-                                       "./panels", "--precision", "64"},
-                                      weights));
+    const auto explained = run(joined(
+        {"explain", "--data", data, "--output", "./maps.h5", "--pictures", "./panels", "--precision", "64"},
+        weights));
     ASSERT_EQ(explained.status, 0) << explained.output;
     EXPECT_LE(largest_difference(logits("maps.h5")), 1e-12);
   }
@@ -327,18 +327,17 @@ TEST_F(ForeignWeights, WhatAModelWasTrainedOnIsKnownWhereDataHaveNoLabels) {
   const std::vector<std::uint8_t> labels{1, 0, 1, 0, 0, 0, 0, 1, 0, 1, 1, 1};
   writer.write_multi_labels(0, 4, labels.data());
   writer.commit();
-  const auto trained =
-      run(joined({"train", "--data", "./multi.h5", "--output", "./multi", "--heatmaps", "label",
-                  "--max-epochs", "1", "--batch-size", "2", "--device", "cpu"},
-                 small_densenet));
+  const auto trained = run(joined({"train", "--data", "./multi.h5", "--output", "./multi", "--heatmaps",
+                                   "label", "--max-epochs", "1", "--batch-size", "2", "--device", "cpu"},
+                                  small_densenet));
   ASSERT_EQ(trained.status, 0) << trained.output;
   for (const auto& model : {std::vector<std::string>{"--checkpoint", "./multi/checkpoints/last.ckpt"},
                             {"--weights", "./multi/weights.safetensors"}}) {
     const auto predicted =
         run(joined({"predict", "--data", "./unlabelled", "--output", "./p.csv", "--precision", "64"}, model));
     ASSERT_EQ(predicted.status, 0) << predicted.output;
-    const auto explained = run(joined(
-        {"explain", "--data", "./unlabelled", "--output", "./maps.h5", "--precision", "64"}, model));
+    const auto explained = run(
+        joined({"explain", "--data", "./unlabelled", "--output", "./maps.h5", "--precision", "64"}, model));
     ASSERT_EQ(explained.status, 0) << explained.output;
     EXPECT_THAT(explained.output, HasSubstr("the data have no labels"));
     std::istringstream lines(read_file(path("p.csv")));
@@ -352,14 +351,15 @@ TEST_F(ForeignWeights, WhatAModelWasTrainedOnIsKnownWhereDataHaveNoLabels) {
 
 TEST_F(ForeignWeights, HaveNoDropoutByDefaultWherePublishedCodeHasNone) {
   const auto dropout = [](const std::vector<std::string>& options) {
-    const auto result = run(joined({"train", "--data", "./data", "--output", "./dropout", "--overwrite",
-                                    "--max-epochs", "1", "--limit-train-batches", "1", "--batch-size", "3",
-                                    "--device", "cpu"},
-                                   options));
+    const auto result =
+        run(joined({"train", "--data", "./data", "--output", "./dropout", "--overwrite", "--max-epochs", "1",
+                    "--limit-train-batches", "1", "--batch-size", "3", "--device", "cpu"},
+                   options));
     EXPECT_EQ(result.status, 0) << result.output;
     const std::string ini = read_file(path("dropout/options.ini"));
     const auto at = ini.find("\ndropout = ");
-    return at == std::string::npos ? std::string("none") : ini.substr(at + 11, ini.find('\n', at + 1) - at - 11);
+    return at == std::string::npos ? std::string("none")
+                                   : ini.substr(at + 11, ini.find('\n', at + 1) - at - 11);
   };
   EXPECT_EQ(dropout({"--network", "ag-sononet", "--feature-scale", "16"}), "0");
   EXPECT_EQ(dropout(joined({"--objective", "rrr", "--heatmap-weight", "40"}, small_densenet)), "0");

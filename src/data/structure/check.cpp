@@ -119,8 +119,8 @@ class Walk {
     Names(regions_, sizes_, tree, heap, cat(regions_.path(), ": names of /"),
           [this](const auto& name, bool hard, auto at) { found(name, hard, at); });
   }
-  // HDF5 reads the descriptions of attributes that are in front of the one it looks for: it gets to see those two
-  // alone whose values are wanted.
+  // HDF5 reads the descriptions of attributes that are in front of the one it looks for: it gets to see those
+  // two alone whose values are wanted.
   void root_attribute(Header& header, const Header::Message& message, const std::string& where) {
     const std::string name = read_attribute_name(Cursor(message.bytes, where));
     if (name != "format" && name != "version") return header.hide(message);

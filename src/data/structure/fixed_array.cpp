@@ -1,5 +1,5 @@
-// Indices of chunks as HDF5 2.0 writes them for filtered datasets (layout 5), which give the bytes of a chunk 8
-// bytes: HDF5 1.10 gives them as many as the bytes of a whole chunk need. "HDF5 File Format Specification",
+// Indices of chunks as HDF5 2.0 writes them for filtered datasets (layout 5), which give the bytes of a chunk
+// 8 bytes: HDF5 1.10 gives them as many as the bytes of a whole chunk need. "HDF5 File Format Specification",
 // section VII.C (Fixed Array).
 #include <algorithm>
 #include <bit>
@@ -17,7 +17,8 @@ struct Array {
   std::uint64_t page;  // entries of a page
   bool paged() const { return count > page; }
   std::uint64_t pages() const { return paged() ? (count + page - 1) / page : 1; }
-  // Before the entries: signature, version, kind, address of the header; of pages, which there are, and a checksum.
+  // Before the entries: signature, version, kind, address of the header; of pages, which there are, and a
+  // checksum.
   std::uint64_t prefix() const { return 14 + (paged() ? (pages() + 7) / 8 + checksum_bytes : 0); }
 };
 
@@ -25,7 +26,8 @@ struct Array {
   fail_structure(where, "an index of chunks that makes no sense");
 }
 
-Array read_array(std::string_view header, std::uint64_t address, std::uint64_t chunks, const std::string& where) {
+Array read_array(std::string_view header, std::uint64_t address, std::uint64_t chunks,
+                 const std::string& where) {
   if (!checksum_is_right(header)) fail_structure(where, "its index of chunks does not match its checksum");
   Cursor cursor(header, where);
   cursor.expect("FAHD");
@@ -74,13 +76,15 @@ class Entries {
 };
 
 // The pages of a block, each with a checksum, in new places behind each other.
-std::string narrowed_pages(const Array& array, std::string_view old, Entries& entries, const std::string& where) {
+std::string narrowed_pages(const Array& array, std::string_view old, Entries& entries,
+                           const std::string& where) {
   const std::uint64_t entry = address_bytes + newer_width + mask_bytes;
   std::string result(old.substr(0, array.prefix()));
   if (!checksum_is_right(result)) fail_array(where);
   std::uint64_t at = array.prefix();
   for (std::uint64_t page = 0; page < array.pages(); ++page) {
-    const auto bit = static_cast<unsigned char>(old[static_cast<std::size_t>(14 + page / 8)]) >> (7 - page % 8) & 1;
+    const auto bit =
+        static_cast<unsigned char>(old[static_cast<std::size_t>(14 + page / 8)]) >> (7 - page % 8) & 1;
     const std::uint64_t bytes = std::min(array.page, array.count - page * array.page) * entry;
     const auto whole = old.substr(at, bytes + checksum_bytes);
     if (bit == 0 || !checksum_is_right(whole)) fail_array(where);

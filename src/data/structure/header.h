@@ -60,7 +60,8 @@ class Header {
   };
   void read_older(std::uint64_t address, std::string_view start);
   void read_newer(std::uint64_t address);
-  void add(std::size_t block, std::size_t head, std::size_t body, int type, int flags, std::string_view bytes);
+  void add(std::size_t block, std::size_t head, std::size_t body, int type, int flags,
+           std::string_view bytes);
   std::string& changed_content(std::size_t block);
 
   Regions& regions_;

@@ -5,7 +5,8 @@
 
 namespace isnet::hdf5::detail {
 
-const char* const older_format = "write the file with h5py's default libver, or with libver=('earliest', 'v110')";
+const char* const older_format =
+    "write the file with h5py's default libver, or with libver=('earliest', 'v110')";
 
 Dataspace read_dataspace(Cursor cursor) {
   const int version = cursor.u8(), rank = cursor.u8(), flags = cursor.u8();
@@ -81,7 +82,8 @@ void check_variable(Cursor& cursor, std::uint32_t flags, std::uint64_t size) {
 
 void check_type_version(const std::string& where, unsigned version, std::uint64_t size) {
   if (version > 3)
-    fail_unusual(where, cat("a type of version ", version, ", which HDF5 1.12 and later write for libver='latest'"),
+    fail_unusual(where,
+                 cat("a type of version ", version, ", which HDF5 1.12 and later write for libver='latest'"),
                  older_format);
   if (version < 1) fail_structure(where, cat("a type of version ", version));
   if (size == 0) fail_structure(where, "a type without bytes");
@@ -166,7 +168,8 @@ Layout read_layout(Cursor cursor, bool newer) {
   const int version = cursor.u8(), kind = cursor.u8();
   if (version > 4 || (newer && kind != 2))
     fail_unusual(cursor.where(),
-                 cat("a data layout of version ", newer ? 5 : version, ", which HDF5 2.0 and later write for libver='latest'"),
+                 cat("a data layout of version ", newer ? 5 : version,
+                     ", which HDF5 2.0 and later write for libver='latest'"),
                  older_format);
   if (version < 3)
     fail_unusual(cursor.where(), cat("a data layout of version ", version),

@@ -71,8 +71,8 @@ std::uint64_t check_values(Regions& regions, TextHeaps& texts, Translation& tran
 void check_inflation(const std::string& where, const Layout& layout, const Dataspace& space,
                      const Datatype& type, std::uint64_t stored, bool whole, const ShardLimits& limits);
 
-/// Follows a fixed array of filtered chunks as HDF5 2.0 writes it, and translates it for HDF5 1.10. Returns the
-/// bytes of all chunks in the file.
+/// Follows a fixed array of filtered chunks as HDF5 2.0 writes it, and translates it for HDF5 1.10. Returns
+/// the bytes of all chunks in the file.
 std::uint64_t translate_fixed_array(Regions& regions, Translation& translation, const std::string& where,
                                     std::uint64_t address, std::uint64_t chunk_bytes, std::uint64_t chunks);
 

@@ -9,9 +9,11 @@ void Translation::apply(std::uint64_t offset, std::size_t count, char* buffer) c
   const std::uint64_t end = offset + count;
   for (const auto& [begin, bytes] : parts_) {
     if (begin >= end) break;
-    const std::uint64_t first = std::max(begin, offset), last = std::min<std::uint64_t>(begin + bytes.size(), end);
+    const std::uint64_t first = std::max(begin, offset),
+                        last = std::min<std::uint64_t>(begin + bytes.size(), end);
     if (first < last)
-      std::memcpy(buffer + (first - offset), bytes.data() + (first - begin), static_cast<std::size_t>(last - first));
+      std::memcpy(buffer + (first - offset), bytes.data() + (first - begin),
+                  static_cast<std::size_t>(last - first));
   }
 }
 
@@ -67,7 +69,8 @@ bool checksum_is_right(std::string_view structure) {
 }
 
 void put_number(std::string& bytes, std::size_t at, std::uint64_t value, int width) {
-  for (int i = 0; i < width; ++i) bytes[at + static_cast<std::size_t>(i)] = static_cast<char>(value >> (8 * i));
+  for (int i = 0; i < width; ++i)
+    bytes[at + static_cast<std::size_t>(i)] = static_cast<char>(value >> (8 * i));
 }
 
 void seal(std::string& structure) {

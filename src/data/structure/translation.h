@@ -1,4 +1,5 @@
-// Newer descriptions in a file, in the words of HDF5 1.10: bytes that the library reads in place of the file's.
+// Newer descriptions in a file, in the words of HDF5 1.10: bytes that the library reads in place of the
+// file's.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@ namespace isnet::hdf5 {
 /// Replaced parts of a file. The file itself stays as it is. Immutable once made: any thread may use it.
 class Translation {
  public:
-  /// Bytes from `offset` on, counted from the file's beginning; a later part replaces an earlier one that begins
-  /// at the same place.
+  /// Bytes from `offset` on, counted from the file's beginning; a later part replaces an earlier one that
+  /// begins at the same place.
   void replace(std::uint64_t offset, std::string bytes) { parts_[offset] = std::move(bytes); }
   bool empty() const { return parts_.empty(); }
   /// Puts replaced bytes into `buffer`, which holds `count` bytes of the file from `offset` on.

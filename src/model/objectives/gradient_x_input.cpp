@@ -72,7 +72,8 @@ std::vector<OptionSpec> options() {
   return options;
 }
 
-const ObjectiveDefaults defaults(name, {{"heatmap-weight", "0.5"}, {"gwrp-decay", "0.996"}, {"dropout", "0"}});
+const ObjectiveDefaults defaults(name,
+                                 {{"heatmap-weight", "0.5"}, {"gwrp-decay", "0.996"}, {"dropout", "0"}});
 
 const Registration<ObjectiveFactory> registration(
     objectives(), {name, "classifier, and the pixels times the logits' gradients punished outside the mask",

@@ -27,10 +27,11 @@ std::string refusal(const std::string& text, double largest) {
 }  // namespace
 
 OptionSpec heatmap_weight_option() {
-  return {"heatmap-weight", "0.7", "P|EPOCH:P,…",
-          "P, the heatmap loss's share of the total, from 0 to 1 (default for gradient-x-input: 0.5); for rrr "
-          "its weight, any number ≥ 0 (default 0.5); or a table, as 0:0.1,5:0.5,10:0.7",
-          [](const std::string& text) { return refusal(text, any); }};
+  return {
+      "heatmap-weight", "0.7", "P|EPOCH:P,…",
+      "P, the heatmap loss's share of the total, from 0 to 1 (default for gradient-x-input: 0.5); for rrr "
+      "its weight, any number ≥ 0 (default 0.5); or a table, as 0:0.1,5:0.5,10:0.7",
+      [](const std::string& text) { return refusal(text, any); }};
 }
 
 HeatmapWeight::HeatmapWeight(const std::string& text, double largest) : table_(read(text, largest).table) {

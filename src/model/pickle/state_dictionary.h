@@ -21,9 +21,10 @@ struct StateDictionary {
 };
 
 /// Reads a state dictionary, or a checkpoint that holds one under `state_dict`, `model_state_dict` or
-/// `model`, else averaged weights under `state_dict_ema`, `model_ema`, `ema_state_dict`, `ema_model` or `ema`, from the content of a .pth or .pt file: ZIP (torch from 1.6 on) or the format before it. Tensors
-/// of the types that safetensors knows too. `source` is the file's name for messages. Errors: checkpoint
-/// (file, place, what is wrong; a name of Python's that weights do not need).
+/// `model`, else averaged weights under `state_dict_ema`, `model_ema`, `ema_state_dict`, `ema_model` or
+/// `ema`, from the content of a .pth or .pt file: ZIP (torch from 1.6 on) or the format before it. Tensors of
+/// the types that safetensors knows too. `source` is the file's name for messages. Errors: checkpoint (file,
+/// place, what is wrong; a name of Python's that weights do not need).
 StateDictionary read_state_dictionary(std::string_view content, const std::string& source);
 
 }  // namespace isnet

@@ -33,8 +33,8 @@ class ZPlus : public LayerRule {
       const at::Tensor scale = per_channel(reader.scale, sums.positive()), rising = scale.detach() > 0;
       const at::Tensor none = at::zeros({}, scale.options());
       const bool falling = !rising.all().item<bool>();
-      const at::Tensor q = quotient(
-          scale * at::where(rising, sums.positive(), falling ? sums.negative() : none), scale);
+      const at::Tensor q =
+          quotient(scale * at::where(rising, sums.positive(), falling ? sums.negative() : none), scale);
       add_to(from_positive, at::where(rising, q, none));
       if (falling) add_to(from_negative, at::where(rising, none, q));
     }
