@@ -156,6 +156,14 @@ resume_last() {  # the same command, but from the last checkpoint
   arguments=("${kept[@]}" --resume last)
 }
 
+# Of mpirun's ranks on this host: mpirun itself stands still where nobody reads its stderr.
+signal_local_ranks() {
+  local rank
+  for rank in $(pgrep -P "$child" 2>/dev/null || true); do
+    if [[ $(readlink "/proc/$rank/exe") == "$binary" ]]; then kill -USR1 "$rank" 2>/dev/null || true; fi
+  done
+}
+
 child='' stopping=0
 # mpirun answers SIGTERM by killing the ranks a second later; SIGUSR1 it hands on, and ranks have the time to save.
 on_signal() {
@@ -163,6 +171,7 @@ on_signal() {
   [[ -n $child ]] || return 0
   if ((stopping == 1)); then
     kill -USR1 "$child" 2>/dev/null || true
+    signal_local_ranks
     say "SIG$1: asking the ranks to save and to end"
   elif [[ $1 == INT || $1 == TERM ]]; then
     kill -TERM "$child" 2>/dev/null || true
