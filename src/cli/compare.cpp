@@ -11,6 +11,7 @@
 #include "cli/model_setup.h"
 #include "cli/report_options.h"
 #include "cli/split_pass.h"
+#include "cli/stored_options.h"
 #include "evaluation/comparison.h"
 #include "evaluation/predictions_csv.h"
 #include "trainer/distributed/bootstrap.h"
@@ -55,9 +56,10 @@ std::string predictions_in(const std::filesystem::path& folder) {
 // The data set that a run was trained on, by its options.ini; "": unknown.
 std::string data_of_run(const std::filesystem::path& run) {
   std::error_code ignored;
-  if (!std::filesystem::exists(RunFolder(run).options(), ignored)) return "";
+  const auto file = RunFolder(run).options();
+  if (!std::filesystem::exists(file, ignored)) return "";
   OptionValues stated({text_option("data", "", "", "")});
-  adopt_options(stated, read_file(RunFolder(run).options()), {"data"});
+  StoredOptions(file.string(), read_file(file, Links::refuse)).adopt(stated, {"data"});
   return std::filesystem::exists(stated.text("data"), ignored) ? stated.text("data") : "";
 }
 

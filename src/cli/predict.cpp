@@ -59,7 +59,6 @@ int run(OptionValues& options, World& world) {
     fail(ErrorKind::usage, model.source, " classifies no images; its masks are made by isnet segment");
   const auto split = model.data->split(options.text("split"));
   const auto loader = split_loader(split, options, false, Communicator(), "limit-predict-batches");
-  const bool labelled = split->layout().labels != LabelKind::none;
   const bool multi = several_classes(options, *split, model);
   std::vector<std::string> names = model.class_names;
   for (auto k = static_cast<std::int64_t>(names.size()); k < model.network->num_classes(); ++k)

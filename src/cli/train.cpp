@@ -80,7 +80,7 @@ class Training {
     if (communicator_.world_size() > 1 && !communicator_.is_main())
       log::configure({log::Level::warning, cat("rank ", communicator_.rank(), ": ")});
     open_data();
-    read_start_weights();
+    read_first_weights();
     settle_defaults(options_);
     check_validation();
     if (!options_.has("recompute-bn-statistics"))
@@ -180,10 +180,10 @@ class Training {
     return text;
   }
 
-  void read_start_weights() {
+  void read_first_weights() {
     if (!options_.has("weights")) return;
-    start_ = read_weights(options_.text("weights"));
-    if (!is_ours(*start_)) settle_foreign_weights(options_, options_.text("weights"));
+    first_weights_ = read_weights(options_.text("weights"));
+    if (!is_ours(*first_weights_)) settle_foreign_weights(options_, options_.text("weights"));
   }
 
   // "balanced" becomes numbers here, so that everything that knows the options needs no data.
@@ -208,12 +208,12 @@ class Training {
     const auto network =
         make_network(options_, options_.has("num-classes") ? options_.integer("num-classes") : 1, device_,
                      precision_of(options_));
-    if (start_) {
+    if (first_weights_) {
       const std::string& file = options_.text("weights");
-      WeightsReport report = load_weights(file, start_->tensors, *network, {network->head_name()});
-      report.notes.insert(report.notes.begin(), start_->notes.begin(), start_->notes.end());
+      WeightsReport report = load_weights(file, first_weights_->tensors, *network, {network->head_name()});
+      report.notes.insert(report.notes.begin(), first_weights_->notes.begin(), first_weights_->notes.end());
       announce_weights(file, report);
-      start_.reset();
+      first_weights_.reset();
     }
     if (options_.has("unet-weights")) load_unet(options_, *network);
     std::shared_ptr<Objective> objective = objectives().at(options_.text("objective")).make(options_);
@@ -351,7 +351,7 @@ class Training {
   std::shared_ptr<const SplitReader> train_, validation_;
   std::shared_ptr<const SampleOrder> order_;  // of train_
   std::int64_t largest_share_ = 0;
-  std::optional<StoredWeights> start_;  // --weights, until the network has them
+  std::optional<StoredWeights> first_weights_;  // --weights, until the network has them
   std::unique_ptr<TrainingJob> job_;
   std::shared_ptr<HeatmapImages> images_;
 };
