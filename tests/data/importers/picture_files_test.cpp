@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "data/importers/decode.h"
+#include "data/importers/mask_decode.h"
 #include "data/importers/formats/orientation.h"
 #include "support/pictures.h"
 #include "support/refusal.h"
