@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "small_fit.h"
 #include "support/refusal.h"
+#include "trainer/checkpoint_folder.h"
 #include "trainer/checkpoint_state.h"
 
 namespace isnet {
@@ -225,7 +226,7 @@ TEST(RunFolderOfOthers, IsNotLookedThroughForCheckpointsElsewhere) {
     write_file_atomically(folder / "outside", "precious");
     fs::create_directories(folder / "checkpoints");
     trap.set(folder / "checkpoints/last.ckpt", folder / "outside");
-    EXPECT_THAT(refusal(ErrorKind::data, [&] { newest_valid_checkpoint(folder / "checkpoints"); }),
+    EXPECT_THAT(refusal(ErrorKind::data, [&] { newest_valid_checkpoint(folder / "checkpoints", 0); }),
                 HasSubstr("last.ckpt"))
         << trap.name;
     EXPECT_TRUE(fs::exists(fs::symlink_status(folder / "checkpoints/last.ckpt"))) << trap.name;
@@ -234,7 +235,7 @@ TEST(RunFolderOfOthers, IsNotLookedThroughForCheckpointsElsewhere) {
   fs::create_directories(folder / "elsewhere");
   write_file_atomically(folder / "elsewhere/last.ckpt", "broken");
   fs::create_directory_symlink("elsewhere", folder / "checkpoints");
-  EXPECT_THAT(refusal(ErrorKind::data, [&] { newest_valid_checkpoint(folder / "checkpoints"); }),
+  EXPECT_THAT(refusal(ErrorKind::data, [&] { newest_valid_checkpoint(folder / "checkpoints", 0); }),
               HasSubstr("is a link"));
   EXPECT_TRUE(fs::exists(folder / "elsewhere/last.ckpt")) << "set aside in a folder elsewhere";
 }
