@@ -19,6 +19,7 @@ struct Image {
   std::vector<std::uint32_t> palette =
       {};              ///< `values` are places in it: colours as 0xRRGGBB; empty: they are not
   bool lossy = false;  ///< from a file that does not keep exact values (JPEG)
+  std::string source = {};  ///< the file, for messages; empty: not known
 
   std::int64_t pixels() const { return height * width; }
 };

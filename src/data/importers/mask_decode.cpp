@@ -90,9 +90,7 @@ std::optional<Image> opacity_of(std::string& bytes) {
   return image;
 }
 
-}  // namespace
-
-Image decode_mask(const std::filesystem::path& path, const PictureOptions& options) {
+Image values_of(const std::filesystem::path& path, const PictureOptions& options) {
   std::error_code code;
   if (!std::filesystem::is_regular_file(path, code))
     fail(ErrorKind::data, path.string(),
@@ -118,6 +116,14 @@ Image decode_mask(const std::filesystem::path& path, const PictureOptions& optio
   if (is_one_colour(image))
     if (auto opacity = opacity_of(bytes)) return *std::move(opacity);
   return image;
+}
+
+}  // namespace
+
+Image decode_mask(const std::filesystem::path& path, const PictureOptions& options) {
+  Image mask = values_of(path, options);
+  mask.source = path.string();
+  return mask;
 }
 
 Image grey_mask(Image mask) {

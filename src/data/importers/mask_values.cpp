@@ -82,8 +82,11 @@ class MaskReader {
   Image region() {
     const bool by_code = !reading_.classes.empty() || !reading_.ignored.empty();
     if (!mask_.palette.empty() && !by_code &&
-        (reading_.values == MaskValues::soft || is_black_and_white(mask_)))
-      return MaskReader(grey_mask(mask_), reading_, notes_).region();
+        (reading_.values == MaskValues::soft || is_black_and_white(mask_))) {
+      Image grey = grey_mask(mask_);
+      grey.source = mask_.source;
+      return MaskReader(grey, reading_, notes_).region();
+    }
     codes_ = codes_of(mask_);
     if (by_code && mask_.lossy)
       refuse("in a lossy file (JPEG), which keeps no classes apart: store masks as PNG");
@@ -106,7 +109,9 @@ class MaskReader {
 
   bool is_ignored(std::uint32_t code) const { return is_among(code, codes_.colours, reading_.ignored); }
 
-  [[noreturn]] void refuse(const std::string& what) const { fail(ErrorKind::data, "a mask ", what); }
+  [[noreturn]] void refuse(const std::string& what) const {
+    fail(ErrorKind::data, mask_.source.empty() ? "" : mask_.source + ": ", "a mask ", what);
+  }
 
   std::string origin() const {
     return codes_.indices                            ? " (indices of its palette)"

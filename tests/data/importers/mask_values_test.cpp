@@ -109,6 +109,12 @@ TEST(MaskValues, LossyMasksAreCutInTheMiddleAndThisIsSaid) {
   EXPECT_THAT(answer(mask, given), HasSubstr("keeps no classes apart"));
 }
 
+TEST(MaskValues, AreRefusedByTheNameOfTheirFile) {
+  auto mask = row({0, 1, 2});
+  mask.source = "masks/a.png";
+  EXPECT_THAT(answer(mask), HasSubstr("masks/a.png: a mask of the values 0, 1, 2"));
+}
+
 TEST(MaskValues, OptionsAreReadAndContradictionsRefused) {
   const auto read = [](const std::vector<std::pair<std::string, std::string>>& given) {
     OptionValues values(mask_value_options());
