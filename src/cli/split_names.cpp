@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "data/split_names.h"
 
 namespace isnet::cli {
 
@@ -17,8 +18,8 @@ std::string validation_split(const OptionValues& options, const std::vector<std:
            options.text("validation-split"), "'");
     return options.text("validation-split");
   }
-  for (const char* name : {"val", "valid", "validation", "dev"})
-    if (has(name)) return name;
+  for (const auto& name : known)
+    if (canonical_split_name(name) == "val") return name;
   fail(ErrorKind::usage,
        "--calibrate, --operating-points and --implicit-class choose on validation samples, and ", where,
        " has no split val; name another with --validation-split (--predictions: give "

@@ -8,8 +8,8 @@
 
 namespace isnet::cli {
 
-/// The split to choose on: --validation-split, else the one of `known` that is called val, valid, validation
-/// or dev. Errors: usage (none); `where` has the splits.
+/// The split to choose on: --validation-split, else the one of `known` that is called val, or by another usual
+/// name of it (data/split_names.h). Errors: usage (none); `where` has the splits.
 std::string validation_split(const OptionValues& options, const std::vector<std::string>& known,
                              const std::string& where);
 
