@@ -120,10 +120,10 @@ class Walk {
           [this](const auto& name, bool hard, auto at) { found(name, hard, at); });
   }
   // HDF5 reads the descriptions of attributes that are in front of the one it looks for: it gets to see those
-  // two alone whose values are wanted.
+  // alone whose values are wanted.
   void root_attribute(Header& header, const Header::Message& message, const std::string& where) {
     const std::string name = read_attribute_name(Cursor(message.bytes, where));
-    if (name != "format" && name != "version") return header.hide(message);
+    if (name != "format" && name != "version" && name != "mask_values") return header.hide(message);
     const auto read = read_attribute(Cursor(message.bytes, where));
     if (read.type.variable_text) texts_.check(read.data, cat(where, ": attribute '", read.name, "'"));
   }

@@ -18,7 +18,7 @@ namespace isnet::hdf5 {
 /// was never written, and compressed ones that inflate beyond the limits. `in_pieces`: datasets of which a
 /// chunk is read at a time, not all. Errors: data, naming file, object and remedy. Returns what HDF5 has to read in
 /// place of the file's own bytes: newer descriptions (enumerations of HDF5 1.12 and later, layouts of HDF5 2.0) as
-/// HDF5 1.10 knows them, and no attributes of the root group but `format` and `version`.
+/// HDF5 1.10 knows them, and no attributes of the root group but `format`, `version` and `mask_values`.
 Translation check_structure(const InputFile& file, const std::vector<std::string>& datasets,
                             const std::vector<std::string>& in_pieces, const ShardLimits& limits);
 
