@@ -24,10 +24,9 @@ std::string sampled_sha256(const std::filesystem::path& path) {
 }
 
 nlohmann::json split_identity(const DataSet& data, const std::string& name) {
-  const auto& splits = data.description().splits;
-  const auto& shards = data.is_single_shard() ? splits.begin()->second : splits.at(name);
   std::int64_t samples = 0;
   std::string sums;
+  const auto& shards = data.shard_entries(name);
   for (const auto& shard : shards) {
     samples += shard.samples;
     sums += cat(shard.samples, " ", shard.sha256.empty() ? sampled_sha256(data.path()) : shard.sha256, "\n");

@@ -47,7 +47,8 @@ struct StoredModel {
   std::vector<std::string> class_names;
   std::vector<std::string> notes;
   std::string task;  // "" where nothing says it
-  bool ours = true;  // isnet wrote it
+  bool ours = true;         // isnet wrote it
+  bool torch_save = false;  // Python's torch.save did
 };
 
 // The averaged weights where there are any, unless the run was told not to use them, or this command is.
@@ -89,7 +90,8 @@ StoredModel read_model(const std::string& path) {
           std::move(names),
           std::move(weights.notes),
           task == weights.metadata.end() ? "" : task->second,
-          ours};
+          ours,
+          weights.torch_save};
 }
 
 // The classifying layer's weight: DenseNet's classifier, ResNet's fc, the last of VGG's classifier, …; null:
@@ -222,12 +224,15 @@ bool is_dense_net(const OptionValues& options) {
   return options.text("network").rfind("densenet", 0) == 0;
 }
 
-void settle_foreign_weights(OptionValues& options, const std::string& source) {
+void settle_foreign_weights(OptionValues& options, const std::string& source, bool torch_save) {
   if (!is_dense_net(options) || options.given("transition-relu")) return;
-  options.set("transition-relu", "0");
-  log::info(cat(source,
-                ": isnet did not write these weights: taken as torchvision's DenseNet, without a ReLU in "
-                "transitions (--transition-relu 1: with it)"));
+  const bool of_torchvision = torch_save || options.text("network") != "densenet";
+  options.set("transition-relu", of_torchvision ? "0" : "1");
+  log::info(cat(source, ": isnet did not write these weights: taken as ",
+                of_torchvision
+                    ? "torchvision's DenseNet, without a ReLU in transitions (--transition-relu 1: with it)"
+                    : "those of a DenseNet with a ReLU in transitions (--transition-relu 0: without, as "
+                      "torchvision's)"));
 }
 
 void load_unet(const OptionValues& options, Network& network) {
@@ -340,7 +345,7 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNe
       from_checkpoint ? checkpoint_file(options.text("checkpoint")).string() : options.text("weights");
   StoredModel stored = from_checkpoint ? read_checkpoint(model.source, options) : read_model(model.source);
   stored.options.adopt(options, model_option_names());
-  if (!stored.ours) settle_foreign_weights(options, model.source);
+  if (!stored.ours) settle_foreign_weights(options, model.source, stored.torch_save);
   stored.options.blamed([&] { settle_defaults(options); });
   std::optional<std::int64_t> classes;
   if (!only_segments(options.text("network"))) classes = classes_of(stored, model.source);

@@ -31,9 +31,10 @@ void settle_defaults(OptionValues& options);
 
 /// Whether --network is a DenseNet, whose transitions torchvision has without a ReLU.
 bool is_dense_net(const OptionValues& options);
-/// For weights that isnet did not write: a DenseNet is torchvision's unless the user said otherwise, which is
-/// logged. `source`: their file, for messages.
-void settle_foreign_weights(OptionValues& options, const std::string& source);
+/// Settles --transition-relu for weights that isnet did not write, unless the user gave it, and logs it: 0, as in
+/// torchvision, for files of Python's torch.save and for the sizes that torchvision has (densenet121, …), else 1.
+/// `source`: their file, for messages.
+void settle_foreign_weights(OptionValues& options, const std::string& source, bool torch_save);
 /// Whether isnet wrote them: they have its options with them.
 bool is_ours(const StoredWeights& weights);
 

@@ -183,7 +183,7 @@ class Training {
   void read_first_weights() {
     if (!options_.has("weights")) return;
     first_weights_ = read_weights(options_.text("weights"));
-    if (!is_ours(*first_weights_)) settle_foreign_weights(options_, options_.text("weights"));
+    if (!is_ours(*first_weights_)) settle_foreign_weights(options_, options_.text("weights"), first_weights_->torch_save);
   }
 
   // "balanced" becomes numbers here, so that everything that knows the options needs no data.

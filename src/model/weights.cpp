@@ -196,6 +196,7 @@ bool WeightsReport::lacks_only_counters() const {
 StoredWeights read_weights(const std::filesystem::path& path) {
   StoredWeights stored;
   if (is_of_torch_save(beginning_of(path))) {
+    stored.torch_save = true;
     const std::string content = read_file(path);
     StateDictionary dictionary = read_state_dictionary(content, path.string());
     stored.tensors = std::move(dictionary.tensors);

@@ -43,6 +43,7 @@ struct StoredWeights {
   NamedTensors tensors;
   std::map<std::string, std::string> metadata;  ///< of a safetensors file
   std::vector<std::string> notes;               ///< how the file was understood, for people; empty: as it is
+  bool torch_save = false;                      ///< of a file of Python's torch.save
 };
 
 /// Reads a safetensors file, or a state dictionary of Python's torch.save (pickle/state_dictionary.h). Names

@@ -22,7 +22,8 @@ StoredCheckpoint load_checkpoint_patiently(const std::filesystem::path& path, do
 /// of its position). Damaged ones are warned of, and kept aside as `<name>.broken`, or `<name>.broken-2` and
 /// so on where there is such a file already. Nothing when there is none. What cannot be read for now is
 /// neither damaged nor absent: it is tried again for so many seconds, and then an error. For rank 0 alone.
-/// Errors: runtime (folder or file unreadable), checkpoint (one of a format that another program wrote).
+/// Errors: runtime (folder or file unreadable), checkpoint (one of a format that another program wrote), data (a
+/// link, or another kind of file).
 std::optional<std::filesystem::path> newest_valid_checkpoint(const std::filesystem::path& folder,
                                                              double seconds = 0);
 

@@ -114,8 +114,8 @@ TEST_F(CheckpointFolder, WithACheckpointThatStaysUnreadableIsAnErrorAndStaysAsIt
 
 TEST_F(CheckpointFolder, ThatIsAFileIsAnErrorAndNoEmptyOne) {
   std::ofstream(folder_ / "file") << "";
-  EXPECT_THAT(refusal(ErrorKind::runtime, [&] { newest_valid_checkpoint(folder_ / "file"); }),
-              HasSubstr("cannot list the folder"));
+  EXPECT_THAT(refusal(ErrorKind::data, [&] { newest_valid_checkpoint(folder_ / "file"); }),
+              HasSubstr("is not a folder"));
   EXPECT_FALSE(newest_valid_checkpoint(folder_ / "nowhere"));
 }
 
