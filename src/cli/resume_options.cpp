@@ -28,7 +28,8 @@ std::vector<std::string> bound_options() {
 OptionValues stored_options(const OptionValues& options, const std::string& file, const std::string& ini) {
   OptionValues stored(options.specs());
   std::vector<std::string> names;
-  for (const auto& spec : options.specs()) names.push_back(spec.name);
+  for (const auto& spec : options.specs())
+    if (!is_path_option(spec)) names.push_back(spec.name);
   StoredOptions(file, ini).adopt(stored, names);
   return stored;
 }

@@ -18,11 +18,14 @@ std::string option_of(const std::string& message) {
 }
 
 bool names_a_file(const OptionSpec& spec, const std::string& value) {
-  const bool is_path = spec.value_name.find("FILE") == 0 || spec.value_name.find("DIR") == 0;
-  return is_path || (spec.value_name.find("@FILE") != std::string::npos && value.front() == '@');
+  return is_path_option(spec) || (spec.value_name.find("@FILE") != std::string::npos && value.front() == '@');
 }
 
 }  // namespace
+
+bool is_path_option(const OptionSpec& spec) {
+  return spec.value_name.starts_with("FILE") || spec.value_name.starts_with("DIR");
+}
 
 void StoredOptions::adopt(OptionValues& options, const std::vector<std::string>& names) {
   for (const auto& spec : options.specs())

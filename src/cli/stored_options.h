@@ -12,6 +12,10 @@
 
 namespace isnet::cli {
 
+/// Whether the option's value is a file or a folder: it says where something is on one machine, and belongs into
+/// no model.
+bool is_path_option(const OptionSpec& spec);
+
 /// The options of one file, and which of them are in force.
 class StoredOptions {
  public:
