@@ -289,7 +289,8 @@ std::string portable_options(const OptionValues& options) {
                                               "fast-dev-run"};
   std::string lines;
   for (const auto& spec : options.specs())
-    if (options.has(spec.name) && !is_path_option(spec) && std::find(local.begin(), local.end(), spec.name) == local.end())
+    if (options.has(spec.name) && !is_path_option(spec) &&
+        std::find(local.begin(), local.end(), spec.name) == local.end())
       lines += spec.name + " = " + options.text(spec.name) + "\n";
   return lines;
 }
