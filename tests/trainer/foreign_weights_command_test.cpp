@@ -293,7 +293,7 @@ TEST_F(ForeignWeights, PredictAndExplainDataWithoutLabels) {
     std::istringstream lines(read_file(path("p.csv")));
     std::string line;
     std::getline(lines, line);
-    EXPECT_EQ(line, "id,predicted,0,1,2");
+    EXPECT_EQ(line, "id,prediction,0,1,2");
     for (std::size_t i = 0; i < 5; ++i) {
       double sum = 0;
       for (std::size_t c = 0; c < 3; ++c) sum += std::exp(expected_[3 * i + c]);
