@@ -5,7 +5,7 @@
 #include <exception>
 #include <iostream>
 
-#include "trainer/distributed/distributed_data_parallel.h"
+#include "distributed/distributed_data_parallel.h"
 
 struct RegressionImpl : torch::nn::Module {
   torch::nn::Linear hidden{register_module("hidden", torch::nn::Linear(8, 64))};

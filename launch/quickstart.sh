@@ -14,7 +14,7 @@ an ISNet, evaluates both on three tests (mark as in training, no mark, mark of a
 
   --output DIR  where everything goes (default runs/quickstart)
   --seed N      seed of both trainings (default 1)
-  --full        all ten classes and longer trainings (recipes/full_*.ini)
+  --full        all ten classes and longer trainings (recipes/full)
   --ranks N     processes to train on (default 2)
   --yes         do not ask before packages are installed
   --recipes DIR other recipes of the same names (default recipes/)
@@ -56,7 +56,7 @@ readonly data=$output/data
 # stage NAME FUNCTION: once. A stage counts as done for the recipes, the seed and the ranks it was done with.
 stage() {
   local stamp=$output/stages/$1 key started=$SECONDS status=0
-  key=$(printf '%s\n' "$recipe" "$seed" "$ranks"; cat "$recipes/$recipe"_*.ini)
+  key=$(printf '%s\n' "$recipe" "$seed" "$ranks"; cat "$recipes/data/$recipe.ini" "$recipes/$recipe"/*.ini)
   if [[ -f $stamp && $(< "$stamp") == "$key" ]]; then
     echo "quickstart: $1: done before"
     return 0
@@ -82,7 +82,7 @@ stage() {
 pack_data() {
   [[ -r $images/train-images-idx3-ubyte.gz ]] ||
     { echo "quickstart: no Fashion-MNIST in $images: install the package dataset-fashion-mnist (./setup.sh does)" >&2; return 3; }
-  "$isnet" pack idx --config "$recipes/${recipe}_data.ini" \
+  "$isnet" pack idx --config "$recipes/data/$recipe.ini" \
     --images "$images/train-images-idx3-ubyte.gz" --labels "$images/train-labels-idx1-ubyte.gz" \
     --test-images "$images/t10k-images-idx3-ubyte.gz" --test-labels "$images/t10k-labels-idx1-ubyte.gz" \
     --output "$data" --overwrite
@@ -91,7 +91,7 @@ pack_data() {
 train() {  # train classifier|isnet
   local from=(--resume last)
   if $fresh; then from=(--overwrite); fi
-  launch/run.sh -n "$ranks" -- train --config "$recipes/${recipe}_$1.ini" --data "$data" --output "$output/$1" \
+  launch/run.sh -n "$ranks" -- train --config "$recipes/$recipe/$1.ini" --data "$data" --output "$output/$1" \
     --seed "$seed" "${from[@]}"
 }
 train_classifier() { train classifier; }
@@ -139,8 +139,8 @@ for title, accuracies in rows:
 EOF_PYTHON
 }
 
-for part in data classifier isnet; do
-  [[ -r $recipes/${recipe}_$part.ini ]] || usage_error "there is no recipe $recipes/${recipe}_$part.ini"
+for part in "data/$recipe" "$recipe/classifier" "$recipe/isnet"; do
+  [[ -r $recipes/$part.ini ]] || usage_error "there is no recipe $recipes/$part.ini"
 done
 if $build; then
   ./setup.sh "${setup_options[@]}"

@@ -27,7 +27,7 @@
 #   ISNET_BINARY        the program (default: build/release/bin/isnet and so on, see launch/run.sh)
 #   ISNET_LAUNCHER      srun or mpirun (default: srun if it knows PMIx)
 #   ISNET_RECIPES       folder of a job array's training recipes, numbered from 0 in alphabetical order (default:
-#                       recipes); *_data.ini, which are for isnet pack, do not count
+#                       recipes/compare); *_data.ini, which are for isnet pack, do not count
 #   ISNET_SAVE_SECONDS  how long ranks may take to save and end (default 100; less than --signal's time)
 #   ISNET_FAILURES      failures in a row without a new checkpoint after which the job gives up (default 3)
 set -euo pipefail
@@ -52,10 +52,10 @@ output=$(option_value --output "$@")
 output=${output:-runs/${SLURM_JOB_NAME:-isnet}-${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}
 without_options "--output" "" "$@"
 if [[ -z $config && -n ${SLURM_ARRAY_TASK_ID:-} ]]; then
-  training_recipes "${ISNET_RECIPES:-$home/recipes}"
+  training_recipes "${ISNET_RECIPES:-$home/recipes/compare}"
   config=${recipes[SLURM_ARRAY_TASK_ID]:-}
   if [[ -z $config ]]; then
-    say "there is no training recipe number $SLURM_ARRAY_TASK_ID in ${ISNET_RECIPES:-$home/recipes}, which has" \
+    say "there is no training recipe number $SLURM_ARRAY_TASK_ID in ${ISNET_RECIPES:-$home/recipes/compare}, which has" \
       "${#recipes[@]}, from 0 on: ${recipes[*]##*/}"
     exit 2
   fi

@@ -1,6 +1,6 @@
 // Subcommands: what one is, and how it gets into the program.
 //
-// Each lives in its own file src/cli/<name>.cpp, which registers it:
+// Each lives in its own file src/commands/<name>.cpp, which registers it:
 //
 //     Command train_command() { … }
 //     const CommandRegistration registration(train_command);
@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "base/failure.h"
+#include "base/option_group.h"
 #include "base/options.h"
-#include "base/registry.h"
 
 namespace isnet::cli {
 
@@ -23,14 +23,6 @@ struct PositionalSpec {
   std::string help;  ///< one sentence
   bool required = true;
   bool repeated = false;  ///< takes all that follow; only the last one
-};
-
-/// Options that belong together in --help.
-struct OptionGroup {
-  std::string title;
-  std::vector<OptionSpec> options;
-  /// Strategies that can be chosen here: name and description.
-  std::vector<std::pair<std::string, std::string>> known;
 };
 
 /// What a command was called with.
@@ -69,21 +61,6 @@ std::vector<Command> commands();
 
 /// Errors: usage, with the nearest name and the known ones.
 Command find_command(const std::string& name);
-
-/// A group for the strategies of a registry: the option that chooses one, then the options of all of them.
-/// `extra`: options that concern every strategy of the group.
-template <typename Factory>
-OptionGroup strategy_group(std::string title, const Registry<Factory>& registry, const std::string& option,
-                           std::string default_value, std::string help, std::vector<OptionSpec> extra = {}) {
-  OptionGroup group{std::move(title), {}, {}};
-  OptionSpec chooser = choice_option(option, std::move(default_value), std::move(help), registry.names());
-  chooser.value_name = "NAME";
-  group.options.push_back(std::move(chooser));
-  for (auto& one : extra) group.options.push_back(std::move(one));
-  for (auto& one : registry.options()) group.options.push_back(std::move(one));
-  for (const auto& name : registry.names()) group.known.emplace_back(name, registry.at(name).description);
-  return group;
-}
 
 /// Options of every command: plugin, quiet. (help and config are taken by the program and are no values.)
 OptionGroup common_options();

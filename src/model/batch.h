@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "model/across_ranks.h"
+#include "distributed/across_ranks.h"
 
 namespace isnet {
 

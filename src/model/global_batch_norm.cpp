@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "model/autograd_state.h"
+#include "distributed/autograd_state.h"
 
 namespace isnet {
 namespace {

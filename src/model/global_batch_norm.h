@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "model/across_ranks.h"
+#include "distributed/across_ranks.h"
 #include "model/lrp/fused.h"
 
 namespace isnet {

@@ -5,8 +5,8 @@
 #pragma once
 
 #include "data/loader.h"
+#include "distributed/communicator.h"
 #include "model/network.h"
-#include "trainer/distributed/communicator.h"
 #include "trainer/evaluation_loop.h"
 
 namespace isnet {

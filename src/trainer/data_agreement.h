@@ -10,7 +10,7 @@
 
 #include "data/checksums.h"
 #include "data/data_set.h"
-#include "trainer/distributed/communicator.h"
+#include "distributed/communicator.h"
 
 namespace isnet {
 

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "distributed/communicator.h"
 #include "model/objectives/objective.h"
-#include "trainer/distributed/communicator.h"
 
 namespace isnet {
 

@@ -11,8 +11,8 @@
 #include "base/options.h"
 #include "data/loader.h"
 #include "data/sampler.h"
+#include "distributed/distributed_data_parallel.h"
 #include "trainer/accumulation.h"
-#include "trainer/distributed/distributed_data_parallel.h"
 #include "trainer/gradient_scaler.h"
 #include "trainer/optimizers/gradient_clipping.h"
 

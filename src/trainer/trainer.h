@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "data/loader.h"
+#include "distributed/distributed_data_parallel.h"
+#include "distributed/group_across_ranks.h"
 #include "model/objectives/objective.h"
 #include "trainer/batch_sharing.h"
 #include "trainer/callback.h"
-#include "trainer/distributed/across_ranks.h"
-#include "trainer/distributed/distributed_data_parallel.h"
 #include "trainer/finite_guard.h"
 #include "trainer/gradient_scaler.h"
 #include "trainer/kept_tensors.h"

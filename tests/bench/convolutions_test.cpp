@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-#include "cli/bench/convolutions.h"
+#include "bench/convolutions.h"
 
 namespace isnet::bench {
 namespace {

@@ -1,8 +1,8 @@
 #include <gmock/gmock.h>
 
-#include "cli/bench/report.h"
-#include "cli/bench/rounds.h"
-#include "cli/bench/statistics.h"
+#include "bench/report.h"
+#include "bench/rounds.h"
+#include "bench/statistics.h"
 #include "support/refusal.h"
 
 namespace isnet::bench {

@@ -2,7 +2,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "cli/bench/multiply_adds.h"
+#include "bench/multiply_adds.h"
 
 namespace isnet::bench {
 namespace {

@@ -6,14 +6,14 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need_programs mpirun
 [[ -r $images/train-images-idx3-ubyte.gz ]] || skip "DATA: no Fashion-MNIST in $images (./setup.sh installs it)"
 
-mkdir "$work/recipes"
-for part in data classifier isnet; do
-  sed -E '/^(limit-per-class|warmup-steps|max-epochs|recompute-bn-statistics) *=/d' "$root/recipes/quickstart_$part.ini" \
-    > "$work/recipes/quickstart_$part.ini"
+mkdir -p "$work/recipes/data" "$work/recipes/quickstart"
+for part in data/quickstart quickstart/classifier quickstart/isnet; do
+  sed -E '/^(limit-per-class|warmup-steps|max-epochs|recompute-bn-statistics) *=/d' "$root/recipes/$part.ini" \
+    > "$work/recipes/$part.ini"
 done
-printf 'limit-per-class = 80\ntest-limit-per-class = 20\n' >> "$work/recipes/quickstart_data.ini"
+printf 'limit-per-class = 80\ntest-limit-per-class = 20\n' >> "$work/recipes/data/quickstart.ini"
 for part in classifier isnet; do
-  printf 'warmup-steps = 2\nmax-epochs = 1\nrecompute-bn-statistics = 3\n' >> "$work/recipes/quickstart_$part.ini"
+  printf 'warmup-steps = 2\nmax-epochs = 1\nrecompute-bn-statistics = 3\n' >> "$work/recipes/quickstart/$part.ini"
 done
 
 quickstart() { "$root/launch/quickstart.sh" --no-build --recipes "$work/recipes" --output "$work/run" "$@"; }

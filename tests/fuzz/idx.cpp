@@ -1,4 +1,4 @@
-#include "data/importers/idx.h"
+#include "import/idx.h"
 
 #include "fuzz.h"
 

@@ -7,7 +7,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const cli::Command command = [] {
     cli::Command made{"example", "an example", "isnet example [options]", {}, {}, {}};
     made.options = [] {
-      return std::vector<cli::OptionGroup>{
+      return std::vector<isnet::OptionGroup>{
           {"Options",
            {integer_option("max-epochs", "10", "Epochs", 0), real_option("lr", "0.1", "Rate", 0, 10),
             flag_option("fast", "Fast"), text_option("data", "", "DIR", "Data")},

@@ -1,5 +1,5 @@
 // plan.json and the record of a shard, as an interrupted `isnet pack` leaves them.
-#include "data/importers/pack_journal.h"
+#include "import/pack_journal.h"
 
 #include "fuzz.h"
 

@@ -1,5 +1,5 @@
 // The options that a weights file or a checkpoint carries, up to the network that they describe.
-#include "cli/stored_options.h"
+#include "run/stored_options.h"
 
 #include <ATen/ATen.h>
 
@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::vector<std::string> names;
     for (const auto& spec : specs) names.push_back(spec.name);
     OptionValues options(specs);
-    cli::StoredOptions stored("input", std::string(fuzz::text_of(data, size)));
+    isnet::StoredOptions stored("input", std::string(fuzz::text_of(data, size)));
     stored.adopt(options, names);
     // What goes by no option of the file is larger than these tensors, and no fault of it.
     if (!options.given("blocks") && !options.given("layers")) return;

@@ -10,9 +10,9 @@
 #include <iostream>
 #include <map>
 
+#include "distributed/distributed_data_parallel.h"
+#include "model/sync_batch_norm.h"
 #include "support/model.h"
-#include "trainer/distributed/distributed_data_parallel.h"
-#include "trainer/distributed/sync_batch_norm.h"
 
 namespace isnet {
 namespace {

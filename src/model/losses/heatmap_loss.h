@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "base/registry.h"
-#include "model/across_ranks.h"
+#include "distributed/across_ranks.h"
 
 namespace isnet {
 

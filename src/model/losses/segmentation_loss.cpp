@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "model/across_ranks.h"
+#include "distributed/across_ranks.h"
 
 namespace isnet {
 namespace {

@@ -8,8 +8,8 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "model/across_ranks.h"
-#include "model/autograd_state.h"
+#include "distributed/across_ranks.h"
+#include "distributed/autograd_state.h"
 #include "model/lrp/fused_rows.h"
 #include "model/lrp/kernels/channels_last.h"
 

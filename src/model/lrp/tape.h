@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "model/across_ranks.h"
+#include "distributed/across_ranks.h"
 #include "model/lrp/fused.h"
 #include "model/lrp/operation.h"
 

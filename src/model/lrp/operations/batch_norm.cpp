@@ -3,7 +3,7 @@
 
 #include <tuple>
 
-#include "model/across_ranks.h"
+#include "distributed/across_ranks.h"
 #include "model/global_batch_norm.h"
 #include "model/lrp/operations/operations.h"
 #include "model/lrp/walk.h"

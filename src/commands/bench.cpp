@@ -1,0 +1,65 @@
+// isnet bench: how fast, and in how much memory; ratios to Python's PyTorch, measured in the same run.
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "bench/benchmark.h"
+#include "distributed/bootstrap.h"
+
+namespace isnet::bench {
+
+Registry<Benchmark>& benchmarks() {
+  static Registry<Benchmark> registry("benchmark");
+  return registry;
+}
+
+int measure_alone(cli::Invocation& invocation, const std::string& name,
+                  const std::function<Report()>& measure) {
+  const auto world = std::make_shared<World>(WorldOptions{});
+  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
+  if (world->size() > 1)
+    fail(ErrorKind::usage, "bench ", name,
+         " starts the processes that it measures: start it without mpirun, or with -n 1");
+  const Report report = measure();
+  std::cout << table_text(report);
+  const OptionValues& options = invocation.options;
+  if (options.has("output")) write_file_atomically(options.text("output"), json_of(report).dump(2) + "\n");
+  return world->finish(0);
+}
+
+}  // namespace isnet::bench
+
+namespace isnet::cli {
+namespace {
+
+std::vector<OptionGroup> bench_options() {
+  OptionGroup what{"Benchmark", {text_option("output", "", "FILE.json", "file for all results")}, {}};
+  for (const auto& name : bench::benchmarks().names())
+    what.known.emplace_back(name, bench::benchmarks().at(name).description);
+  std::vector<OptionGroup> groups{std::move(what)};
+  for (const auto& name : bench::benchmarks().names())
+    for (auto& group : bench::benchmarks().at(name).make.options()) groups.push_back(std::move(group));
+  return groups;
+}
+
+int run_bench(Invocation& invocation) {
+  const auto& benchmark = bench::benchmarks().at(invocation.positionals.front());
+  return benchmark.make.run(invocation);
+}
+
+Command bench_command() {
+  return {"bench",
+          "Measure speed and memory, against Python's PyTorch in the same run",
+          "isnet bench NAME [options]",
+          {{"NAME", "What to measure"}},
+          bench_options,
+          run_bench,
+          70};
+}
+
+const CommandRegistration registration(bench_command);
+
+}  // namespace
+}  // namespace isnet::cli

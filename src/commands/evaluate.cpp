@@ -1,0 +1,210 @@
+// isnet evaluate: losses and scores of a trained network on splits of a data set.
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "distributed/bootstrap.h"
+#include "run/inputs.h"
+#include "run/model_setup.h"
+#include "run/report_options.h"
+#include "run/result_files.h"
+#include "run/score_predictions.h"
+#include "run/split_names.h"
+#include "run/split_pass.h"
+#include "trainer/bn_statistics.h"
+#include "trainer/data_agreement.h"
+#include "trainer/evaluation_loop.h"
+#include "trainer/options.h"
+
+namespace isnet::cli {
+namespace {
+
+// The commands differ in the splits that they look at.
+struct Kind {
+  std::string prefix;  // of the splits that are meant where none is named
+  std::string limit;   // the option for fewer batches
+};
+const Kind test_splits{"test", "limit-test-batches"}, validation_splits{"val", "limit-val-batches"};
+
+std::vector<OptionGroup> evaluate_options(const Kind& kind) {
+  std::vector<OptionSpec> what = trained_model_options();
+  for (auto& more :
+       {text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required)"),
+        text_option("split", "", "NAME,NAME",
+                    cat("splits to evaluate (default: all whose names begin with ", kind.prefix, ")")),
+        batch_limit_option(kind.limit, "how many batches of a split: a number, or a share as 0.5"),
+        verify_data_option(),
+        text_option("output", "", "DIR",
+                    "folder for metrics.json, scores.csv, curves.csv and predictions.csv"),
+        integer_option("batch-size", "64", "samples of a batch", 1),
+        integer_option(
+            "recompute-bn-statistics", "0",
+            "batches of split train for re-estimating BN statistics first; scores without it are shown too",
+            0),
+        integer_option("num-workers", "1", "threads that read data", 1, 1024),
+        integer_option("seed", "0",
+                       "of stochastic heatmaps, the order for BN statistics, bootstrap and posteriors", 0)})
+    what.push_back(more);
+  std::vector<OptionGroup> groups{{"Model and data", std::move(what), {}}};
+  groups.push_back({"Predictions of other programs", prediction_file_options(), {}});
+  groups.push_back({"Report", report_option_specs(), {}});
+  groups.push_back({"Device", device_option_specs(), {}});
+  groups.push_back({"Distribution", distributed_options(), {}});
+  for (auto& group : model_option_groups()) groups.push_back(std::move(group));
+  return groups;
+}
+
+std::vector<std::string> splits_of(const OptionValues& options, const DataSet& data, const Kind& kind) {
+  std::vector<std::string> names = options.list("split");
+  for (auto name = names.begin(); name != names.end(); ++name)
+    if (std::find(names.begin(), name, *name) != name)
+      fail(ErrorKind::usage, "--split: names '", *name, "' twice");
+  if (!names.empty()) return names;
+  for (const auto& name : data.split_names())
+    if (name.rfind(kind.prefix, 0) == 0 || data.is_single_shard()) names.push_back(name);
+  if (names.empty())
+    fail(ErrorKind::usage, "the data set has no split whose name begins with ", kind.prefix,
+         "; name one with --split");
+  return names;
+}
+
+// Logits that are not finite have no probabilities: such a split has no report, and that is said.
+bool scorable(const Predictions& predictions, const std::string& split) {
+  const auto bad = [](double logit) { return !std::isfinite(logit); };
+  const auto count = std::count_if(predictions.logits.begin(), predictions.logits.end(), bad);
+  if (count == 0) return predictions.size() > 0;
+  const auto first =
+      std::find_if(predictions.logits.begin(), predictions.logits.end(), bad) - predictions.logits.begin();
+  log::warning(cat("split ", split, ": ", count, " of the network's outputs are not finite (first: sample '",
+                   predictions.ids[static_cast<std::size_t>(first) / predictions.classes()],
+                   "'): scores of probabilities are left out"));
+  return false;
+}
+
+struct Results {
+  ScoresBySplit scores;
+  PredictionsBySplit predictions;
+};
+
+Results pass_over_all(const ScoredModel& model, const DataSet& data, const std::vector<std::string>& splits,
+                      const OptionValues& options, const Kind& kind, const Communicator& communicator) {
+  Results results;
+  for (const auto& name : splits) {
+    SplitPass pass = pass_over(model, data, name, options, kind.limit, communicator);
+    results.scores.emplace_back(name, std::move(pass.scores));
+    if (pass.predictions.classes() > 0) results.predictions.emplace_back(name, std::move(pass.predictions));
+  }
+  return results;
+}
+
+// What --calibrate and its like choose on split `name`, on rank 0; collective.
+std::optional<ValidationChoices> choose(const ScoredModel& model, const DataSet& data,
+                                        const OptionValues& options, const std::string& name,
+                                        const Results& results, const Communicator& communicator) {
+  const auto scored = std::any_of(results.scores.begin(), results.scores.end(),
+                                  [&](const auto& split) { return split.first == name; });
+  PredictionsBySplit validation = results.predictions;
+  if (!scored) validation = {{name, pass_over(model, data, name, options, "", communicator).predictions}};
+  for (const auto& [split, predictions] : validation)
+    if (split == name && communicator.is_main() && scorable(predictions, name))
+      return choose_on_validation(predictions, validation_request(options), name);
+  return {};
+}
+
+ReportsBySplit reports_of(const PredictionsBySplit& predictions, const OptionValues& options,
+                          const std::optional<ValidationChoices>& choices, const std::string& validation) {
+  ReportsBySplit reports;
+  for (const auto& [name, of_split] : predictions) {
+    if (!scorable(of_split, name)) continue;
+    const bool apply = choices && name != validation;
+    reports[name] = make_report(of_split, report_options(options), apply ? &*choices : nullptr);
+    add_group_tables(options, of_split, reports[name]);
+    if (choices && !apply)
+      reports[name].remarks.push_back(
+          "Thresholds and temperature were chosen on this split: they are not applied to it.");
+  }
+  return reports;
+}
+
+int run(OptionValues& options, World& world, const Kind& kind) {
+  const at::Device device = device_of(options, world.local_rank());
+  const Communicator communicator(world, process_group_options(options, device.type()));
+  if (!communicator.is_main()) log::configure({log::Level::warning, cat("rank ", communicator.rank(), ": ")});
+  if (options.has("output"))
+    for (const char* name : {"metrics.json", "scores.csv", "curves.csv", "predictions.csv"})
+      InputFiles(options).refuse("output", std::filesystem::path(options.text("output")) / name);
+  TrainedModel model = load_trained_model(options, device);
+  const auto objective = objectives().at(options.text("objective")).make(options);
+  require_outputs(*objective, options.text("objective"), *model.network);
+  if (objective->needs_classes()) require_same_classes(model);
+  const auto splits = splits_of(options, *model.data, kind);
+  DataAgreement(communicator, *model.data, splits, verify_data_of(options)).check();
+  const auto& of_data = model.data->description().class_names;
+  const ScoredModel scored{*model.network,
+                           *objective,
+                           {device, model.dtype},
+                           model.class_names.size() == of_data.size() ? model.class_names : of_data};
+  for (const auto& by : options.list("by-group"))  // what is missing is said before the work
+    for (const auto& name : splits) groups_by(options, by, labels_of(*model.data->split(name), {}));
+  std::string validation;
+  if (validation_request(options).any())
+    validation = validation_split(options, model.data->split_names(), model.data->path().string());
+
+  Results results = pass_over_all(scored, *model.data, splits, options, kind, communicator);
+  std::string text = summary_table(results.scores);
+  if (const std::int64_t batches = options.integer("recompute-bn-statistics"); batches > 0) {
+    const auto loader = split_loader(model.data->split("train"), options, true, communicator);
+    recompute_bn_statistics(*model.network, *loader, batches, 0, scored.place, communicator);
+    results = pass_over_all(scored, *model.data, splits, options, kind, communicator);
+    text = cat("BN statistics as stored:\n", text, "\nBN statistics estimated anew:\n",
+               summary_table(results.scores));
+  }
+  std::optional<ValidationChoices> choices;
+  if (!validation.empty()) choices = choose(scored, *model.data, options, validation, results, communicator);
+  if (!communicator.is_main()) return 0;
+  const ReportsBySplit reports = reports_of(results.predictions, options, choices, validation);
+  std::cout << text << result_tables(results.scores, reports);
+  if (options.has("output"))
+    write_results(options.text("output"), results.scores, reports, results.predictions,
+                  options.flag("logits"));
+  return 0;
+}
+
+int run_evaluate(Invocation& invocation, const Kind& kind) {
+  const bool of_file = invocation.options.has("predictions");
+  const auto world = std::make_shared<World>(world_options(invocation.options));
+  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
+  if (of_file && world->size() > 1)
+    fail(ErrorKind::usage, "--predictions: is scored by one process: start it without mpirun, or with -n 1");
+  return world->finish(of_file ? score_predictions(invocation.options, kind.prefix)
+                               : run(invocation.options, *world, kind));
+}
+
+Command command(const char* name, const char* summary, const Kind& kind, int place) {
+  return {name,
+          summary,
+          cat("isnet ", name, " --checkpoint FILE|RUN --data DIR [options]"),
+          {},
+          [kind] { return evaluate_options(kind); },
+          [kind](Invocation& invocation) { return run_evaluate(invocation, kind); },
+          place};
+}
+
+const CommandRegistration evaluation([] {
+  return command("evaluate", "Score a trained network", test_splits, 40);
+});
+const CommandRegistration test([] {
+  return command("test", "The same as evaluate, by Lightning's name", test_splits, 42);
+});
+const CommandRegistration validation([] {
+  return command("validate", "Score a trained network on the split val", validation_splits, 41);
+});
+
+}  // namespace
+}  // namespace isnet::cli

@@ -1,0 +1,232 @@
+// isnet explain: heatmaps of a trained network, as HDF5 and as pictures.
+#include <ATen/ATen.h>
+
+#include <cstdlib>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "data/hdf5.h"
+#include "distributed/bootstrap.h"
+#include "evaluation/background_share.h"
+#include "run/inputs.h"
+#include "run/model_setup.h"
+#include "run/sample_panels.h"
+#include "trainer/options.h"
+
+namespace isnet::cli {
+namespace {
+
+std::vector<OptionGroup> explain_options() {
+  std::vector<OptionSpec> what = trained_model_options();
+  for (auto& more :
+       {text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required)"),
+        text_option("split", "test", "NAME", "split to explain"),
+        text_option("output", "", "FILE.h5", "file for logits, heatmaps, labels, ids"),
+        text_option("pictures", "", "DIR", "folder for PNG panels"),
+        integer_option("limit", "0", "explain the first N samples only; 0: all", 0),
+        integer_option("pictures-limit", "16", "panels to draw at most", 1),
+        flag_option("train-statistics", "normalise with each batch's statistics instead of the running ones"),
+        integer_option("batch-size", "16", "samples of a batch", 1),
+        integer_option("seed", "0", "of stochastic heatmaps", 0)})
+    what.push_back(more);
+  for (auto& more : explanation_options()) what.push_back(std::move(more));
+  std::vector<OptionGroup> groups{{"Model and data", std::move(what), {}}};
+  groups.push_back({"Device", device_option_specs(), {}});
+  for (auto& group : model_option_groups()) groups.push_back(std::move(group));
+  return groups;
+}
+
+// The datasets of --output, filled batch by batch into a temporary file that gets its name at the end.
+class HeatmapFile {
+ public:
+  HeatmapFile(std::filesystem::path path, std::int64_t samples, at::ScalarType dtype)
+      : path_(std::move(path)),
+        temporary_(temporary_name(path_)),
+        file_(hdf5::File::create(temporary_)),
+        samples_(samples),
+        dtype_(dtype) {}
+  ~HeatmapFile() {
+    std::error_code ignored;
+    if (!committed_) std::filesystem::remove(temporary_, ignored);
+  }
+  HeatmapFile(const HeatmapFile&) = delete;
+  HeatmapFile& operator=(const HeatmapFile&) = delete;
+
+  void append(const Explained& batch) {
+    write("logits", batch.logits);
+    write("heatmaps", batch.heatmaps);
+    for (const auto& [name, map] : batch.shown) write(("map_" + name).c_str(), map);
+    if (batch.classes.defined()) {  // the same for all maps of an image
+      const at::Tensor classes = batch.classes.select(1, 0).cpu().contiguous();
+      if (written_ == 0) file_.create_dataset<std::int64_t>("map_class", {samples_});
+      file_.dataset("map_class").write_rows(written_, classes.size(0), classes.data_ptr<std::int64_t>());
+    }
+    written_ += batch.logits.size(0);
+  }
+  void finish(const SplitReader& split, std::int64_t samples) {
+    if (split.layout().labels == LabelKind::single) {
+      std::vector<std::int64_t> labels;
+      for (std::int64_t i = 0; i < samples; ++i) labels.push_back(split.label(i));
+      file_.write("labels", labels, {samples});
+    } else if (split.layout().labels == LabelKind::multi) {
+      const std::int64_t classes = file_.dataset("logits").shape()[1];
+      std::vector<float> row(static_cast<std::size_t>(classes));
+      std::vector<std::uint8_t> labels;
+      for (std::int64_t i = 0; i < samples; ++i) {
+        split.multi_label(i, row.data());
+        for (const float value : row) labels.push_back(value > 0.5f);
+      }
+      file_.write("labels", labels, {samples, classes});
+    }
+    std::vector<std::string> ids;
+    for (std::int64_t i = 0; i < samples; ++i) ids.push_back(split.id(i));
+    file_.write("ids", ids, {samples});
+    file_.close();
+    commit_file(temporary_, path_);
+    committed_ = true;
+  }
+
+ private:
+  void write(const char* name, const at::Tensor& tensor) {
+    if (dtype_ == at::kDouble)
+      write_as<double>(name, tensor);
+    else
+      write_as<float>(name, tensor);
+  }
+  template <typename Real>
+  void write_as(const char* name, const at::Tensor& tensor) {
+    const at::Tensor host = tensor.to(at::kCPU, dtype_).contiguous();
+    if (written_ == 0) {
+      hdf5::Shape shape = host.sizes().vec();
+      shape[0] = samples_;
+      file_.create_dataset<Real>(name, shape);
+    }
+    file_.dataset(name).write_rows(written_, host.size(0), host.data_ptr<Real>());
+  }
+
+  std::filesystem::path path_, temporary_;
+  hdf5::File file_;
+  std::int64_t samples_;
+  at::ScalarType dtype_;
+  std::int64_t written_ = 0;
+  bool committed_ = false;
+};
+
+class Explainer {
+ public:
+  Explainer(OptionValues& options)
+      : options_(options),
+        inputs_(options),
+        device_(device_of(options, 0)),
+        chosen_(options.given("heatmaps") || options.given("selective-class")),
+        model_(load_trained_model(options, device_)),
+        split_(model_.data->split(options.text("split"))),
+        panels_(model_.network, split_, class_names(), {device_, model_.dtype}, options, selection()) {
+    const std::int64_t limit = options.integer("limit");
+    samples_ = limit > 0 ? std::min(limit, split_->size()) : split_->size();
+  }
+
+  int run() {
+    const at::NoGradGuard no_grad;
+    if (options_.has("output")) inputs_.refuse("output", options_.text("output"));
+    std::unique_ptr<HeatmapFile> file;
+    if (options_.has("output"))
+      file = std::make_unique<HeatmapFile>(options_.text("output"), samples_, model_.dtype);
+    if (options_.has("pictures")) create_folders(options_.text("pictures"));
+    double background = 0;
+    std::int64_t maps = 0;
+    for (std::int64_t first = 0; first < samples_; first += options_.integer("batch-size")) {
+      const Batch batch = read(first, std::min(options_.integer("batch-size"), samples_ - first));
+      const Explained explained = panels_.explain(
+          batch, options_.flag("train-statistics") ? BatchStatistics::batch : BatchStatistics::running);
+      if (file) file->append(explained);
+      for (std::int64_t i = 0; i < batch.size(); ++i) {
+        if (batch.masks.defined()) add_background(explained, i, background, maps);
+        if (options_.has("pictures") && first + i < options_.integer("pictures-limit"))
+          draw(batch, explained, i);
+      }
+    }
+    if (file) file->finish(*split_, samples_);
+    std::cout << samples_ << " samples of split " << split_->name() << " explained";
+    if (maps > 0)
+      std::cout << "; share of relevance in the background, mean over " << maps
+                << " heatmaps: " << background / static_cast<double>(maps);
+    std::cout << '\n';
+    return 0;
+  }
+
+ private:
+  // The model's, by which people know its logits; data without labels need not have any.
+  std::vector<std::string> class_names() const {
+    const auto classes = static_cast<std::size_t>(model_.network->num_classes());
+    return model_.class_names.size() == classes ? model_.class_names : model_.data->description().class_names;
+  }
+
+  // As the user says; maps by label that the model was trained with are not possible without labels.
+  std::string selection() {
+    const bool by_label =
+        options_.text("heatmaps") == "label" ||
+        (options_.text("heatmaps") == "selective" && options_.text("selective-class") == "label");
+    if (chosen_ || !by_label || split_->layout().labels != LabelKind::none) return options_.text("heatmaps");
+    log::info("the data have no labels: one map for each class instead of the label's");
+    return "all";
+  }
+
+  Batch read(std::int64_t first, std::int64_t count) const {
+    std::vector<std::int64_t> samples;
+    for (std::int64_t i = 0; i < count; ++i) samples.push_back(first + i);
+    return panels_.read(samples);
+  }
+
+  static void add_background(const Explained& explained, std::int64_t i, double& sum, std::int64_t& maps) {
+    for (std::int64_t map = 0; map < explained.heatmaps.size(1); ++map, ++maps)
+      sum += background_share(floats(explained.heatmaps[i][map]), floats(explained.mask_of(i, map)));
+  }
+
+  void draw(const Batch& batch, const Explained& explained, std::int64_t i) const {
+    const std::int64_t index = batch.ids[i].item<std::int64_t>();
+    // The number keeps apart ids that only differ in characters that file names cannot have.
+    const std::string name = safe_file_name(
+        cat(std::string(index < 100000 ? 5 - cat(index).size() : 0, '0'), index, "-", split_->id(index)));
+    const auto file = std::filesystem::path(options_.text("pictures")) / name;
+    inputs_.refuse("pictures", file);
+    write_png(file, panels_.draw(batch, explained, i));
+  }
+
+  OptionValues& options_;
+  InputFiles inputs_;
+  at::Device device_;
+  bool chosen_;  // the user named the maps
+  TrainedModel model_;
+  std::shared_ptr<const SplitReader> split_;
+  SamplePanels panels_;
+  std::int64_t samples_ = 0;
+};
+
+int run_explain(Invocation& invocation) {
+  if (!invocation.options.has("output") && !invocation.options.has("pictures"))
+    fail(ErrorKind::usage, "nothing to write: give --output FILE.h5, --pictures DIR, or both");
+  const auto world = std::make_shared<World>(WorldOptions{});
+  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
+  if (world->size() > 1)
+    fail(ErrorKind::usage, "explain runs as one process: start it without mpirun, or with -n 1");
+  return world->finish(Explainer(invocation.options).run());
+}
+
+Command explain_command() {
+  return {"explain",
+          "Compute heatmaps of a trained network",
+          "isnet explain --checkpoint FILE --data DIR --output FILE.h5 [options]",
+          {},
+          explain_options,
+          run_explain,
+          50};
+}
+
+const CommandRegistration registration(explain_command);
+
+}  // namespace
+}  // namespace isnet::cli

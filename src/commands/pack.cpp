@@ -1,0 +1,178 @@
+// isnet pack: makes a data set from images of other layouts.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <optional>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/output_queue.h"
+#include "base/printable.h"
+#include "cli/command.h"
+#include "distributed/communicator.h"
+#include "import/pack.h"
+#include "import/picture_options.h"
+
+namespace isnet::cli {
+namespace {
+
+constexpr std::size_t listed = 10;  // bad pictures and duplicates that are printed; pack.json has all
+
+std::vector<OptionSpec> shared_options() {
+  auto all = image_options();
+  for (auto* more : {&reading_options, &split_options, &mark_options, &output_options})
+    for (auto& spec : (*more)()) all.push_back(std::move(spec));
+  return all;
+}
+
+std::vector<OptionGroup> pack_option_groups() {
+  OptionGroup input{"Input, by FORMAT", importers().options(), {}};
+  for (const auto& name : importers().names())
+    input.known.emplace_back(name, importers().at(name).description);
+  OptionGroup pictures{"Images and masks", image_options(), {}};
+  OptionGroup background{"Background bias", mark_options(), {}};
+  for (const auto& name : marks().names()) background.known.emplace_back(name, marks().at(name).description);
+  return {std::move(input),      {"Reading of pictures", reading_options(), {}},
+          std::move(pictures),   {"Splits", split_options(), {}},
+          std::move(background), {"Output", output_options(), {}}};
+}
+
+// An option of another format would be left out silently.
+void refuse_foreign_options(const OptionValues& options, const Strategy<ImporterFactory>& format) {
+  const auto has = [](const std::vector<OptionSpec>& specs, const std::string& name) {
+    return std::any_of(specs.begin(), specs.end(), [&](const auto& spec) { return spec.name == name; });
+  };
+  const auto shared = shared_options(), all = importers().options();
+  for (const auto& spec : all)
+    if (options.given(spec.name) && !has(format.options, spec.name) && !has(shared, spec.name)) {
+      std::string own;
+      for (const auto& one : format.options) own += " --" + one.name;
+      fail(ErrorKind::usage, "--", spec.name, ": is no option of 'pack ", format.name, "'; its own are", own);
+    }
+}
+
+// A line on the terminal that is written over, at most ten times a second.
+class ProgressLine {
+ public:
+  explicit ProgressLine(bool shown) : shown_(shown && ::isatty(STDERR_FILENO) == 1) {}
+  ~ProgressLine() {
+    if (drawn_) error_output().write("\r\033[K");
+  }
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+
+  void draw(std::int64_t done, std::int64_t all) {
+    const auto now = Clock::now();
+    if (!shown_ || (drawn_ && done < all && now - last_ < std::chrono::milliseconds(100))) return;
+    drawn_ = true;
+    last_ = now;
+    const double seconds = std::chrono::duration<double>(now - begin_).count();
+    const double share = static_cast<double>(done) / static_cast<double>(std::max<std::int64_t>(all, 1));
+    const int cells = static_cast<int>(share * 30);
+    const double left = share > 0 ? seconds / share - seconds : 0;
+    error_output().draw(cat("\r\033[K[", std::string(cells, '#'), std::string(30 - cells, '.'), "] ", done,
+                            "/", all, " images, ", std::llround(left), " s left"));
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool shown_;
+  bool drawn_ = false;
+  Clock::time_point begin_ = Clock::now(), last_;
+};
+
+void print_split(const std::string& name, const SplitReport& report) {
+  std::cout << "split " << name << ": " << report.samples << " samples";
+  if (report.marked > 0)
+    std::cout << ", " << report.marked << " marked (mark partly covered by the mask in "
+              << report.partly_covered << ", wholly in " << report.fully_covered << ")";
+  std::cout << '\n';
+}
+
+std::string ids_of(const Duplicates& duplicates) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min<std::size_t>(duplicates.ids.size(), 5); ++i)
+    text += (i ? ", " : "") + printable(duplicates.ids[i]);
+  return duplicates.ids.size() > 5 ? cat(text, ", …") : text;
+}
+
+void print_duplicates(const std::vector<Duplicates>& all) {
+  if (all.empty()) return;
+  std::int64_t pictures = 0, across = 0, differ = 0;
+  for (const auto& one : all) {
+    pictures += static_cast<std::int64_t>(one.ids.size());
+    across += one.across_splits;
+    differ += one.labels_differ;
+  }
+  std::cout << "duplicates: " << pictures << " images with the same pixels as another, in " << all.size()
+            << " sets; " << across << " across splits, " << differ << " with different labels\n";
+  for (std::size_t i = 0; i < std::min(all.size(), listed); ++i)
+    std::cout << "  " << ids_of(all[i]) << (all[i].across_splits ? " (across splits)" : "")
+              << (all[i].labels_differ ? " (labels differ)" : "") << '\n';
+  if (all.size() > listed) std::cout << "  … " << all.size() - listed << " more in pack.json\n";
+}
+
+void print_report(const PackReport& report) {
+  for (const auto& [name, split] : report.splits) print_split(name, split);
+  print_duplicates(report.duplicates);
+  if (report.left_out.empty()) return;
+  std::cout << "left out: " << report.left_out.size() << " images that cannot be read\n";
+  for (std::size_t i = 0; i < std::min(report.left_out.size(), listed); ++i)
+    std::cout << "  " << printable(report.left_out[i].error) << '\n';
+  if (report.left_out.size() > listed)
+    std::cout << "  … " << report.left_out.size() - listed << " more in pack.json\n";
+}
+
+int run_on_rank(const OptionValues& values, const std::string& format, World& world) {
+  const auto& strategy = importers().at(format);
+  refuse_foreign_options(values, strategy);
+  const auto importer = strategy.make(values);
+  PackOptions options = pack_options(values, *importer);
+  options.decides_content = cat("format = ", format, "\n", options.decides_content);
+  ProcessGroupOptions patient;  // a rank may have the last, large shard to itself
+  patient.timeout = std::chrono::hours(24 * 7);
+  const Communicator communicator(world, patient);
+  // All ranks look at the same files: what is to be said about them is said once.
+  if (!communicator.is_main()) log::configure({log::Level::error, cat("rank ", communicator.rank(), ": ")});
+  options.place = {communicator.rank(), communicator.world_size(), [&] { communicator.barrier(); }};
+  if (values.integer("workers") == 0) options.workers = world.cores();
+  std::optional<ProgressLine> line(std::in_place, communicator.is_main() && !values.flag("quiet"));
+  options.progress = [&](std::int64_t done, std::int64_t all) { line->draw(done, all); };
+  const PackReport report = pack(*importer, options);
+  line.reset();
+  if (!communicator.is_main()) return 0;
+  if (report.shards_kept > 0)
+    log::info(cat(report.shards_kept, " shards were finished before, and are kept"));
+  for (const auto& note : report.notes)
+    log::warning(cat(note.first, ": ", note.text,
+                     note.pictures > 1 ? cat(" (", note.pictures, " images in all)") : std::string()));
+  print_report(report);
+  log::info(cat("data set written to ", options.output.string()));
+  return 0;
+}
+
+int run_pack(Invocation& invocation) {
+  const auto world = std::make_shared<World>(WorldOptions{});
+  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
+  return world->finish(run_on_rank(invocation.options, invocation.positionals.front(), *world));
+}
+
+Command pack_command() {
+  return {"pack",
+          "Make a data set from images of other layouts",
+          "isnet pack FORMAT [options]",
+          {{"FORMAT", "How the images lie: one of those registered below"}},
+          pack_option_groups,
+          run_pack,
+          10};
+}
+
+const CommandRegistration registration(pack_command);
+
+}  // namespace
+}  // namespace isnet::cli

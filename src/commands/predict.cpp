@@ -1,0 +1,104 @@
+// isnet predict: what a trained network says about samples, one row each.
+#include <ATen/ATen.h>
+
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "distributed/bootstrap.h"
+#include "evaluation/predictions_csv.h"
+#include "run/inputs.h"
+#include "run/model_setup.h"
+#include "run/split_pass.h"
+#include "trainer/batches.h"
+#include "trainer/options.h"
+
+namespace isnet::cli {
+namespace {
+
+std::vector<OptionGroup> predict_options() {
+  std::vector<OptionSpec> what = trained_model_options();
+  for (auto& more :
+       {text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required); labels are not needed"),
+        text_option("split", "test", "NAME", "split to predict"),
+        text_option("output", "", "FILE.csv", "file for the predictions (required)"),
+        choice_option("probabilities", "auto",
+                      "what the columns of classes are; auto: softmax where a sample has one class, as the "
+                      "labels, else the model, else the data set say",
+                      {"auto", "softmax", "sigmoid"}),
+        batch_limit_option("limit-predict-batches",
+                           "how many batches to predict: a number, or a share as 0.5"),
+        integer_option("batch-size", "64", "samples of a batch", 1),
+        integer_option("num-workers", "1", "threads that read data", 1, 1024),
+        flag_option("logits", "columns with logits too"),
+        integer_option("seed", "0", "unused by networks that are not trained", 0)})
+    what.push_back(more);
+  std::vector<OptionGroup> groups{{"Model and data", std::move(what), {}}};
+  groups.push_back({"Device", device_option_specs(), {}});
+  for (auto& group : model_option_groups()) groups.push_back(std::move(group));
+  return groups;
+}
+
+// Whether a sample may have several classes.
+bool several_classes(const OptionValues& options, const SplitReader& split, const TrainedModel& model) {
+  if (options.text("probabilities") != "auto") return options.text("probabilities") == "sigmoid";
+  if (split.layout().labels != LabelKind::none) return split.layout().labels == LabelKind::multi;
+  if (model.task.empty() || model.task == task_name(LabelKind::none))
+    log::info(
+        "neither the data nor the model say whether a sample may have several classes: taken as one class "
+        "each (--probabilities sigmoid: several)");
+  return model.task == task_name(LabelKind::multi);
+}
+
+int run(OptionValues& options, World& world) {
+  InputFiles(options).refuse("output", options.text("output"));
+  const TrainedModel model = load_trained_model(options, device_of(options, world.local_rank()));
+  if (model.network->num_classes() == 0)
+    fail(ErrorKind::usage, model.source, " classifies no images; its masks are made by isnet segment");
+  const auto split = model.data->split(options.text("split"));
+  const auto loader = split_loader(split, options, false, Communicator(), "limit-predict-batches");
+  const bool multi = several_classes(options, *split, model);
+  std::vector<std::string> names = model.class_names;
+  for (auto k = static_cast<std::int64_t>(names.size()); k < model.network->num_classes(); ++k)
+    names.push_back(cat(k));
+  names.resize(static_cast<std::size_t>(model.network->num_classes()));
+  PredictionCollector collector(names.size());
+  const at::NoGradGuard no_grad;
+  loader->start(0);
+  while (auto host = loader->next()) {
+    const Batch batch = to_batch(std::move(*host), device_of(options, world.local_rank()), model.dtype);
+    collector.add(batch.ids, model.network->logits(batch.images), batch.size());
+  }
+  const Predictions predictions = collector.gather(
+      *split, multi ? ScoreKind::multi_label : ScoreKind::single_label, names, Communicator());
+  write_file_atomically(options.text("output"),
+                        predictions_csv({{split->name(), predictions}}, options.flag("logits")));
+  log::info(cat("predictions for ", predictions.size(), " samples written to ", options.text("output")));
+  return 0;
+}
+
+int run_predict(Invocation& invocation) {
+  if (!invocation.options.has("output")) fail(ErrorKind::usage, "--output: is required");
+  const auto world = std::make_shared<World>(WorldOptions{});
+  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
+  if (world->size() > 1)
+    fail(ErrorKind::usage, "predict runs as one process: start it without mpirun, or with -n 1");
+  return world->finish(run(invocation.options, *world));
+}
+
+Command predict_command() {
+  return {"predict",
+          "Write a trained network's predictions",
+          "isnet predict --checkpoint FILE --data DIR --output FILE.csv [options]",
+          {},
+          predict_options,
+          run_predict,
+          45};
+}
+
+const CommandRegistration registration(predict_command);
+
+}  // namespace
+}  // namespace isnet::cli

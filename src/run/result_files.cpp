@@ -1,0 +1,33 @@
+#include "run/result_files.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+
+namespace isnet {
+
+void write_results(const std::filesystem::path& folder, const ScoresBySplit& scores,
+                   const ReportsBySplit& reports, const PredictionsBySplit& predictions, bool logits) {
+  create_folders(folder);
+  auto json = metrics_json(scores);
+  std::string table = scores_csv_header, curves = curves_csv_header;
+  for (const auto& [name, of_split] : scores) {
+    const auto report = reports.find(name);
+    if (report == reports.end()) continue;
+    json[name].update(report->second.to_json());
+    table += report->second.csv(name);
+    curves += report->second.curves_csv(name);
+  }
+  if (!predictions.empty())
+    write_file_atomically(folder / "predictions.csv", predictions_csv(predictions, logits));
+  if (!reports.empty()) {
+    write_file_atomically(folder / "scores.csv", table);
+    write_file_atomically(folder / "curves.csv", curves);
+  }
+  write_file_atomically(folder / "metrics.json", json.dump(2) + "\n");
+  log::info(cat("metrics written to ", (folder / "metrics.json").string()));
+}
+
+}  // namespace isnet

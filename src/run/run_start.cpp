@@ -1,0 +1,110 @@
+#include "run/run_start.h"
+
+#include <chrono>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "trainer/checkpoint_folder.h"
+
+namespace isnet {
+
+std::vector<OptionSpec> run_start_options() {
+  return {text_option("resume", "", "last|FILE",
+                      "resume from the latest valid checkpoint of --output, or from this one"),
+          flag_option("overwrite", "replace the run that --output holds"),
+          real_option(
+              "lock-timeout", "30",
+              "seconds without a sign of life after which the lock of a run on another host counts as left "
+              "behind",
+              1, 1e6)};
+}
+
+namespace {
+
+bool same_content(const std::filesystem::path& one, const std::filesystem::path& other) {
+  std::error_code code;
+  for (const auto& file : {one, other})
+    if (!std::filesystem::is_regular_file(file, code)) return false;
+  return std::filesystem::file_size(one, code) == std::filesystem::file_size(other, code) &&
+         sha256_of_file(one) == sha256_of_file(other);
+}
+
+}  // namespace
+
+// Whether the run that --output holds is the one that goes on: the checkpoint is in that folder, or in one
+// that it was copied from.
+bool RunStart::goes_on_in_place() const {
+  if (!options_.has("resume")) return false;
+  const std::filesystem::path file = options_.text("resume");
+  return file == "last" || folder_.holds(file) || same_content(file, folder_.checkpoints() / file.filename());
+}
+
+// A run is not replaced unasked, nor with it what the new one begins from.
+void RunStart::refuse_replacement() const {
+  if (!options_.flag("overwrite")) return folder_.refuse_run();
+  for (const char* name : {"weights", "unet-weights"})
+    if (options_.has(name) && folder_.holds(options_.text(name)))
+      fail(ErrorKind::usage, "--", name, ": '", options_.text(name),
+           "' is in --output, whose run --overwrite removes; ",
+           "allowed: another --output, or a copy of that file");
+}
+
+void RunStart::take_lock() {
+  if (lock_) return;
+  RunLockOptions options;
+  options.silence =
+      std::chrono::milliseconds(static_cast<std::int64_t>(options_.real("lock-timeout") * 1000));
+  lock_ = std::make_shared<const RunLock>(folder_.path(), options);
+}
+
+std::string RunStart::newest() const {
+  const auto newest = newest_valid_checkpoint(folder_.checkpoints(), options_.real("read-retry-seconds"));
+  return newest ? newest->string() : std::string();
+}
+
+std::optional<FoundCheckpoint> RunStart::find_checkpoint() {
+  const bool trial = options_.integer("fast-dev-run") > 0 || options_.integer("find-lr") > 0;
+  if (communicator_.is_main() && !trial) {
+    if (!goes_on_in_place()) refuse_replacement();
+    if (folder_.holds_run()) take_lock();
+  }
+  if (!options_.has("resume")) return std::nullopt;
+  std::string file = options_.text("resume");
+  if (file == "last") {
+    file = communicator_.is_main() ? newest() : std::string();
+    communicator_.broadcast(file);
+    if (file.empty()) {
+      log::info(
+          cat("no valid checkpoint in ", folder_.path().string(), ": the run starts from the beginning"));
+      return std::nullopt;
+    }
+  }
+  std::error_code code;
+  if (!std::filesystem::exists(std::filesystem::status(file, code)) &&
+      (!code || code == std::errc::no_such_file_or_directory))
+    fail(ErrorKind::checkpoint, file,
+         ": there is no such checkpoint; --resume last takes the newest of --output");
+  return FoundCheckpoint{file, load_checkpoint_patiently(file, options_.real("read-retry-seconds"))};
+}
+
+void RunStart::open(bool resumed) {
+  if (communicator_.is_main()) {
+    const bool in_place = goes_on_in_place();
+    if (!in_place) refuse_replacement();
+    if (std::error_code ignored; !std::filesystem::exists(folder_.path(), ignored))
+      create_folders(folder_.path());
+    if (std::error_code ignored; std::filesystem::is_directory(folder_.path(), ignored)) take_lock();
+    if (!in_place)
+      folder_.create(options_.flag("overwrite"));
+    else if (!resumed)
+      folder_.keep_aside();
+    if (in_place) folder_.open();
+    write_file_atomically(folder_.options(), options_.ini());
+    log::to_file(folder_.log());
+  }
+  communicator_.barrier();
+}
+
+}  // namespace isnet
