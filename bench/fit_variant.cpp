@@ -10,7 +10,6 @@
 #include "bench/reading.h"
 #include "bench/scratch.h"
 #include "bench/variant.h"
-#include "run/model_setup.h"
 #include "trainer/callback.h"
 #include "trainer/callbacks/progress.h"
 #include "trainer/trainer.h"

@@ -15,7 +15,7 @@
 #include "bench/benchmark.h"
 #include "bench/rounds.h"
 #include "model/lrp/selection.h"
-#include "run/model_setup.h"
+#include "run/model_options.h"
 #include "trainer/optimizers/optimizer.h"
 #include "trainer/options.h"
 

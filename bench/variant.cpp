@@ -20,7 +20,7 @@
 #include "model/lrp/selection.h"
 #include "model/lrp/walk.h"
 #include "model/weights.h"
-#include "run/model_setup.h"
+#include "run/trained_model.h"
 #include "trainer/optimizers/optimizer.h"
 #include "trainer/options.h"
 

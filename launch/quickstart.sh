@@ -20,7 +20,7 @@ an ISNet, evaluates both on three tests (mark as in training, no mark, mark of a
   --recipes DIR other recipes of the same names (default recipes/)
   --no-build    neither set up nor build: the program is ISNET_BINARY, or what launch/run.sh finds
 
-Run it again after an interruption: finished stages are skipped, a training goes on from its last checkpoint.
+Run it again after an interruption: finished stages are skipped, a training resumes from its last checkpoint.
 EOF_USAGE
 }
 
@@ -69,7 +69,7 @@ stage() {
   echo "$key" > "$stamp.started"
   "$2" || status=$?
   if ((status == 75)); then
-    echo "quickstart: stopped; the same command goes on where it was" >&2
+    echo "quickstart: stopped; the same command resumes" >&2
     exit 75
   elif ((status != 0)); then
     echo "quickstart: '$1' failed with status $status (above: why); the same command tries again from there" >&2

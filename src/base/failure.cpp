@@ -38,11 +38,6 @@ std::string bytes_asked_for(const std::string& text) {
   return digits.empty() ? "" : cat(" (", digits, " bytes were asked for at once)");
 }
 
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
-}
-
-// Libraries put a stack trace after the first line; it helps nobody who did not build them.
 std::string message_of(const std::exception& error) {
   const std::string text = error.what();
   if (is_out_of_memory(error) || text.find(beyond_any_memory) != std::string::npos)
@@ -58,6 +53,10 @@ std::string message_of(const std::exception& error) {
 }
 
 }  // namespace
+
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
 
 bool is_out_of_memory(const std::exception& error) {
   if (dynamic_cast<const Error*>(&error)) return false;

@@ -17,6 +17,10 @@ struct Failure {
 /// mean a lack of memory or threads are said in our words, with the remedy (docs/errors.md).
 Failure failure_of(const std::exception& error);
 
+/// The first line of a library's message. A stack trace may follow, which helps nobody who did not build the
+/// library.
+std::string first_line(const std::string& text);
+
 /// Whether a library says with this error that it got no memory, whatever the error's type.
 bool is_out_of_memory(const std::exception& error);
 

@@ -110,30 +110,26 @@ bool is_regular(int descriptor, struct stat& found) {
 
 class Descriptor {
  public:
-  Descriptor(const std::filesystem::path& path, int flags, FileCall call, const char* what) : path_(path) {
-    fd_ = static_cast<int>(calling(call, path, [&] { return open_descriptor(path, flags | O_CLOEXEC); }));
-    if (fd_ < 0) fail_call(path, what, errno);
+  Descriptor(const std::filesystem::path& path, int flags, FileCall call, const char* what)
+      : path_(path),
+        fd_(static_cast<int>(calling(call, path, [&] { return open_descriptor(path, flags | O_CLOEXEC); }))) {
+    if (!fd_.valid()) fail_call(path, what, errno);
   }
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
 
-  void write(std::string_view bytes) { write_all(fd_, path_, bytes); }
+  void write(std::string_view bytes) { write_all(fd_.get(), path_, bytes); }
   // Its size; refuses what is no regular file.
   size_t regular_size() const {
     struct stat found{};
-    if (!is_regular(fd_, found)) fail(ErrorKind::data, path_.string(), ": is not a regular file");
+    if (!is_regular(fd_.get(), found)) fail(ErrorKind::data, path_.string(), ": is not a regular file");
     return static_cast<size_t>(found.st_size);
   }
   size_t read(char* out, size_t size) {
-    const ssize_t n = calling(FileCall::read, path_, [&] { return ::read(fd_, out, size); });
+    const ssize_t n = calling(FileCall::read, path_, [&] { return ::read(fd_.get(), out, size); });
     if (n < 0) fail_call(path_, "read", errno);
     return static_cast<size_t>(n);
   }
   void flush(FileCall call) {
-    if (calling(call, path_, [&] { return ::fsync(fd_); }) == 0) return;
+    if (calling(call, path_, [&] { return ::fsync(fd_.get()); }) == 0) return;
     // Some file systems do not know fsync on folders and say EINVAL: then there is nothing to flush.
     if (call != FileCall::flush_folder) fail_call(path_, "flush", errno);
     if (errno != EINVAL) fail_call(path_, "flush the folder", errno);
@@ -141,15 +137,14 @@ class Descriptor {
   // Once: a descriptor is gone after close(), whatever it returned. What it held was flushed before.
   void close() {
     const int fault = injected_fault(FileCall::close, path_);
-    const int result = ::close(fd_);
-    fd_ = -1;
+    const int result = ::close(fd_.release());
     if (fault > 0) errno = fault;
     if ((fault > 0 || result != 0) && errno != EINTR) fail_call(path_, "close", errno);
   }
 
  private:
   std::filesystem::path path_;
-  int fd_ = -1;
+  OwnedDescriptor fd_;
 };
 
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to, const char* what) {
@@ -217,11 +212,11 @@ void require_own_folder(const std::filesystem::path& path) {
 }
 
 bool is_inside(const std::filesystem::path& folder, const std::filesystem::path& file) {
-  std::error_code no_folder, no_file;
-  const auto outer = std::filesystem::canonical(folder, no_folder);
-  const auto inner = std::filesystem::canonical(file, no_file);
-  if (no_folder || no_file) return false;
-  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+  std::error_code ignored;
+  for (auto place = std::filesystem::canonical(file, ignored);; place = place.parent_path()) {
+    if (std::filesystem::equivalent(place, folder, ignored)) return true;
+    if (place == place.parent_path()) return false;
+  }
 }
 
 // Without waiting: a pipe that nobody reads would hold up whoever opens it. A hard link elsewhere would grow
@@ -230,26 +225,22 @@ AppendedFile::AppendedFile(std::filesystem::path path) : path_(std::move(path)) 
   require_own_file(path_);
   const auto open = [&] {
     constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-    descriptor_ =
-        static_cast<int>(calling(FileCall::open, path_, [&] { return ::open(path_.c_str(), flags, 0666); }));
-    if (descriptor_ < 0) fail_call(path_, "open", errno);
+    descriptor_ = OwnedDescriptor(
+        static_cast<int>(calling(FileCall::open, path_, [&] { return ::open(path_.c_str(), flags, 0666); })));
+    if (!descriptor_.valid()) fail_call(path_, "open", errno);
   };
   open();
   struct stat found{};
-  const bool regular = is_regular(descriptor_, found);
+  const bool regular = is_regular(descriptor_.get(), found);
   if (regular && found.st_nlink == 1) return;
-  ::close(std::exchange(descriptor_, -1));
+  descriptor_.close();
   if (!regular) refuse_kind(path_, "regular file");
   write_file_atomically(path_, read_file(path_, Links::refuse));
   open();
 }
 
-AppendedFile::~AppendedFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
 void AppendedFile::append(std::string_view bytes) {
-  write_all(descriptor_, path_, bytes);
+  write_all(descriptor_.get(), path_, bytes);
 }
 
 std::filesystem::path temporary_name(const std::filesystem::path& path) {

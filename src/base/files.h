@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/owned_descriptor.h"
+
 namespace isnet {
 
 /// The system calls: those of a durable write, in the order in which write_file_atomically makes them, then
@@ -49,7 +51,8 @@ void require_own_file(const std::filesystem::path& path);
 /// The same of a folder.
 void require_own_folder(const std::filesystem::path& path);
 
-/// Whether `file` lies in `folder` once all links are followed; false where one of them is not there.
+/// Whether `file` lies in `folder`, or is that folder, once all links are followed; false where one of them
+/// is not there.
 bool is_inside(const std::filesystem::path& folder, const std::filesystem::path& file);
 
 /// A file that grows at its end, made where it is not there. It is a regular file, never reached through a
@@ -58,9 +61,6 @@ bool is_inside(const std::filesystem::path& folder, const std::filesystem::path&
 class AppendedFile {
  public:
   explicit AppendedFile(std::filesystem::path path);
-  ~AppendedFile();
-  AppendedFile(const AppendedFile&) = delete;
-  AppendedFile& operator=(const AppendedFile&) = delete;
 
   /// Appends all of it, unless a system call fails.
   void append(std::string_view bytes);
@@ -68,7 +68,7 @@ class AppendedFile {
 
  private:
   std::filesystem::path path_;
-  int descriptor_ = -1;
+  OwnedDescriptor descriptor_;
 };
 
 /// Writes `parts` one after the other so that `path` holds either its old content or all of the new one,

@@ -31,31 +31,25 @@ FileFailure::FileFailure(const std::filesystem::path& path, const std::string& w
 InputFile::InputFile(const std::filesystem::path& path, Links links) : path_(path) {
   const int injected = injected_fault(FileCall::open, path);
   const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == Links::refuse ? O_NOFOLLOW : 0);
+  int opened = -1;
   do {
-    descriptor_ = injected ? -1 : ::open(path.c_str(), flags);
-  } while (descriptor_ < 0 && !injected && errno == EINTR);
-  if (links == Links::refuse && descriptor_ < 0 && !injected && errno == ELOOP) require_own_file(path);
-  if (descriptor_ < 0) fail_call(path, "open", injected ? injected : errno);
-  try {
-    identity_ = status();
-  } catch (const FileFailure&) {
-    ::close(descriptor_);
-    throw;
-  }
+    opened = injected ? -1 : ::open(path.c_str(), flags);
+  } while (opened < 0 && !injected && errno == EINTR);
+  if (links == Links::refuse && opened < 0 && !injected && errno == ELOOP) require_own_file(path);
+  if (opened < 0) fail_call(path, "open", injected ? injected : errno);
+  descriptor_ = OwnedDescriptor(opened);
+  identity_ = status();
 }
 
 InputFile::InputFile(const std::filesystem::path& path, const FileIdentity& expected) : InputFile(path) {
   if (identity_ != expected) fail_as_changed(path, expected, identity_);
 }
 
-InputFile::~InputFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
 FileIdentity InputFile::status() const {
   struct stat found{};
   const int injected = injected_fault(FileCall::status, path_);
-  if (injected || ::fstat(descriptor_, &found) != 0) fail_call(path_, "look at", injected ? injected : errno);
+  if (injected || ::fstat(descriptor_.get(), &found) != 0)
+    fail_call(path_, "look at", injected ? injected : errno);
   if (!S_ISREG(found.st_mode)) throw FileFailure(path_, "is not a regular file", 0);
   return {found.st_ino, found.st_size,
           std::int64_t{found.st_mtim.tv_sec} * 1'000'000'000 + found.st_mtim.tv_nsec};
@@ -66,7 +60,7 @@ void InputFile::read_at(std::int64_t offset, std::size_t size, void* out) const 
   while (size > 0) {
     const int injected = injected_fault(FileCall::read, path_);
     const ssize_t count =
-        injected ? -1 : ::pread(descriptor_, to, std::min(size, std::size_t{1} << 30), offset);
+        injected ? -1 : ::pread(descriptor_.get(), to, std::min(size, std::size_t{1} << 30), offset);
     if (count < 0) {
       if (!injected && errno == EINTR) continue;
       fail_call(path_, "read", injected ? injected : errno);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/owned_descriptor.h"
 
 namespace isnet {
 
@@ -37,7 +38,6 @@ class InputFile {
   explicit InputFile(const std::filesystem::path& path, Links links = Links::follow);
   /// Opens a file that was open before, which has to be the same still.
   InputFile(const std::filesystem::path& path, const FileIdentity& expected);
-  ~InputFile();
   InputFile(const InputFile&) = delete;
   InputFile& operator=(const InputFile&) = delete;
 
@@ -53,7 +53,7 @@ class InputFile {
   FileIdentity status() const;
 
   std::filesystem::path path_;
-  int descriptor_ = -1;
+  OwnedDescriptor descriptor_;
   FileIdentity identity_;
 };
 

@@ -64,10 +64,12 @@ struct OutputQueue::State {
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::string> waiting;
-  std::size_t bytes = 0;               // of those
-  std::int64_t dropped = 0;            // lines
-  std::uint64_t progress = 0;          // pieces written
-  std::optional<std::uint64_t> stuck;  // progress when a flush gave up
+  std::size_t bytes = 0;       // of those
+  std::int64_t dropped = 0;    // lines
+  std::uint64_t progress = 0;  // pieces written
+  // Progress when a write, and when a flush, last gave up. A write gives up soon: that says little of the
+  // reader.
+  std::optional<std::uint64_t> write_gave_up, flush_gave_up;
   bool writing = false, running = false, ending = false;
 
   bool idle() const { return waiting.empty() && !writing; }
@@ -107,14 +109,14 @@ struct OutputQueue::State {
     changed.notify_all();
   }
 
-  // Waits for the reader, while it reads.
+  // Waits for the reader, while it reads; not where it gave up before and nothing has been read since.
   bool drain(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience,
-             std::chrono::milliseconds total) {
+             std::chrono::milliseconds total, std::optional<std::uint64_t>& gave_up) {
     const auto end = std::chrono::steady_clock::now() + total;
-    while (!idle() && stuck != progress) {
+    while (!idle() && gave_up != progress) {
       const auto seen = progress;
       const bool read = changed.wait_for(lock, patience, [&] { return idle() || progress != seen; });
-      if (!read || std::chrono::steady_clock::now() > end) stuck = progress;
+      if (!read || std::chrono::steady_clock::now() > end) gave_up = progress;
     }
     return idle();
   }
@@ -143,7 +145,7 @@ void OutputQueue::write(std::string text) {
   state_->add(std::move(text));
   if (!state_->running) state_->running = start_thread([state = state_] { state->run(); });
   while (!state_->running && !state_->waiting.empty()) state_->write_all(lock, state_->next());
-  state_->drain(lock, usual_wait, usual_wait);
+  state_->drain(lock, usual_wait, usual_wait, state_->write_gave_up);
 }
 
 void OutputQueue::draw(std::string text) {
@@ -156,7 +158,7 @@ void OutputQueue::draw(std::string text) {
 
 bool OutputQueue::flush(std::chrono::milliseconds patience) {
   std::unique_lock lock(state_->mutex);
-  return state_->drain(lock, patience, 5 * patience);
+  return state_->drain(lock, patience, 5 * patience, state_->flush_gave_up);
 }
 
 OutputQueue& error_output() {

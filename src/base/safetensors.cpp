@@ -43,6 +43,16 @@ std::uint64_t header_size_of(std::string_view beginning, std::uint64_t file_size
   return size;
 }
 
+// A file's first bytes: the header's length and the header.
+std::string read_header(const InputFile& file) {
+  const auto size = static_cast<std::uint64_t>(file.identity().size);
+  std::string text(std::min<std::uint64_t>(size, 8), '\0');
+  file.read_at(0, text.size(), text.data());
+  text.resize(8 + header_size_of(text, size, file.path().string()));
+  file.read_at(8, text.size() - 8, text.data() + 8);
+  return text;
+}
+
 // What the header says of a tensor.
 struct Entry {
   std::string name, dtype;
@@ -122,15 +132,23 @@ std::size_t element_size(const std::string& dtype) {
 File::File(const std::filesystem::path& path, Links links) {
   const InputFile file(path, links);
   const auto size = static_cast<std::uint64_t>(file.identity().size);
-  content_.resize(std::min<std::uint64_t>(size, 8));
-  file.read_at(0, content_.size(), content_.data());
-  const auto end = 8 + header_size_of(content_, size, path.string());
-  content_.resize(end);
-  file.read_at(8, end - 8, content_.data() + 8);
+  content_ = read_header(file);
+  const auto end = content_.size();
   const Header header = header_of(std::string_view(content_).substr(8), size - end, path.string());
   content_.resize(size);
   file.read_at(static_cast<std::int64_t>(end), size - end, content_.data() + end);
   adopt(header, end);
+}
+
+Description File::describe(const std::filesystem::path& path, Links links) {
+  const InputFile file(path, links);
+  const std::string text = read_header(file);
+  const auto data_size = static_cast<std::uint64_t>(file.identity().size) - text.size();
+  Header header = header_of(std::string_view(text).substr(8), data_size, path.string());
+  Description description{{}, std::move(header.metadata)};
+  for (auto& entry : header.entries)
+    description.tensors.emplace(entry.name, TensorView{entry.dtype, entry.shape, {}});
+  return description;
 }
 
 File::File(std::string content, const std::string& source) : content_(std::move(content)) {

@@ -23,6 +23,12 @@ struct TensorView {
 /// Bytes of one element of this dtype; 0 if unknown.
 std::size_t element_size(const std::string& dtype);
 
+/// What a file's header says: its tensors, without their bytes, and its metadata.
+struct Description {
+  std::map<std::string, TensorView> tensors;
+  std::map<std::string, std::string> metadata;
+};
+
 /// A file's content: parsed, checked, tensors viewing into the bytes that this object owns.
 class File {
  public:
@@ -30,6 +36,8 @@ class File {
   /// overlaps, nothing after the end. The tensors' bytes are read once the header is known to fit the file's
   /// size. Errors: checkpoint (file, place, what is wrong), data (no regular file), runtime (reading).
   explicit File(const std::filesystem::path& path, Links links = Links::follow);
+  /// Reads and checks the header alone, which is quick. Errors: the same.
+  static Description describe(const std::filesystem::path& path, Links links = Links::follow);
   /// The same of a file that was read already; `source` is its name for messages.
   File(std::string content, const std::string& source);
 

@@ -1,12 +1,10 @@
 // isnet bench: how fast, and in how much memory; ratios to Python's PyTorch, measured in the same run.
-#include <cstdlib>
 #include <iostream>
-#include <memory>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "bench/benchmark.h"
-#include "distributed/bootstrap.h"
+#include "commands/ranks.h"
 
 namespace isnet::bench {
 
@@ -17,16 +15,16 @@ Registry<Benchmark>& benchmarks() {
 
 int measure_alone(cli::Invocation& invocation, const std::string& name,
                   const std::function<Report()>& measure) {
-  const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
-  if (world->size() > 1)
-    fail(ErrorKind::usage, "bench ", name,
-         " starts the processes that it measures: start it without mpirun, or with -n 1");
-  const Report report = measure();
-  std::cout << table_text(report);
-  const OptionValues& options = invocation.options;
-  if (options.has("output")) write_file_atomically(options.text("output"), json_of(report).dump(2) + "\n");
-  return world->finish(0);
+  return cli::run_on_ranks(invocation, {}, [&](World& world) {
+    if (world.size() > 1)
+      fail(ErrorKind::usage, "bench ", name,
+           " starts the processes that it measures: start it without mpirun, or with -n 1");
+    const Report report = measure();
+    std::cout << table_text(report);
+    const OptionValues& options = invocation.options;
+    if (options.has("output")) write_file_atomically(options.text("output"), json_of(report).dump(2) + "\n");
+    return 0;
+  });
 }
 
 }  // namespace isnet::bench

@@ -1,6 +1,5 @@
 // isnet compare: models side by side on the same samples, with paired tests.
 #include <algorithm>
-#include <cstdlib>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -8,13 +7,15 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "distributed/bootstrap.h"
+#include "commands/ranks.h"
 #include "evaluation/comparison.h"
 #include "evaluation/predictions_csv.h"
-#include "run/model_setup.h"
+#include "run/inputs.h"
+#include "run/model_options.h"
 #include "run/report_options.h"
 #include "run/split_pass.h"
 #include "run/stored_options.h"
+#include "run/trained_model.h"
 #include "trainer/options.h"
 #include "trainer/run_folder.h"
 
@@ -136,6 +137,15 @@ Predictions predictions_of(const OptionValues& options, const std::string& model
        " first");
 }
 
+void refuse_comparison_over_inputs(const OptionValues& options, const std::vector<std::string>& models) {
+  if (!options.has("output")) return;
+  InputFiles inputs(options);
+  for (const auto& model : models)
+    if (!is_folder(model)) inputs.add("the command", model);
+  for (const char* name : {"comparison.csv", "comparison.json"})
+    inputs.refuse("output", std::filesystem::path(options.text("output")) / name);
+}
+
 int run(const Invocation& invocation) {
   const OptionValues& options = invocation.options;
   const auto& names = invocation.positionals;
@@ -143,6 +153,7 @@ int run(const Invocation& invocation) {
     fail(ErrorKind::usage, "compare needs two models or more: isnet compare RUN|FILE RUN|FILE …");
   for (auto name = names.begin(); name != names.end(); ++name)
     if (std::find(names.begin(), name, *name) != name) fail(ErrorKind::usage, "'", *name, "' is named twice");
+  refuse_comparison_over_inputs(options, names);
   std::vector<ComparedModel> models;
   for (const auto& name : names) {
     Predictions predictions = predictions_of(options, name);
@@ -169,11 +180,7 @@ int run(const Invocation& invocation) {
 }
 
 int run_compare(Invocation& invocation) {
-  const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
-  if (world->size() > 1)
-    fail(ErrorKind::usage, "compare runs as one process: start it without mpirun, or with -n 1");
-  return world->finish(run(invocation));
+  return run_alone(invocation, [&](World&) { return run(invocation); });
 }
 
 Command compare_command() {

@@ -3,20 +3,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <iostream>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "distributed/bootstrap.h"
-#include "run/inputs.h"
-#include "run/model_setup.h"
+#include "commands/ranks.h"
+#include "run/model_options.h"
 #include "run/report_options.h"
 #include "run/result_files.h"
 #include "run/score_predictions.h"
 #include "run/split_names.h"
 #include "run/split_pass.h"
+#include "run/trained_model.h"
 #include "trainer/bn_statistics.h"
 #include "trainer/data_agreement.h"
 #include "trainer/evaluation_loop.h"
@@ -33,30 +32,26 @@ struct Kind {
 const Kind test_splits{"test", "limit-test-batches"}, validation_splits{"val", "limit-val-batches"};
 
 std::vector<OptionGroup> evaluate_options(const Kind& kind) {
-  std::vector<OptionSpec> what = trained_model_options();
-  for (auto& more :
-       {text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required)"),
-        text_option("split", "", "NAME,NAME",
-                    cat("splits to evaluate (default: all whose names begin with ", kind.prefix, ")")),
-        batch_limit_option(kind.limit, "how many batches of a split: a number, or a share as 0.5"),
-        verify_data_option(),
-        text_option("output", "", "DIR",
-                    "folder for metrics.json, scores.csv, curves.csv and predictions.csv"),
-        integer_option("batch-size", "64", "samples of a batch", 1),
-        integer_option(
-            "recompute-bn-statistics", "0",
-            "batches of split train for re-estimating BN statistics first; scores without it are shown too",
-            0),
-        integer_option("num-workers", "1", "threads that read data", 1, 1024),
-        integer_option("seed", "0",
-                       "of stochastic heatmaps, the order for BN statistics, bootstrap and posteriors", 0)})
-    what.push_back(more);
-  std::vector<OptionGroup> groups{{"Model and data", std::move(what), {}}};
-  groups.push_back({"Predictions of other programs", prediction_file_options(), {}});
-  groups.push_back({"Report", report_option_specs(), {}});
-  groups.push_back({"Device", device_option_specs(), {}});
-  groups.push_back({"Distribution", distributed_options(), {}});
-  for (auto& group : model_option_groups()) groups.push_back(std::move(group));
+  std::vector<OptionGroup> groups = trained_model_groups({
+      text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required)"),
+      text_option("split", "", "NAME,NAME",
+                  cat("splits to evaluate (default: all whose names begin with ", kind.prefix, ")")),
+      batch_limit_option(kind.limit, "how many batches of a split: a number, or a share as 0.5"),
+      verify_data_option(),
+      text_option("output", "", "DIR",
+                  "folder for metrics.json, scores.csv, curves.csv and predictions.csv"),
+      integer_option("batch-size", "64", "samples of a batch", 1),
+      integer_option(
+          "recompute-bn-statistics", "0",
+          "batches of split train for re-estimating BN statistics first; scores without it are shown too",
+          0),
+      integer_option("num-workers", "1", "threads that read data", 1, 1024),
+      integer_option("seed", "0",
+                     "of stochastic heatmaps, the order for BN statistics, bootstrap and posteriors", 0)});
+  const std::vector<OptionGroup> own{{"Predictions of other programs", prediction_file_options(), {}},
+                                     {"Report", report_option_specs(), {}},
+                                     {"Distribution", distributed_options(), {}}};
+  groups.insert(groups.begin() + 1, own.begin(), own.end());
   return groups;
 }
 
@@ -136,9 +131,7 @@ int run(OptionValues& options, World& world, const Kind& kind) {
   const at::Device device = device_of(options, world.local_rank());
   const Communicator communicator(world, process_group_options(options, device.type()));
   if (!communicator.is_main()) log::configure({log::Level::warning, cat("rank ", communicator.rank(), ": ")});
-  if (options.has("output"))
-    for (const char* name : {"metrics.json", "scores.csv", "curves.csv", "predictions.csv"})
-      InputFiles(options).refuse("output", std::filesystem::path(options.text("output")) / name);
+  refuse_results_over_inputs(options);
   TrainedModel model = load_trained_model(options, device);
   const auto objective = objectives().at(options.text("objective")).make(options);
   require_outputs(*objective, options.text("objective"), *model.network);
@@ -178,12 +171,13 @@ int run(OptionValues& options, World& world, const Kind& kind) {
 
 int run_evaluate(Invocation& invocation, const Kind& kind) {
   const bool of_file = invocation.options.has("predictions");
-  const auto world = std::make_shared<World>(world_options(invocation.options));
-  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
-  if (of_file && world->size() > 1)
-    fail(ErrorKind::usage, "--predictions: is scored by one process: start it without mpirun, or with -n 1");
-  return world->finish(of_file ? score_predictions(invocation.options, kind.prefix)
-                               : run(invocation.options, *world, kind));
+  return run_on_ranks(invocation, world_options(invocation.options), [&](World& world) {
+    if (of_file && world.size() > 1)
+      fail(ErrorKind::usage,
+           "--predictions: is scored by one process: start it without mpirun, or with -n 1");
+    return of_file ? score_predictions(invocation.options, kind.prefix)
+                   : run(invocation.options, world, kind);
+  });
 }
 
 Command command(const char* name, const char* summary, const Kind& kind, int place) {

@@ -1,42 +1,37 @@
 // isnet explain: heatmaps of a trained network, as HDF5 and as pictures.
 #include <ATen/ATen.h>
 
-#include <cstdlib>
 #include <iostream>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "commands/ranks.h"
 #include "data/hdf5.h"
-#include "distributed/bootstrap.h"
 #include "evaluation/background_share.h"
 #include "run/inputs.h"
-#include "run/model_setup.h"
+#include "run/model_options.h"
 #include "run/sample_panels.h"
+#include "run/trained_model.h"
 #include "trainer/options.h"
 
 namespace isnet::cli {
 namespace {
 
 std::vector<OptionGroup> explain_options() {
-  std::vector<OptionSpec> what = trained_model_options();
-  for (auto& more :
-       {text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required)"),
-        text_option("split", "test", "NAME", "split to explain"),
-        text_option("output", "", "FILE.h5", "file for logits, heatmaps, labels, ids"),
-        text_option("pictures", "", "DIR", "folder for PNG panels"),
-        integer_option("limit", "0", "explain the first N samples only; 0: all", 0),
-        integer_option("pictures-limit", "16", "panels to draw at most", 1),
-        flag_option("train-statistics", "normalise with each batch's statistics instead of the running ones"),
-        integer_option("batch-size", "16", "samples of a batch", 1),
-        integer_option("seed", "0", "of stochastic heatmaps", 0)})
-    what.push_back(more);
+  std::vector<OptionSpec> what{
+      text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required)"),
+      text_option("split", "test", "NAME", "split to explain"),
+      text_option("output", "", "FILE.h5", "file for logits, heatmaps, labels, ids"),
+      text_option("pictures", "", "DIR", "folder for PNG panels"),
+      integer_option("limit", "0", "explain the first N samples only; 0: all", 0),
+      integer_option("pictures-limit", "16", "panels to draw at most", 1),
+      flag_option("train-statistics", "normalise with each batch's statistics instead of the running ones"),
+      integer_option("batch-size", "16", "samples of a batch", 1),
+      integer_option("seed", "0", "of stochastic heatmaps", 0)};
   for (auto& more : explanation_options()) what.push_back(std::move(more));
-  std::vector<OptionGroup> groups{{"Model and data", std::move(what), {}}};
-  groups.push_back({"Device", device_option_specs(), {}});
-  for (auto& group : model_option_groups()) groups.push_back(std::move(group));
-  return groups;
+  return trained_model_groups(std::move(what));
 }
 
 // The datasets of --output, filled batch by batch into a temporary file that gets its name at the end.
@@ -209,11 +204,7 @@ class Explainer {
 int run_explain(Invocation& invocation) {
   if (!invocation.options.has("output") && !invocation.options.has("pictures"))
     fail(ErrorKind::usage, "nothing to write: give --output FILE.h5, --pictures DIR, or both");
-  const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
-  if (world->size() > 1)
-    fail(ErrorKind::usage, "explain runs as one process: start it without mpirun, or with -n 1");
-  return world->finish(Explainer(invocation.options).run());
+  return run_alone(invocation, [&](World&) { return Explainer(invocation.options).run(); });
 }
 
 Command explain_command() {

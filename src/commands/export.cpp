@@ -1,16 +1,16 @@
 // isnet export: the classifier of a checkpoint as a weights file, which Python and torchvision read.
 #include <ATen/ATen.h>
 
-#include <cstdlib>
 #include <iostream>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "distributed/bootstrap.h"
+#include "commands/ranks.h"
 #include "model/weights.h"
 #include "run/inputs.h"
-#include "run/model_setup.h"
+#include "run/model_options.h"
+#include "run/trained_model.h"
 #include "trainer/bn_statistics.h"
 #include "trainer/options.h"
 
@@ -18,19 +18,14 @@ namespace isnet::cli {
 namespace {
 
 std::vector<OptionGroup> export_options() {
-  std::vector<OptionSpec> what = trained_model_options();
-  for (auto& more : {text_option("output", "", "FILE.safetensors", "weights file to write (required)"),
-                     text_option("data", "", "DIR", "data set whose split train re-estimates BN statistics"),
-                     integer_option("recompute-bn-statistics", "0",
-                                    "batches of split train for re-estimating BN statistics first", 0),
-                     integer_option("batch-size", "64", "samples of such a batch", 1),
-                     integer_option("num-workers", "1", "threads that read data", 1, 1024),
-                     integer_option("seed", "0", "of the order for BN statistics", 0)})
-    what.push_back(more);
-  std::vector<OptionGroup> groups{{"Model", std::move(what), {}}};
-  groups.push_back({"Device", device_option_specs(), {}});
-  for (auto& group : model_option_groups()) groups.push_back(std::move(group));
-  return groups;
+  return trained_model_groups({
+      text_option("output", "", "FILE.safetensors", "weights file to write (required)"),
+      text_option("data", "", "DIR", "data set whose split train re-estimates BN statistics"),
+      integer_option("recompute-bn-statistics", "0",
+                     "batches of split train for re-estimating BN statistics first", 0),
+      integer_option("batch-size", "64", "samples of such a batch", 1),
+      integer_option("num-workers", "1", "threads that read data", 1, 1024),
+      integer_option("seed", "0", "of the order for BN statistics", 0)});
 }
 
 int run(OptionValues& options) {
@@ -58,11 +53,7 @@ int run(OptionValues& options) {
 
 int run_export(Invocation& invocation) {
   if (!invocation.options.has("output")) fail(ErrorKind::usage, "--output: is required");
-  const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
-  if (world->size() > 1)
-    fail(ErrorKind::usage, "export runs as one process: start it without mpirun, or with -n 1");
-  return world->finish(run(invocation.options));
+  return run_alone(invocation, [&](World&) { return run(invocation.options); });
 }
 
 Command export_command() {

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstdio>
 #include <iostream>
-#include <memory>
 #include <optional>
 
 #include "base/error.h"
@@ -14,6 +13,7 @@
 #include "base/output_queue.h"
 #include "base/printable.h"
 #include "cli/command.h"
+#include "commands/ranks.h"
 #include "distributed/communicator.h"
 #include "import/pack.h"
 #include "import/picture_options.h"
@@ -157,9 +157,9 @@ int run_on_rank(const OptionValues& values, const std::string& format, World& wo
 }
 
 int run_pack(Invocation& invocation) {
-  const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
-  return world->finish(run_on_rank(invocation.options, invocation.positionals.front(), *world));
+  return run_on_ranks(invocation, {}, [&](World& world) {
+    return run_on_rank(invocation.options, invocation.positionals.front(), world);
+  });
 }
 
 Command pack_command() {

@@ -1,17 +1,17 @@
 // isnet predict: what a trained network says about samples, one row each.
 #include <ATen/ATen.h>
 
-#include <cstdlib>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "distributed/bootstrap.h"
+#include "commands/ranks.h"
 #include "evaluation/predictions_csv.h"
 #include "run/inputs.h"
-#include "run/model_setup.h"
+#include "run/model_options.h"
 #include "run/split_pass.h"
+#include "run/trained_model.h"
 #include "trainer/batches.h"
 #include "trainer/options.h"
 
@@ -19,26 +19,20 @@ namespace isnet::cli {
 namespace {
 
 std::vector<OptionGroup> predict_options() {
-  std::vector<OptionSpec> what = trained_model_options();
-  for (auto& more :
-       {text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required); labels are not needed"),
-        text_option("split", "test", "NAME", "split to predict"),
-        text_option("output", "", "FILE.csv", "file for the predictions (required)"),
-        choice_option("probabilities", "auto",
-                      "what the columns of classes are; auto: softmax where a sample has one class, as the "
-                      "labels, else the model, else the data set say",
-                      {"auto", "softmax", "sigmoid"}),
-        batch_limit_option("limit-predict-batches",
-                           "how many batches to predict: a number, or a share as 0.5"),
-        integer_option("batch-size", "64", "samples of a batch", 1),
-        integer_option("num-workers", "1", "threads that read data", 1, 1024),
-        flag_option("logits", "columns with logits too"),
-        integer_option("seed", "0", "unused by networks that are not trained", 0)})
-    what.push_back(more);
-  std::vector<OptionGroup> groups{{"Model and data", std::move(what), {}}};
-  groups.push_back({"Device", device_option_specs(), {}});
-  for (auto& group : model_option_groups()) groups.push_back(std::move(group));
-  return groups;
+  return trained_model_groups({
+      text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required); labels are not needed"),
+      text_option("split", "test", "NAME", "split to predict"),
+      text_option("output", "", "FILE.csv", "file for the predictions (required)"),
+      choice_option("probabilities", "auto",
+                    "what the columns of classes are; auto: softmax where a sample has one class, as the "
+                    "labels, else the model, else the data set say",
+                    {"auto", "softmax", "sigmoid"}),
+      batch_limit_option("limit-predict-batches",
+                         "how many batches to predict: a number, or a share as 0.5"),
+      integer_option("batch-size", "64", "samples of a batch", 1),
+      integer_option("num-workers", "1", "threads that read data", 1, 1024),
+      flag_option("logits", "columns with logits too"),
+      integer_option("seed", "0", "unused by networks that are not trained", 0)});
 }
 
 // Whether a sample may have several classes.
@@ -81,11 +75,7 @@ int run(OptionValues& options, World& world) {
 
 int run_predict(Invocation& invocation) {
   if (!invocation.options.has("output")) fail(ErrorKind::usage, "--output: is required");
-  const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
-  if (world->size() > 1)
-    fail(ErrorKind::usage, "predict runs as one process: start it without mpirun, or with -n 1");
-  return world->finish(run(invocation.options, *world));
+  return run_alone(invocation, [&](World& world) { return run(invocation.options, world); });
 }
 
 Command predict_command() {

@@ -3,42 +3,36 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <iostream>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "commands/ranks.h"
 #include "data/shard_copy.h"
-#include "distributed/bootstrap.h"
 #include "evaluation/overlay.h"
 #include "evaluation/table.h"
 #include "model/segmentation.h"
 #include "run/inputs.h"
-#include "run/model_setup.h"
+#include "run/model_options.h"
+#include "run/trained_model.h"
 #include "trainer/options.h"
 
 namespace isnet::cli {
 namespace {
 
 std::vector<OptionGroup> segment_options() {
-  std::vector<OptionSpec> what = trained_model_options();
-  for (auto& more :
-       {text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required); labels are not needed"),
-        text_option("output", "", "DIR", "folder of the new data set (required)"),
-        text_option("split", "", "NAME,NAME", "splits that it gets (default: all)"),
-        flag_option("replace-masks", "write masks also where the data has some, in their place"),
-        flag_option("overwrite", "replace the data set that --output holds"),
-        text_option("pictures", "", "DIR", "folder for PNG pictures of images with their masks' outlines"),
-        integer_option("pictures-limit", "16", "pictures of a split at most", 1),
-        integer_option("batch-size", "16", "samples of a batch", 1),
-        integer_option("seed", "0", "unused by networks that are not trained", 0)})
-    what.push_back(more);
-  std::vector<OptionGroup> groups{{"Model and data", std::move(what), {}}};
-  groups.push_back({"Device", device_option_specs(), {}});
-  for (auto& group : model_option_groups()) groups.push_back(std::move(group));
-  return groups;
+  return trained_model_groups({
+      text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required); labels are not needed"),
+      text_option("output", "", "DIR", "folder of the new data set (required)"),
+      text_option("split", "", "NAME,NAME", "splits that it gets (default: all)"),
+      flag_option("replace-masks", "write masks also where the data has some, in their place"),
+      flag_option("overwrite", "replace the data set that --output holds"),
+      text_option("pictures", "", "DIR", "folder for PNG pictures of images with their masks' outlines"),
+      integer_option("pictures-limit", "16", "pictures of a split at most", 1),
+      integer_option("batch-size", "16", "samples of a batch", 1),
+      integer_option("seed", "0", "unused by networks that are not trained", 0)});
 }
 
 // What became of a split.
@@ -220,11 +214,7 @@ class MaskMaker {
 
 int run_segment(Invocation& invocation) {
   if (!invocation.options.has("output")) fail(ErrorKind::usage, "--output: is required");
-  const auto world = std::make_shared<World>(WorldOptions{});
-  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
-  if (world->size() > 1)
-    fail(ErrorKind::usage, "segment runs as one process: start it without mpirun, or with -n 1");
-  return world->finish(MaskMaker(invocation.options).run());
+  return run_alone(invocation, [&](World&) { return MaskMaker(invocation.options).run(); });
 }
 
 Command segment_command() {

@@ -4,26 +4,27 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "commands/ranks.h"
 #include "data/augmentation/augmentation.h"
 #include "data/sampling/sampling.h"
 #include "data/staging.h"
 #include "data/summary.h"
-#include "distributed/bootstrap.h"
 #include "model/losses/classification_loss.h"
 #include "model/weights.h"
 #include "run/data_identity.h"
 #include "run/heatmap_images.h"
-#include "run/model_setup.h"
+#include "run/model_options.h"
 #include "run/range_test.h"
 #include "run/resume_options.h"
 #include "run/run_start.h"
+#include "run/stored_options.h"
+#include "run/trained_model.h"
 #include "trainer/callbacks/folder_watch.h"
 #include "trainer/callbacks/model_checkpoint.h"
 #include "trainer/callbacks/progress.h"
@@ -180,10 +181,15 @@ class Training {
     return text;
   }
 
+  // Whether a DenseNet's transitions have a ReLU goes with its weights: no shape tells the variants apart.
   void read_first_weights() {
     if (!options_.has("weights")) return;
-    first_weights_ = read_weights(options_.text("weights"));
-    if (!is_ours(*first_weights_)) settle_foreign_weights(options_, options_.text("weights"), first_weights_->torch_save);
+    const std::string& file = options_.text("weights");
+    first_weights_ = read_weights(file);
+    if (is_ours(*first_weights_))
+      StoredOptions(file, first_weights_->metadata.at("isnet.options")).adopt(options_, {"transition-relu"});
+    else
+      settle_foreign_weights(options_, file, first_weights_->torch_save);
   }
 
   // "balanced" becomes numbers here, so that everything that knows the options needs no data.
@@ -210,9 +216,7 @@ class Training {
                      precision_of(options_));
     if (first_weights_) {
       const std::string& file = options_.text("weights");
-      WeightsReport report = load_weights(file, first_weights_->tensors, *network, {network->head_name()});
-      report.notes.insert(report.notes.begin(), first_weights_->notes.begin(), first_weights_->notes.end());
-      announce_weights(file, report);
+      announce_weights(file, load_weights(file, *first_weights_, *network, {network->head_name()}));
       first_weights_.reset();
     }
     if (options_.has("unet-weights")) load_unet(options_, *network);
@@ -361,14 +365,9 @@ int run_train(Invocation& invocation) {
   for (const char* name : {"data", "output"})
     if (!invocation.options.has(name) && !(trial && std::string_view(name) == "output"))
       fail(ErrorKind::usage, "--", name, ": is required");
-  const auto world = std::make_shared<World>(world_options(invocation.options));
-  invocation.on_failure = [world](const Failure& failure) { std::_Exit(world->fail(failure)); };
-  int status = 0;
-  {
-    Training training(invocation.options, *world);
-    status = training.run();
-  }
-  return world->finish(status);
+  return run_on_ranks(invocation, world_options(invocation.options), [&](World& world) {
+    return Training(invocation.options, world).run();
+  });
 }
 
 Command train_command() {

@@ -66,10 +66,6 @@ bool one_chunk_a_row(hid_t creation, const Shape& shape) {
   return true;
 }
 
-}  // namespace
-
-namespace {
-
 std::string filter_name(H5Z_filter_t id, const char* stored) {
   static const std::map<H5Z_filter_t, const char*> plugins{
       {307, "bzip2"},        {32000, "lzf"}, {32001, "blosc"}, {32004, "lz4"},

@@ -54,10 +54,6 @@ int connected(int descriptor, const sockaddr_in& place, Clock::time_point deadli
 
 }  // namespace
 
-void Socket::close() {
-  if (descriptor_ >= 0) ::close(release());
-}
-
 Socket listen_on(const std::string& address, int& port) {
   Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (socket.get() < 0)

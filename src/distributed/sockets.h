@@ -4,31 +4,12 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
-#include <utility>
+
+#include "base/owned_descriptor.h"
 
 namespace isnet {
 
-/// Owns a descriptor.
-class Socket {
- public:
-  explicit Socket(int descriptor = -1) : descriptor_(descriptor) {}
-  ~Socket() { close(); }
-  Socket(Socket&& other) noexcept : descriptor_(other.release()) {}
-  Socket& operator=(Socket&& other) noexcept {
-    if (this != &other) {
-      close();
-      descriptor_ = other.release();
-    }
-    return *this;
-  }
-
-  int get() const { return descriptor_; }
-  int release() { return std::exchange(descriptor_, -1); }
-  void close();
-
- private:
-  int descriptor_;
-};
+using Socket = OwnedDescriptor;
 
 /// Listens on this IPv4 address only. `port`: 0 for a free one; set to the one in use. Errors: communication
 /// (port taken, address not ours).

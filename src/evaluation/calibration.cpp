@@ -36,12 +36,9 @@ double slope(Predictions& predictions, double inverse) {
   const std::size_t classes = predictions.classes();
   double sum = 0;
   for (std::size_t i = 0; i < predictions.size(); ++i)
-    for (std::size_t k = 0; k < classes; ++k) {
-      const bool is = predictions.kind == ScoreKind::single_label
-                          ? predictions.labels[i] == static_cast<std::int64_t>(k)
-                          : predictions.label_flags[i * classes + k] != 0;
-      sum += (predictions.probabilities[i * classes + k] - is) * predictions.logits[i * classes + k];
-    }
+    for (std::size_t k = 0; k < classes; ++k)
+      sum += (predictions.probabilities[i * classes + k] - predictions.is_of(i, k)) *
+             predictions.logits[i * classes + k];
   return sum;
 }
 

@@ -22,8 +22,12 @@ std::string p_text(double p) {
   return p < 0.0001 ? "< 0.0001" : fixed(p, 4);
 }
 
-std::string number(double value) {
-  return std::isfinite(value) ? Json(value).dump() : "";
+// Of the shares of samples that each model has right.
+Estimate difference_of_right(const Comparison& of, const ComparedPair& pair) {
+  Estimate right;
+  right.value = static_cast<double>(pair.mcnemar.only_first - pair.mcnemar.only_second) /
+                static_cast<double>(of.samples);
+  return right;
 }
 
 Json with_p(const Estimate& difference, double p, double adjusted) {
@@ -76,11 +80,8 @@ std::string pair_table(const Comparison& of, const ComparedPair& pair) {
          difference.has_interval() ? cat(fixed(difference.low, 4), " to ", fixed(difference.high, 4)) : "–",
          test, p_text(p), p_text(adjusted)});
   };
-  Estimate right;
-  right.value = static_cast<double>(pair.mcnemar.only_first - pair.mcnemar.only_second) /
-                static_cast<double>(of.samples);
-  add(cat("right: ", pair.mcnemar.only_first, " to ", pair.mcnemar.only_second), right, "McNemar",
-      pair.mcnemar.exact_p, pair.adjusted_mcnemar_p);
+  add(cat("right: ", pair.mcnemar.only_first, " to ", pair.mcnemar.only_second),
+      difference_of_right(of, pair), "McNemar", pair.mcnemar.exact_p, pair.adjusted_mcnemar_p);
   if (pair.areas.size() <= 20)
     for (const auto& area : pair.areas)
       add(cat("AUC ", of.class_names[area.of_class]), area.test.difference, "DeLong", area.test.p,
@@ -117,13 +118,11 @@ std::string Comparison::csv(const std::string& split) const {
                          double p, double adjusted) {
       text +=
           cat(csv_field(split), ",", csv_field(models[pair.first]), ",", csv_field(models[pair.second]), ",",
-              csv_field(of_class), ",", test, ",", number(difference.value), ",", number(difference.low), ",",
-              number(difference.high), ",", number(p), ",", number(adjusted), "\n");
+              csv_field(of_class), ",", test, ",", csv_number(difference.value), ",",
+              csv_number(difference.low), ",", csv_number(difference.high), ",", csv_number(p), ",",
+              csv_number(adjusted), "\n");
     };
-    Estimate right;
-    right.value = static_cast<double>(pair.mcnemar.only_first - pair.mcnemar.only_second) /
-                  static_cast<double>(samples);
-    add("", "mcnemar", right, pair.mcnemar.exact_p, pair.adjusted_mcnemar_p);
+    add("", "mcnemar", difference_of_right(*this, pair), pair.mcnemar.exact_p, pair.adjusted_mcnemar_p);
     for (const auto& area : pair.areas)
       add(class_names[area.of_class], "delong_auc", area.test.difference, area.test.p, area.adjusted_p);
     for (const auto& figure : pair.figures)

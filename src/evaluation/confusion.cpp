@@ -50,6 +50,10 @@ struct Margins {
 
 }  // namespace
 
+void BinaryCounts::add(bool is, bool said, std::int64_t times) {
+  (is ? (said ? true_positive : false_negative) : (said ? false_positive : true_negative)) += times;
+}
+
 double BinaryCounts::precision() const {
   return ratio(true_positive, true_positive + false_positive);
 }
@@ -159,9 +163,7 @@ void MultiLabelCounts::add(std::span<const std::uint8_t> labels, std::span<const
   bool exact = true;
   for (std::size_t i = 0; i < counts_.size(); ++i) {
     const bool is = labels[i] != 0, said = predicted[i] != 0;
-    auto& class_counts = counts_[i];
-    ++(is ? (said ? class_counts.true_positive : class_counts.false_negative)
-          : (said ? class_counts.false_positive : class_counts.true_negative));
+    counts_[i].add(is, said);
     exact = exact && is == said;
   }
   ++samples_;

@@ -16,6 +16,9 @@ struct BinaryCounts {
   std::int64_t false_negative = 0;
   std::int64_t true_negative = 0;
 
+  /// Counts a decision.
+  void add(bool is, bool said, std::int64_t times = 1);
+
   double precision() const;          ///< TP / (TP + FP)
   double recall() const;             ///< TP / (TP + FN), also called sensitivity
   double f1() const;                 ///< 2 TP / (2 TP + FP + FN)

@@ -32,10 +32,9 @@ void add_midranks(const Ranking& ranking, std::span<const std::uint8_t> positive
 
 // For each positive sample the share of negative ones below it, for each negative one the share of positive
 // ones above: their means are the area.
-std::vector<double> placements(std::span<const double> scores, std::span<const std::uint8_t> positive,
+std::vector<double> placements(const Ranking& ranking, std::span<const std::uint8_t> positive,
                                double positives, double negatives) {
-  const Ranking ranking(scores);
-  std::vector<double> result(scores.size(), 0.0);
+  std::vector<double> result(ranking.size(), 0.0);
   add_midranks(ranking, positive, 2, 1, result);
   add_midranks(ranking, positive, 1, -1, result);
   add_midranks(ranking, positive, 0, -1, result);
@@ -74,8 +73,9 @@ AucCovariance delong(std::span<const std::span<const double>> scores, std::span<
   if (positives == 0 || negatives == 0) return result;
   std::vector<std::vector<double>> shares;
   for (std::size_t m = 0; m < models; ++m) {
-    shares.push_back(placements(scores[m], positive, positives, negatives));
-    result.auc[m] = auc(Ranking(scores[m]), positive);
+    const Ranking ranking(scores[m]);
+    shares.push_back(placements(ranking, positive, positives, negatives));
+    result.auc[m] = auc(ranking, positive);
   }
   for (std::size_t a = 0; a < models; ++a)
     for (std::size_t b = 0; b < models; ++b)
@@ -94,11 +94,11 @@ Estimate delong_interval(std::span<const double> scores, std::span<const std::ui
     estimate.note = "undefined: all samples are of one kind";
     return estimate;
   }
-  const double half = interval_quantile() * std::sqrt(std::max(0.0, of.covariance[0]));
   if (std::isnan(of.covariance[0])) {
     estimate.note = "no interval: fewer than two samples of a kind";
     return estimate;
   }
+  const double half = interval_quantile() * std::sqrt(std::max(0.0, of.covariance[0]));
   estimate.low = std::max(0.0, estimate.value - half);
   estimate.high = std::min(1.0, estimate.value + half);
   estimate.method = "DeLong";

@@ -12,6 +12,11 @@ nlohmann::ordered_json finite_or_null(double value) {
   return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
 }
 
+std::string csv_number(double value) {
+  if (std::isnan(value)) return "";
+  return std::isinf(value) ? (value > 0 ? "inf" : "-inf") : nlohmann::json(value).dump();
+}
+
 nlohmann::ordered_json Estimate::to_json() const {
   nlohmann::ordered_json json;
   json["value"] = finite_or_null(value);

@@ -31,4 +31,7 @@ struct Estimate {
 /// A number, or null where it is not finite.
 nlohmann::ordered_json finite_or_null(double value);
 
+/// A number as files of figures hold it: empty for NaN, "inf" for infinity.
+std::string csv_number(double value);
+
 }  // namespace isnet

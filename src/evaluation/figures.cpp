@@ -26,10 +26,6 @@ constexpr NamedRatio of_class_alone[] = {{"balanced_accuracy", &BinaryCounts::ba
                                          {"mcc", &BinaryCounts::mcc},
                                          {"kappa", &BinaryCounts::kappa}};
 
-std::uint32_t weight_of(SampleWeights weights, std::size_t sample) {
-  return weights.empty() ? 1 : weights[sample];
-}
-
 // Means of what is defined; weights may be empty.
 double mean_of_defined(const std::vector<double>& values, const std::vector<double>& weights = {}) {
   double sum = 0, total = 0;
@@ -87,13 +83,8 @@ Decisions multi_label_decisions(const Predictions& predictions, SampleWeights we
     const std::int64_t weight = weight_of(weights, i);
     all += weight;
     exact += predictions.right(i) ? weight : 0;
-    for (std::size_t k = 0; k < decisions.classes.size(); ++k) {
-      auto& counts = decisions.classes[k];
-      const bool is = predictions.label_flags[i * decisions.classes.size() + k] != 0;
-      const bool said = predictions.predicted_flags[i * decisions.classes.size() + k] != 0;
-      (is ? (said ? counts.true_positive : counts.false_negative)
-          : (said ? counts.false_positive : counts.true_negative)) += weight;
-    }
+    for (std::size_t k = 0; k < decisions.classes.size(); ++k)
+      decisions.classes[k].add(predictions.is_of(i, k), predictions.decided_for(i, k), weight);
   }
   decisions.exact = static_cast<double>(exact) / static_cast<double>(all);
   return decisions;

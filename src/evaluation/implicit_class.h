@@ -20,9 +20,9 @@ struct ImplicitClass {
 
 /// Searches the threshold with the largest macro F1 over the K + 1 classes among all that tell the validation
 /// samples apart, the lowest among equals: O(N log N + N·K). A sample whose largest probability is below the
-/// threshold is of the implicit class; its confidence is 2·threshold − max p. Validation: multi-label, with
-/// at most one label a sample; none means the implicit class. Errors: data (several labels in a sample, no
-/// sample of the implicit class), beginning with `where`.
+/// threshold is of the implicit class. Validation: multi-label, with at most one label a sample; none means
+/// the implicit class. Errors: data (several labels in a sample, no sample of the implicit class), beginning
+/// with `where`.
 ImplicitClass choose_implicit_class(const Predictions& validation, const std::string& name,
                                     const std::string& where);
 

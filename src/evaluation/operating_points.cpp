@@ -108,11 +108,7 @@ double choose_threshold(std::span<const double> scores, std::span<const std::uin
 BinaryCounts counts_at(std::span<const double> scores, std::span<const std::uint8_t> positive,
                        double threshold) {
   BinaryCounts counts;
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    const bool said = scores[i] >= threshold;
-    ++(positive[i] ? (said ? counts.true_positive : counts.false_negative)
-                   : (said ? counts.false_positive : counts.true_negative));
-  }
+  for (std::size_t i = 0; i < scores.size(); ++i) counts.add(positive[i] != 0, scores[i] >= threshold);
   return counts;
 }
 

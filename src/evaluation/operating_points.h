@@ -27,8 +27,7 @@ OperatingCriterion parse_criterion(const std::string& text);
 /// The threshold that fits best; samples that score at least that much count as positive. Youden: the largest
 /// sensitivity + specificity − 1; F1: the largest F1; the highest threshold among equals. Sensitivity: the
 /// highest threshold that has it; specificity: the lowest that has it. Infinite (nothing is positive) where
-/// no score does. NaN where it is undefined: without samples of both kinds (F1 and sensitivity: without
-/// positive ones).
+/// no score does. NaN where it is undefined: without samples of both kinds.
 double choose_threshold(std::span<const double> scores, std::span<const std::uint8_t> positive,
                         const OperatingCriterion& criterion);
 
@@ -45,8 +44,8 @@ struct OperatingPoint {
   double threshold = 0;
   BinaryCounts validation, counts;
 
-  /// {"criterion", "chosen_on", "threshold", "sensitivity", "specificity", "precision", "npv", "f1",
-  /// "accuracy", "confusion_matrix", "validation": …}; proportions have Wilson's intervals.
+  /// {"criterion", "class", "chosen_on", "threshold", "sensitivity", "specificity", "precision", "npv",
+  /// "accuracy", "f1", "confusion_matrix", "validation": …}; proportions have Wilson's intervals.
   nlohmann::ordered_json to_json() const;
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <unordered_map>
 
 #include "base/error.h"
 
@@ -40,6 +42,44 @@ void check_row(const Predictions& predictions, std::size_t sample, const std::st
          " instead of 1; write probabilities (softmax), or the labels of a multi-label task");
 }
 
+std::string some_of(const std::vector<std::string>& ids) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min<std::size_t>(ids.size(), 3); ++i)
+    text += cat(i == 0 ? "'" : ", '", ids[i], "'");
+  return ids.size() > 3 ? cat(text, ", … (", ids.size(), " in all)") : text;
+}
+
+// The columns in another order of classes.
+void order_classes(Predictions& predictions, const std::vector<std::string>& names, const std::string& where,
+                   const std::string& reference) {
+  if (predictions.class_names == names) return;
+  std::vector<std::size_t> from;
+  for (const auto& name : names) {
+    const auto found = std::find(predictions.class_names.begin(), predictions.class_names.end(), name);
+    if (found == predictions.class_names.end() || predictions.class_names.size() != names.size())
+      fail(ErrorKind::data, where, ": its ", predictions.class_names.size(), " classes are not the ",
+           names.size(), " of ", reference, "; class '", name, "' ",
+           found == predictions.class_names.end() ? "is missing" : "is not the only one");
+    from.push_back(static_cast<std::size_t>(found - predictions.class_names.begin()));
+  }
+  const Predictions old = predictions;
+  const std::size_t classes = names.size();
+  const auto reorder = [&](const auto& source, auto& target) {
+    for (std::size_t i = 0; i < source.size(); ++i) target[i] = source[i - i % classes + from[i % classes]];
+  };
+  reorder(old.probabilities, predictions.probabilities);
+  reorder(old.logits, predictions.logits);
+  reorder(old.label_flags, predictions.label_flags);
+  reorder(old.predicted_flags, predictions.predicted_flags);
+  const auto renumber = [&](std::vector<std::int64_t>& numbers) {
+    for (auto& number : numbers)
+      number = std::find(from.begin(), from.end(), static_cast<std::size_t>(number)) - from.begin();
+  };
+  renumber(predictions.labels);
+  renumber(predictions.predicted);
+  predictions.class_names = names;
+}
+
 }  // namespace
 
 std::vector<double> Predictions::probabilities_of(std::size_t index) const {
@@ -50,9 +90,7 @@ std::vector<double> Predictions::probabilities_of(std::size_t index) const {
 
 std::vector<std::uint8_t> Predictions::is_of_class(std::size_t index) const {
   std::vector<std::uint8_t> flags(size());
-  for (std::size_t i = 0; i < size(); ++i)
-    flags[i] = kind == ScoreKind::multi_label ? label_flags[i * classes() + index]
-                                              : labels[i] == static_cast<std::int64_t>(index);
+  for (std::size_t i = 0; i < size(); ++i) flags[i] = is_of(i, index);
   return flags;
 }
 
@@ -120,6 +158,44 @@ void check(const Predictions& predictions, const std::string& where) {
       fail(ErrorKind::data, where, ": sample '", predictions.ids[i], "': label ", predictions.labels[i],
            " is outside of the ", predictions.classes(), " classes (0 to ", predictions.classes() - 1, ")");
   for (std::size_t i = 0; i < predictions.size(); ++i) check_row(predictions, i, where);
+}
+
+Predictions aligned(Predictions predictions, const Predictions& reference, const std::string& where,
+                    const std::string& reference_name) {
+  order_classes(predictions, reference.class_names, where, reference_name);
+  std::unordered_map<std::string, std::size_t> place;
+  for (std::size_t i = 0; i < predictions.size(); ++i)
+    if (!place.emplace(predictions.ids[i], i).second)
+      fail(ErrorKind::data, where, ": id '", predictions.ids[i], "' is there twice");
+  std::vector<std::size_t> order;
+  std::vector<std::string> missing;
+  std::set<std::string> wanted;
+  for (const auto& id : reference.ids) {
+    if (!wanted.insert(id).second) fail(ErrorKind::data, reference_name, ": id '", id, "' is there twice");
+    if (const auto found = place.find(id); found != place.end())
+      order.push_back(found->second);
+    else
+      missing.push_back(id);
+  }
+  if (!missing.empty())
+    fail(ErrorKind::data, where, ": samples of ", reference_name, " are missing: ", some_of(missing));
+  std::vector<std::string> unknown;
+  for (const auto& id : predictions.ids)
+    if (!wanted.contains(id)) unknown.push_back(id);
+  if (!unknown.empty())
+    fail(ErrorKind::data, where, ": samples that ", reference_name, " does not have: ", some_of(unknown));
+  Predictions result = predictions.subset(order);
+  for (std::size_t i = 0; i < result.size() && result.labelled() && reference.labelled(); ++i)
+    for (std::size_t k = 0; k < result.classes(); ++k)
+      if (result.is_of(i, k) != reference.is_of(i, k))
+        fail(ErrorKind::data, where, ": sample '", result.ids[i], "' has another label than in ",
+             reference_name);
+  if (!result.labelled()) {
+    result.labels = reference.labels;
+    result.label_flags = reference.label_flags;
+  }
+  if (result.groups.empty()) result.groups = reference.groups;
+  return result;
 }
 
 }  // namespace isnet

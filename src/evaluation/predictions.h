@@ -32,6 +32,15 @@ struct Predictions {
   }
   /// N probabilities of a class.
   std::vector<double> probabilities_of(std::size_t index) const;
+  /// Whether a sample is of a class, and whether the decision is that it is.
+  bool is_of(std::size_t sample, std::size_t index) const {
+    return kind == ScoreKind::multi_label ? label_flags[sample * classes() + index] != 0
+                                          : labels[sample] == static_cast<std::int64_t>(index);
+  }
+  bool decided_for(std::size_t sample, std::size_t index) const {
+    return kind == ScoreKind::multi_label ? predicted_flags[sample * classes() + index] != 0
+                                          : predicted[sample] == static_cast<std::int64_t>(index);
+  }
   /// N flags: whether a sample is of this class.
   std::vector<std::uint8_t> is_of_class(std::size_t index) const;
   /// Whether the decision about a sample is right; multi-label: about all of its classes.
@@ -50,6 +59,12 @@ void decide(Predictions& predictions);
 /// Checks what scores rely on: equal lengths, labels within the classes, probabilities that are finite,
 /// within [0, 1] and, single-label, sum to 1. Errors: data, beginning with `where`, naming the sample.
 void check(const Predictions& predictions, const std::string& where);
+
+/// The same predictions in the order of `reference`, with its labels and groups where these have none.
+/// Classes are matched by name. Errors: data, beginning with `where`: other classes, unknown or missing ids,
+/// another label.
+Predictions aligned(Predictions predictions, const Predictions& reference, const std::string& where,
+                    const std::string& reference_name);
 
 /// How far the probabilities of a sample may sum to other than 1.
 inline constexpr double sum_tolerance = 1e-3;

@@ -38,10 +38,4 @@ PredictionsBySplit read_predictions(const std::filesystem::path& path, const Pre
 std::vector<std::string> column_by_id(const std::filesystem::path& path, const std::string& column,
                                       const std::vector<std::string>& ids);
 
-/// The same predictions in the order of `reference`, with its labels and groups where these have none.
-/// Classes are matched by name. Errors: data, beginning with `where`: other classes, unknown or missing ids,
-/// another label.
-Predictions aligned(Predictions predictions, const Predictions& reference, const std::string& where,
-                    const std::string& reference_name);
-
 }  // namespace isnet

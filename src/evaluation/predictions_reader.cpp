@@ -139,7 +139,7 @@ class Reader {
       }
     }
     if (columns_.id == none) refuse(header.line, "there is no column 'id'");
-    if (columns_.classes.size() < 1)
+    if (columns_.classes.empty())
       refuse(header.line, "there are no columns with probabilities, one for each class, named as the class");
     for (const auto& name : columns_.class_names)
       if (logits.contains(name)) columns_.logits.push_back(logits[name]);
@@ -182,9 +182,8 @@ class Reader {
       const double logit = number_in(row, columns_.logits[k], columns_.class_names[k]);
       if (!std::isfinite(logit))
         refuse(row.line, "logit of class '", columns_.class_names[k], "': ", logit, " is not finite");
+      into.logits.push_back(logit);
     }
-    for (std::size_t k = 0; k < columns_.logits.size(); ++k)
-      into.logits.push_back(*number_of(row.fields[columns_.logits[k]]));
     if (columns_.group != none) into.groups.push_back(row.fields[columns_.group]);
     split.rows.push_back({row.line, place_of(row, columns_.label), place_of(row, columns_.prediction)});
   }
@@ -249,13 +248,12 @@ class Reader {
     }
     if (!numeric || same || (columns_.label == none && columns_.prediction == none)) return;
     std::size_t as_names = 0, as_numbers = 0;
-    for (auto& [name, split] : splits_) {
+    for (const auto& [name, split] : splits_) {
+      if (kind == ScoreKind::multi_label) break;  // the largest probability decides nothing there
       Predictions decided = split.predictions;
-      decided.kind = kind;
       decide(decided);
       for (std::size_t i = 0; i < split.rows.size(); ++i)
         for (const auto& word : texts_.words(split.rows[i].prediction)) {
-          if (kind == ScoreKind::multi_label) continue;
           const auto k = static_cast<std::size_t>(decided.predicted[i]);
           as_names += word == columns_.class_names[k];
           as_numbers += class_number(word) == k;
@@ -321,44 +319,6 @@ class Reader {
   bool names_first_ = false;
 };
 
-std::string some_of(const std::vector<std::string>& ids) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min<std::size_t>(ids.size(), 3); ++i)
-    text += cat(i == 0 ? "'" : ", '", ids[i], "'");
-  return ids.size() > 3 ? cat(text, ", … (", ids.size(), " in all)") : text;
-}
-
-// The columns in another order of classes.
-void order_classes(Predictions& predictions, const std::vector<std::string>& names, const std::string& where,
-                   const std::string& reference) {
-  if (predictions.class_names == names) return;
-  std::vector<std::size_t> from;
-  for (const auto& name : names) {
-    const auto found = std::find(predictions.class_names.begin(), predictions.class_names.end(), name);
-    if (found == predictions.class_names.end() || predictions.class_names.size() != names.size())
-      fail(ErrorKind::data, where, ": its ", predictions.class_names.size(), " classes are not the ",
-           names.size(), " of ", reference, "; class '", name, "' ",
-           found == predictions.class_names.end() ? "is missing" : "is not the only one");
-    from.push_back(static_cast<std::size_t>(found - predictions.class_names.begin()));
-  }
-  const Predictions old = predictions;
-  const std::size_t classes = names.size();
-  const auto reorder = [&](const auto& source, auto& target) {
-    for (std::size_t i = 0; i < source.size(); ++i) target[i] = source[i - i % classes + from[i % classes]];
-  };
-  reorder(old.probabilities, predictions.probabilities);
-  reorder(old.logits, predictions.logits);
-  reorder(old.label_flags, predictions.label_flags);
-  reorder(old.predicted_flags, predictions.predicted_flags);
-  const auto renumber = [&](std::vector<std::int64_t>& numbers) {
-    for (auto& number : numbers)
-      number = std::find(from.begin(), from.end(), static_cast<std::size_t>(number)) - from.begin();
-  };
-  renumber(predictions.labels);
-  renumber(predictions.predicted);
-  predictions.class_names = names;
-}
-
 }  // namespace
 
 PredictionsBySplit read_predictions(const std::filesystem::path& path, const PredictionsInput& input) {
@@ -366,50 +326,6 @@ PredictionsBySplit read_predictions(const std::filesystem::path& path, const Pre
   if (!std::filesystem::is_regular_file(path, code))
     fail(ErrorKind::data, path.string(), ": there is no such file");
   return Reader(path, input).read();
-}
-
-Predictions aligned(Predictions predictions, const Predictions& reference, const std::string& where,
-                    const std::string& reference_name) {
-  order_classes(predictions, reference.class_names, where, reference_name);
-  std::unordered_map<std::string, std::size_t> place;
-  for (std::size_t i = 0; i < predictions.size(); ++i)
-    if (!place.emplace(predictions.ids[i], i).second)
-      fail(ErrorKind::data, where, ": id '", predictions.ids[i], "' is there twice");
-  std::vector<std::size_t> order;
-  std::vector<std::string> missing;
-  std::set<std::string> wanted;
-  for (const auto& id : reference.ids) {
-    if (!wanted.insert(id).second) fail(ErrorKind::data, reference_name, ": id '", id, "' is there twice");
-    if (const auto found = place.find(id); found != place.end())
-      order.push_back(found->second);
-    else
-      missing.push_back(id);
-  }
-  if (!missing.empty())
-    fail(ErrorKind::data, where, ": samples of ", reference_name, " are missing: ", some_of(missing));
-  std::vector<std::string> unknown;
-  for (const auto& id : predictions.ids)
-    if (!wanted.contains(id)) unknown.push_back(id);
-  if (!unknown.empty())
-    fail(ErrorKind::data, where, ": samples that ", reference_name, " does not have: ", some_of(unknown));
-  Predictions result = predictions.subset(order);
-  const std::size_t classes = result.classes();
-  for (std::size_t i = 0; i < result.size() && result.labelled() && reference.labelled(); ++i)
-    for (std::size_t k = 0; k < classes; ++k) {
-      const auto is = [&](const Predictions& of) {
-        return of.kind == ScoreKind::multi_label ? of.label_flags[i * classes + k] != 0
-                                                 : of.labels[i] == static_cast<std::int64_t>(k);
-      };
-      if (is(result) != is(reference))
-        fail(ErrorKind::data, where, ": sample '", result.ids[i], "' has another label than in ",
-             reference_name);
-    }
-  if (!result.labelled()) {
-    result.labels = reference.labels;
-    result.label_flags = reference.label_flags;
-  }
-  if (result.groups.empty()) result.groups = reference.groups;
-  return result;
 }
 
 }  // namespace isnet

@@ -29,20 +29,18 @@ double log_loss(const Predictions& predictions, std::size_t sample) {
     return cross_entropy(row[static_cast<std::size_t>(predictions.labels[sample])], true);
   double sum = 0;
   for (std::size_t k = 0; k < row.size(); ++k)
-    sum += cross_entropy(row[k], predictions.label_flags[sample * row.size() + k] != 0);
+    sum += cross_entropy(row[k], predictions.is_of(sample, k));
   return sum / static_cast<double>(row.size());
 }
 
 double brier_score(const Predictions& predictions, std::size_t sample) {
   const auto row = predictions.row(sample);
-  const bool multi = predictions.kind == ScoreKind::multi_label;
   double sum = 0;
   for (std::size_t k = 0; k < row.size(); ++k) {
-    const bool is = multi ? predictions.label_flags[sample * row.size() + k] != 0
-                          : predictions.labels[sample] == static_cast<std::int64_t>(k);
+    const bool is = predictions.is_of(sample, k);
     sum += (row[k] - is) * (row[k] - is);
   }
-  if (multi) return sum / static_cast<double>(row.size());
+  if (predictions.kind == ScoreKind::multi_label) return sum / static_cast<double>(row.size());
   return row.size() == 2 ? sum / 2 : sum;
 }
 
@@ -59,14 +57,14 @@ std::vector<ReliabilityBin> reliability_curve(const Predictions& predictions, Sa
   std::vector<ReliabilityBin> bins(reliability_bins);
   const bool multi = predictions.kind == ScoreKind::multi_label;
   for (std::size_t i = 0; i < predictions.size(); ++i) {
-    const double weight = weights.empty() ? 1 : weights[i];
+    const double weight = weight_of(weights, i);
     const auto row = predictions.row(i);
     if (!multi) {
       add(bins, row[static_cast<std::size_t>(predictions.predicted[i])], predictions.right(i), weight);
       continue;
     }
     for (std::size_t k = 0; k < row.size(); ++k)
-      add(bins, row[k], predictions.label_flags[i * row.size() + k] != 0, weight);
+      add(bins, row[k], predictions.is_of(i, k), weight);
   }
   for (std::size_t i = 0; i < bins.size(); ++i) {
     bins[i].low = static_cast<double>(i) / static_cast<double>(bins.size());

@@ -11,10 +11,6 @@ namespace {
 
 constexpr double undefined = std::numeric_limits<double>::quiet_NaN();
 
-std::uint64_t weight_of(SampleWeights weights, std::uint32_t sample) {
-  return weights.empty() ? 1 : weights[sample];
-}
-
 struct Totals {
   std::uint64_t positive = 0, negative = 0;
 };
@@ -41,10 +37,18 @@ void for_ties_from_above(const Ranking& ranking, std::span<const std::uint8_t> p
   }
 }
 
-// Keeps points that are far enough from the last one that was kept.
+// Thresholds of a curve.
+std::size_t distinct_scores(const Ranking& ranking) {
+  std::size_t count = 0;
+  for (std::size_t place = 0; place < ranking.size(); ++place) count += ranking.begins(place);
+  return count;
+}
+
+// Keeps points that are far enough from the last one that was kept; all where there are not too many.
 class Thinner {
  public:
-  explicit Thinner(std::size_t most) : distance_(most == all_points ? 0 : 2.0 / static_cast<double>(most)) {}
+  Thinner(std::size_t points, std::size_t most)
+      : distance_(points <= most ? 0 : 2.0 / static_cast<double>(most)) {}
 
   void add(const CurvePoint& point) {
     last_ = point;
@@ -123,7 +127,7 @@ std::vector<CurvePoint> roc_curve(std::span<const double> scores, const Ranking&
                                   std::span<const std::uint8_t> positive, std::size_t most) {
   const Totals totals = totals_of(positive, {});
   if (totals.positive == 0 || totals.negative == 0) return {};
-  Thinner thinner(most);
+  Thinner thinner(distinct_scores(ranking) + 1, most);
   thinner.add({std::numeric_limits<double>::infinity(), 0, 0});
   std::uint64_t true_positive = 0, false_positive = 0;
   for_ties_from_above(
@@ -141,7 +145,7 @@ std::vector<CurvePoint> precision_recall_curve(std::span<const double> scores, c
                                                std::span<const std::uint8_t> positive, std::size_t most) {
   const Totals totals = totals_of(positive, {});
   if (totals.positive == 0) return {};
-  Thinner thinner(most);
+  Thinner thinner(distinct_scores(ranking), most);
   std::uint64_t true_positive = 0, predicted = 0;
   for_ties_from_above(
       ranking, positive, {}, [&](std::size_t place, std::uint64_t positives, std::uint64_t negatives) {

@@ -13,6 +13,9 @@ namespace isnet {
 
 /// How often each sample counts; empty: once each.
 using SampleWeights = std::span<const std::uint32_t>;
+inline std::uint32_t weight_of(SampleWeights weights, std::size_t sample) {
+  return weights.empty() ? 1 : weights[sample];
+}
 
 /// The samples in ascending order of their scores. At most 2^32 − 1 samples.
 class Ranking {

@@ -17,16 +17,8 @@ constexpr std::size_t few_groups = 10;
 std::vector<BinaryCounts> counts_by_class(const Predictions& predictions) {
   std::vector<BinaryCounts> counts(predictions.classes());
   for (std::size_t i = 0; i < predictions.size(); ++i)
-    for (std::size_t k = 0; k < counts.size(); ++k) {
-      const bool multi = predictions.kind == ScoreKind::multi_label;
-      const auto number = static_cast<std::int64_t>(k);
-      const bool is =
-          multi ? predictions.label_flags[i * counts.size() + k] != 0 : predictions.labels[i] == number;
-      const bool said = multi ? predictions.predicted_flags[i * counts.size() + k] != 0
-                              : predictions.predicted[i] == number;
-      ++(is ? (said ? counts[k].true_positive : counts[k].false_negative)
-            : (said ? counts[k].false_positive : counts[k].true_negative));
-    }
+    for (std::size_t k = 0; k < counts.size(); ++k)
+      counts[k].add(predictions.is_of(i, k), predictions.decided_for(i, k));
   return counts;
 }
 

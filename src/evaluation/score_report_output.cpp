@@ -1,9 +1,9 @@
 // How a ScoreReport is written: JSON, CSV, tables.
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/csv.h"
 #include "base/error.h"
+#include "evaluation/metrics.h"
 #include "evaluation/score_report.h"
 #include "evaluation/table.h"
 
@@ -53,49 +53,42 @@ Json calibration_json(const CalibrationReport& of) {
   return json;
 }
 
-std::vector<std::string> names_with(const std::vector<std::string>& names, const std::string& implicit) {
-  std::vector<std::string> all = names;
-  all.push_back(implicit);
-  return all;
+// The K + 1 classes as scores: their matrix and ratios.
+Scores scores_of(const ImplicitClassReport& of, std::vector<std::string> names) {
+  names.push_back(of.chosen.name);
+  Scores scores(ScoreKind::single_label, std::move(names), {});
+  scores.set_flat(of.matrix.flat());
+  return scores;
+}
+
+std::string implicit_table(const ImplicitClassReport& of, const std::vector<std::string>& names) {
+  return cat("\nImplicit class '", of.chosen.name, "' below ", fixed(of.chosen.threshold, 4), ", chosen on ",
+             of.chosen.chosen_on, ": accuracy ", of.accuracy.text(), ", AUC ", of.auc.text(), "\n",
+             class_table(scores_of(of, names)));
 }
 
 Json implicit_json(const ImplicitClassReport& of, const std::vector<std::string>& names) {
-  const std::vector<std::string> all = names_with(names, of.chosen.name);
-  Json matrix = Json::array(), classes = Json::object();
-  for (std::int64_t label = 0; label < of.matrix.classes(); ++label) {
-    Json row = Json::array();
-    for (std::int64_t k = 0; k < of.matrix.classes(); ++k) row.push_back(of.matrix.count(label, k));
-    matrix.push_back(std::move(row));
-    const BinaryCounts counts = of.matrix.of_class(label);
-    classes[all[static_cast<std::size_t>(label)]] = {{"precision", counts.precision()},
-                                                     {"recall", counts.recall()},
-                                                     {"f1", counts.f1()},
-                                                     {"specificity", counts.specificity()}};
-  }
+  const Json scores = scores_of(of, names).to_json();
   return {{"class", of.chosen.name},
           {"chosen_on", of.chosen.chosen_on},
           {"threshold", of.chosen.threshold},
           {"validation_macro_f1", of.chosen.macro_f1},
           {"accuracy", of.accuracy.to_json()},
           {"auc", of.auc.to_json()},
-          {"classes", all},
-          {"confusion_matrix", std::move(matrix)},
-          {"per_class", std::move(classes)}};
+          {"classes", scores.at("classes")},
+          {"confusion_matrix", scores.at("confusion_matrix")},
+          {"per_class", scores.at("per_class")}};
 }
 
 const char* class_name_or_empty(const ScoreReport& report, std::int64_t of_class) {
   return of_class < 0 ? "" : report.class_names[static_cast<std::size_t>(of_class)].c_str();
 }
 
-std::string number(double value) {
-  return std::isnan(value) ? "" : std::isinf(value) ? (value > 0 ? "inf" : "-inf") : Json(value).dump();
-}
-
 std::string curve_rows(const std::string& prefix, const char* curve, const std::vector<CurvePoint>& points) {
   std::string text;
   for (const auto& point : points)
-    text +=
-        cat(prefix, curve, ",", number(point.threshold), ",", number(point.x), ",", number(point.y), "\n");
+    text += cat(prefix, curve, ",", csv_number(point.threshold), ",", csv_number(point.x), ",",
+                csv_number(point.y), "\n");
   return text;
 }
 
@@ -134,7 +127,8 @@ std::string ScoreReport::csv(const std::string& split) const {
   std::string text;
   const auto add = [&](std::int64_t of_class, const std::string& name, const Estimate& of) {
     text += cat(csv_field(split), ",", csv_field(class_name_or_empty(*this, of_class)), ",", name, ",",
-                number(of.value), ",", number(of.low), ",", number(of.high), ",", of.method, "\n");
+                csv_number(of.value), ",", csv_number(of.low), ",", csv_number(of.high), ",", of.method,
+                "\n");
   };
   for (const auto& [name, estimate] : figures) add(name.of_class, name.name, estimate);
   const auto add_posterior = [&](std::int64_t of_class, const std::string& name, const PosteriorSummary& of) {
@@ -168,8 +162,8 @@ std::string ScoreReport::curves_csv(const std::string& split) const {
   }
   for (const auto& bin : reliability)
     if (bin.weight > 0)
-      text +=
-          cat(csv_field(split), ",,reliability,,", number(bin.confidence), ",", number(bin.frequency), "\n");
+      text += cat(csv_field(split), ",,reliability,,", csv_number(bin.confidence), ",",
+                  csv_number(bin.frequency), "\n");
   return text;
 }
 
@@ -233,20 +227,7 @@ std::string ScoreReport::further_tables() const {
     text += cat("\nThresholds chosen on ", operating_points.front().chosen_on, ":\n",
                 table.fitted(terminal_columns));
   }
-  if (implicit_class) {
-    const auto& of = *implicit_class;
-    Table table({"class", "samples", "precision", "recall", "F1", "specificity"});
-    const auto names = names_with(class_names, of.chosen.name);
-    for (std::int64_t k = 0; k < of.matrix.classes(); ++k) {
-      const BinaryCounts one = of.matrix.of_class(k);
-      table.add({names[static_cast<std::size_t>(k)], cat(one.true_positive + one.false_negative),
-                 fixed(one.precision(), 4), fixed(one.recall(), 4), fixed(one.f1(), 4),
-                 fixed(one.specificity(), 4)});
-    }
-    text += cat("\nImplicit class '", of.chosen.name, "' below ", fixed(of.chosen.threshold, 4),
-                ", chosen on ", of.chosen.chosen_on, ": accuracy ", of.accuracy.text(), ", AUC ",
-                of.auc.text(), "\n", table.fitted(terminal_columns));
-  }
+  if (implicit_class) text += implicit_table(*implicit_class, class_names);
   for (const auto& table : groups)
     text += cat("\nBy ", table.by, " (worst first; gap ", fixed(table.gap(), 4), "):\n", table.table());
   return text;

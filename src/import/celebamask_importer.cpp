@@ -60,6 +60,7 @@ class CelebaMaskImporter : public Importer {
 
     Listing listing;
     listing.mask_channels = input_.parts.empty() ? 0 : 1;
+    listing.masks_joined = true;
     const bool single = input_.attributes.size() == 1;
     listing.labels = single ? LabelKind::single : LabelKind::multi;
     listing.class_names = single
@@ -83,22 +84,16 @@ class CelebaMaskImporter : public Importer {
     return decode_image(item.files.at(0), input_.pictures);
   }
 
-  // The union of the parts; a part that is not in the picture has no file.
+  // Those of the parts; a part that is not in the picture has no file.
   std::vector<Image> masks(const ImportItem& item) const override {
     if (input_.parts.empty()) return {};
     if (item.files.size() < 2)
       fail(ErrorKind::data, "none of the parts ", joined(input_.parts), " has a mask in ",
            part_file(item, "").string(), "*");
-    Image merged = grey_mask(decode_mask(item.files[1], input_.pictures));
-    for (std::size_t i = 2; i < item.files.size(); ++i) {
-      const Image part = grey_mask(decode_mask(item.files[i], input_.pictures));
-      if (part.height != merged.height || part.width != merged.width || part.white != merged.white)
-        fail(ErrorKind::data, item.files[i].string(), ": of another size or depth than ",
-             item.files[1].string());
-      for (std::size_t p = 0; p < part.values.size(); ++p)
-        merged.values[p] = std::max(merged.values[p], part.values[p]);
-    }
-    return {std::move(merged)};
+    std::vector<Image> parts;
+    for (std::size_t i = 1; i < item.files.size(); ++i)
+      parts.push_back(decode_mask(item.files[i], input_.pictures));
+    return parts;
   }
 
  private:

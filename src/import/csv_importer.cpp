@@ -206,8 +206,8 @@ class CsvImporter : public Importer {
       if (const auto label = classes.label(name)) present[static_cast<std::size_t>(*label)] = 1;
     for (const auto& column : columns_.labels) {
       const auto label = classes.label(column.name);
-      const int value = label_value(row, column);
       if (!label) continue;
+      const int value = label_value(row, column);
       if (value < 0 && input_.uncertain == UncertainLabels::refuse)
         refuse(row, "label ", column.name,
                " is -1 (uncertain): --uncertain zeros|ones takes such labels as 0 or 1, --uncertain ignore "

@@ -12,7 +12,6 @@
 #include "base/files.h"
 #include "import/formats/header.h"
 #include "import/formats/jpeg2000.h"
-#include "import/formats/jpeg_markers.h"
 #include "import/formats/kind.h"
 #include "import/formats/netpbm.h"
 #include "import/formats/orientation.h"
@@ -23,7 +22,7 @@ namespace isnet {
 namespace {
 
 // Through OpenCV, whose kinds are those of picture_header().
-Image decoded_by_opencv(std::string& bytes, const std::string& where, int mode) {
+Image decoded_by_opencv(std::string& bytes, const std::string& where) {
   static std::once_flag once;
   std::call_once(once, [] {
     cv::setNumThreads(0);  // its threads would compete with those that call us
@@ -32,7 +31,7 @@ Image decoded_by_opencv(std::string& bytes, const std::string& where, int mode) 
   cv::Mat pixels;
   try {
     const cv::Mat view(1, static_cast<int>(bytes.size()), CV_8UC1, bytes.data());
-    pixels = cv::imdecode(view, mode);
+    pixels = cv::imdecode(view, cv::IMREAD_ANYDEPTH | cv::IMREAD_ANYCOLOR);
   } catch (const cv::Exception& exception) {
     fail(ErrorKind::data, where, ": cannot be decoded: ", exception.err);
   }
@@ -51,12 +50,12 @@ Image decoded_by_opencv(std::string& bytes, const std::string& where, int mode) 
 
 // Completes a file that lacks nothing but its end marker; refuses others that are damaged, and those made of
 // so many scans that they take minutes. Returns what is to be said.
-std::vector<std::string> checked_jpeg(std::string& bytes, const std::string& where, const PictureSize& size,
-                                      const PictureLimits& limits) {
+std::vector<std::string> checked_jpeg(std::string& bytes, const std::string& where,
+                                      const PictureHeader& header, const PictureLimits& limits) {
   constexpr std::int64_t usual_scans = 20;
-  const auto scans = jpeg_markers(bytes).scans;
-  if (scans > usual_scans && size.height * size.width > usual_scans * limits.pixels / scans)
-    fail(ErrorKind::data, where, ": ", size.height, "×", size.width, " pixels in ", scans,
+  const auto& size = header.size;
+  if (header.scans > usual_scans && size.height * size.width > usual_scans * limits.pixels / header.scans)
+    fail(ErrorKind::data, where, ": ", size.height, "×", size.width, " pixels in ", header.scans,
          " scans, which would take minutes; --max-pixels raises the limit");
   const auto damage = jpeg_damage(bytes);
   if (damage.empty()) return {};
@@ -67,7 +66,7 @@ std::vector<std::string> checked_jpeg(std::string& bytes, const std::string& whe
 }
 
 // Kinds that OpenCV reads.
-Image decoded_common(std::string& bytes, PictureKind kind, const std::string& where, int mode,
+Image decoded_common(std::string& bytes, PictureKind kind, const std::string& where,
                      const PictureLimits& limits) {
   const auto header = picture_header(bytes, kind, where);
   check_limits(where, {header.size.height, header.size.width, header.size.pixel_bytes, 1},
@@ -76,14 +75,14 @@ Image decoded_common(std::string& bytes, PictureKind kind, const std::string& wh
     fail(ErrorKind::data, where, ": an animation of ", header.size.frames,
          " pictures; expected one picture: store the one that is meant as a file of its own");
   std::vector<std::string> notes;
-  if (kind == PictureKind::jpeg) notes = checked_jpeg(bytes, where, header.size, limits);
-  Image image = turned(decoded_by_opencv(bytes, where, mode), header.orientation);
+  if (kind == PictureKind::jpeg) notes = checked_jpeg(bytes, where, header, limits);
+  Image image = turned(decoded_by_opencv(bytes, where), header.orientation);
   image.notes = std::move(notes);
+  image.lossy = header.lossy;
   return image;
 }
 
-// `mode`: OpenCV's, IMREAD_…
-Image decoded(const std::filesystem::path& path, int mode, const PictureOptions& options) {
+Image decoded(const std::filesystem::path& path, const PictureOptions& options) {
   const std::string where = path.string();
   std::string bytes = read_file(path);
   if (bytes.empty()) fail(ErrorKind::data, where, ": is empty");
@@ -101,7 +100,7 @@ Image decoded(const std::filesystem::path& path, int mode, const PictureOptions&
     case PictureKind::unknown:
       break;
     default:
-      return decoded_common(bytes, kind, where, mode, options.limits);
+      return decoded_common(bytes, kind, where, options.limits);
   }
   if (const std::string name = unread_kind(bytes); !name.empty())
     fail(ErrorKind::data, where, ": not an image that can be read: a ", name,
@@ -132,7 +131,7 @@ Image decode_image(const std::filesystem::path& path, const PictureOptions& opti
   check_there(path);
   return with_memory(path, [&] {
     if (has_dicom_name(path) || is_dicom(path)) return read_dicom(path, options.dicom, options.limits);
-    return decoded(path, cv::IMREAD_ANYDEPTH | cv::IMREAD_ANYCOLOR, options);
+    return decoded(path, options);
   });
 }
 

@@ -3,12 +3,11 @@
 #include "import/formats/dicom_data.h"
 #include "import/formats/dicom_grey.h"
 #include "import/formats/dicom_pixels.h"
+#include "import/formats/kind.h"
 // after DCMTK's configuration
 #include <dcmtk/dcmimgle/dcmimage.h>
 
-#include <array>
 #include <cmath>
-#include <fstream>
 
 namespace isnet {
 namespace {
@@ -93,10 +92,7 @@ DicomSummary dicom_summary(const std::filesystem::path& path) {
 }
 
 bool is_dicom(const std::filesystem::path& path) {
-  std::array<char, 1024> head{};
-  std::ifstream file(path, std::ios::binary);
-  file.read(head.data(), head.size());
-  return begins_as_dicom({head.data(), static_cast<std::size_t>(file.gcount())});
+  return begins_as_dicom(file_head(path));
 }
 
 }  // namespace isnet

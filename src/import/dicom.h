@@ -1,4 +1,4 @@
-// DICOM images, radiographs above all. DCMTK stays inside dicom.cpp.
+// DICOM images, radiographs above all. DCMTK stays inside dicom.cpp and formats/.
 #pragma once
 
 #include <cstdint>

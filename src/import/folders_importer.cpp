@@ -173,7 +173,8 @@ class FoldersImporter : public Importer {
   // A frame's own mask ("name#3.png"), or that of its file; nullptr: there is none.
   const std::filesystem::path* mask_of(const Found& found) const {
     const auto stem = stem_of(found.file);
-    const auto* own = found.frame > 0 ? mask_called(cat(stem, "#", found.frame, input_.mask_suffix)) : nullptr;
+    const auto* own =
+        found.frame > 0 ? mask_called(cat(stem, "#", found.frame, input_.mask_suffix)) : nullptr;
     return own ? own : mask_called(stem + input_.mask_suffix);
   }
 
@@ -222,8 +223,8 @@ class FoldersImporter : public Importer {
     }
     std::string group;
     if (input_.dicom_patients) group = dicom_summary(item.files[0]).patient;
-    // Frames of a file are never in two splits.
-    return group.empty() && item.place > 0 ? "file " + item.files[0].string() : group;
+    // Frames of a file are never in two splits. Draws depend on this name: it is without the images' folder.
+    return group.empty() && item.place > 0 ? "file " + item.id.substr(0, item.id.rfind('#')) : group;
   }
 
   FoldersInput input_;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "import/formats/bytes.h"
 
 namespace isnet {
 namespace {
@@ -48,10 +49,6 @@ class GzipFile {
   std::unique_ptr<gzFile_s, int (*)(gzFile)> file_;
 };
 
-std::int64_t big_endian(const std::uint8_t* bytes) {
-  return std::int64_t{bytes[0]} << 24 | std::int64_t{bytes[1]} << 16 | std::int64_t{bytes[2]} << 8 | bytes[3];
-}
-
 std::vector<std::int64_t> read_shape(GzipFile& file, const std::string& where, std::int64_t rank) {
   std::array<std::uint8_t, 4> magic{};
   if (file.read(magic.data(), 4) != 4) fail(ErrorKind::data, where, ": too short for an IDX file");
@@ -67,7 +64,7 @@ std::vector<std::int64_t> read_shape(GzipFile& file, const std::string& where, s
   for (std::int64_t i = 0; i < rank; ++i) {
     std::array<std::uint8_t, 4> extent{};
     if (file.read(extent.data(), 4) != 4) fail(ErrorKind::data, where, ": cut short in its header");
-    shape.push_back(big_endian(extent.data()));
+    shape.push_back(big_endian({reinterpret_cast<const char*>(extent.data()), extent.size()}, 0, 4));
   }
   return shape;
 }

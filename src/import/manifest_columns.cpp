@@ -23,10 +23,6 @@ constexpr std::array<std::string_view, 14> chest_findings{"No Finding",       "E
                                                           "Pleural Effusion", "Pleural Other",
                                                           "Fracture",         "Support Devices"};
 
-// What other people call a column of one class.
-constexpr std::array<std::string_view, 8> names_of_label{
-    "class", "class_name", "class name", "classname", "category", "target", "diagnosis", "class_label"};
-
 // Names of other people's columns, and what they probably are.
 const std::map<std::string, std::string>& usual_names() {
   static const std::map<std::string, std::string> names{{"path", "image"},
@@ -58,10 +54,19 @@ const std::map<std::string, std::string>& usual_names() {
                                                         {"sample_weight", "weight"},
                                                         {"class", "label"},
                                                         {"class_name", "label"},
+                                                        {"class name", "label"},
+                                                        {"classname", "label"},
+                                                        {"class_label", "label"},
                                                         {"category", "label"},
                                                         {"target", "label"},
                                                         {"diagnosis", "label"}};
   return names;
+}
+
+// Which of our columns this name usually is; "": none.
+std::string usual_meaning(const std::string& name) {
+  const auto usual = usual_names().find(lower_case(name));
+  return usual == usual_names().end() ? "" : usual->second;
 }
 
 class HeaderReader {
@@ -164,9 +169,7 @@ class HeaderReader {
   void take_class_column() {
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < names_.size(); ++i)
-      if (!used_[i] && std::find(names_of_label.begin(), names_of_label.end(), lower_case(names_[i])) !=
-                           names_of_label.end())
-        places.push_back(i);
+      if (!used_[i] && usual_meaning(names_[i]) == "label") places.push_back(i);
     if (places.size() != 1) return;
     take("label", places.front());
     log::info(cat(where_, ": column '", names_[places.front()],
@@ -217,8 +220,8 @@ class HeaderReader {
 
   // Which of our columns a name probably means; "": none.
   static std::string probably(const std::string& name) {
+    if (const auto usual = usual_meaning(name); !usual.empty()) return usual;
     const auto lower = lower_case(name);
-    if (const auto usual = usual_names().find(lower); usual != usual_names().end()) return usual->second;
     if (lower.size() < 3) return "";
     const auto near = nearest_name(lower, manifest_columns());
     const bool is_near = lower.size() > 4 ? !near.empty() && near.front() == lower.front()

@@ -70,7 +70,7 @@ std::string converted(const std::string& bytes, const std::string& encoding, con
   return text;
 }
 
-// The encoding that a byte order mark, or bytes that are zero by turns, speak for; "": none.
+// The encoding of a byte order mark of UTF-16 or UTF-32; "": there is none.
 std::string wide_encoding(const std::string& bytes) {
   if (bytes.starts_with(std::string_view("\xFF\xFE\0\0", 4)) ||
       bytes.starts_with(std::string_view("\0\0\xFE\xFF", 4)))

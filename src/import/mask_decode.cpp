@@ -6,7 +6,6 @@
 #include <opencv2/imgcodecs.hpp>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -15,19 +14,6 @@
 
 namespace isnet {
 namespace {
-
-// A WebP file has its pixels in a chunk "VP8 " (lossy) or "VP8L", behind others.
-bool is_lossy_webp(const std::string& bytes) {
-  if (!bytes.starts_with("RIFF") || bytes.size() < 16 || bytes.compare(8, 4, "WEBP") != 0) return false;
-  for (std::size_t place = 12; place + 8 <= bytes.size();) {
-    if (bytes.compare(place, 4, "VP8 ") == 0) return true;
-    std::size_t length = 0;
-    for (std::size_t i = 4; i-- > 0;)
-      length = length * 256 + static_cast<unsigned char>(bytes[place + 4 + i]);
-    place += 8 + length + length % 2;
-  }
-  return false;
-}
 
 // One channel, where all three are the same.
 void drop_equal_channels(Image& image) {
@@ -72,7 +58,7 @@ bool is_one_colour(const Image& image) {
   return true;
 }
 
-// The opacity of a WebP or TIFF file, where it has one that differs between pixels.
+// The opacity of a WebP file or the first page of a TIFF file, where it has one that differs between pixels.
 std::optional<Image> opacity_of(std::string& bytes) {
   cv::Mat opacity;
   try {
@@ -111,9 +97,8 @@ Image values_of(const std::filesystem::path& path, const PictureOptions& options
     fail(ErrorKind::data, path.string(),
          ": is a DICOM file; masks are read from PNG, TIFF, BMP, PNM, WebP and JPEG");
   Image image = decode_image(path, options);
-  image.lossy = bytes.starts_with("\xFF\xD8\xFF") || is_lossy_webp(bytes);
   drop_equal_channels(image);
-  if (is_one_colour(image))
+  if (options.page <= 1 && is_one_colour(image))
     if (auto opacity = opacity_of(bytes)) return *std::move(opacity);
   return image;
 }
@@ -123,25 +108,6 @@ Image values_of(const std::filesystem::path& path, const PictureOptions& options
 Image decode_mask(const std::filesystem::path& path, const PictureOptions& options) {
   Image mask = values_of(path, options);
   mask.source = path.string();
-  return mask;
-}
-
-Image grey_mask(Image mask) {
-  const auto grey = [](std::uint32_t red, std::uint32_t green, std::uint32_t blue) {
-    return static_cast<std::uint16_t>((299u * red + 587u * green + 114u * blue + 500u) / 1000u);
-  };
-  for (auto& value : mask.values) {
-    if (mask.palette.empty()) break;
-    const auto colour = mask.palette[value];
-    value = grey(colour >> 16, colour >> 8 & 255, colour & 255);
-  }
-  mask.palette.clear();
-  if (mask.channels == 1) return mask;
-  std::vector<std::uint16_t> values;
-  for (std::size_t i = 0; i < mask.values.size(); i += 3)
-    values.push_back(grey(mask.values[i], mask.values[i + 1], mask.values[i + 2]));
-  mask.values = std::move(values);
-  mask.channels = 1;
   return mask;
 }
 

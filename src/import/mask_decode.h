@@ -14,7 +14,4 @@ namespace isnet {
 /// decode_image(); data for DICOM files.
 Image decode_mask(const std::filesystem::path& path, const PictureOptions& options);
 
-/// The grey values of a mask's colours, in one channel and without a palette.
-Image grey_mask(Image mask);
-
 }  // namespace isnet

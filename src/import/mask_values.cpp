@@ -4,9 +4,9 @@
 #include <charconv>
 #include <cstdio>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
-#include "import/mask_decode.h"
 #include "import/names.h"
 
 namespace isnet {
@@ -66,6 +66,26 @@ std::string values_text(const Codes& codes) {
 bool is_among(std::uint32_t code, bool colour, const std::vector<MaskClass>& classes) {
   return std::any_of(classes.begin(), classes.end(),
                      [&](const auto& one) { return one.is_colour == colour && one.value == code; });
+}
+
+// The grey values of the mask's colours, in one channel and without a palette.
+Image grey_mask(Image mask) {
+  const auto grey = [](std::uint32_t red, std::uint32_t green, std::uint32_t blue) {
+    return static_cast<std::uint16_t>((299u * red + 587u * green + 114u * blue + 500u) / 1000u);
+  };
+  for (auto& value : mask.values) {
+    if (mask.palette.empty()) break;
+    const auto colour = mask.palette[value];
+    value = grey(colour >> 16, colour >> 8 & 255, colour & 255);
+  }
+  mask.palette.clear();
+  if (mask.channels == 1) return mask;
+  std::vector<std::uint16_t> values;
+  for (std::size_t i = 0; i < mask.values.size(); i += 3)
+    values.push_back(grey(mask.values[i], mask.values[i + 1], mask.values[i + 2]));
+  mask.values = std::move(values);
+  mask.channels = 1;
+  return mask;
 }
 
 // A palette of nothing but black and white, where it is used, is a way to store 0 and 255.

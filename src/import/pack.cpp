@@ -1,8 +1,8 @@
 #include "import/pack.h"
 
 #include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <set>
 #include <utility>
 
@@ -15,33 +15,10 @@
 #include "import/in_order.h"
 #include "import/pack_journal.h"
 #include "import/pack_plan.h"
+#include "import/pack_samples.h"
 
 namespace isnet {
 namespace {
-
-// A sample, ready to be written, or why it is not.
-struct Made {
-  Pixels pixels;
-  std::string content;  // checksum of the decoded pixels
-  std::string error;    // "" unless the picture is bad
-  std::vector<std::string> notes;
-  bool marked = false;
-  std::int64_t kept_out = 0;  // pixels of the mark that the mask kept out
-  std::int64_t mark_pixels = 0;
-};
-
-// Adds what the sample is called, where the message does not begin with one of its files.
-std::string told(const ImportItem& item, const std::string& message) {
-  for (const auto& file : item.files)
-    if (message.starts_with(file.string())) return message;
-  return cat(item.source, ": ", message);
-}
-
-std::string content_of(const Image& image) {
-  return sha256(std::vector<std::string_view>{
-      cat(image.height, ' ', image.width, ' ', image.channels, ' ', image.white, '\n'),
-      {reinterpret_cast<const char*>(image.values.data()), image.values.size() * sizeof(image.values[0])}});
-}
 
 void add_note(const PictureNote& note, std::vector<PictureNote>& notes) {
   const auto same =
@@ -52,131 +29,9 @@ void add_note(const PictureNote& note, std::vector<PictureNote>& notes) {
     same->pictures += note.pictures;
 }
 
-// The samples of a listing as pixels.
-class Maker {
- public:
-  Maker(const Importer& importer, const Listing& listing, const PackOptions& options)
-      : importer_(importer), listing_(listing), options_(options) {
-    const auto& transform = options.transform;
-    const bool own_masks = transform.mask_source == MaskSource::own;
-    if (own_masks && listing.mask_channels == 0)
-      fail(ErrorKind::usage,
-           "--mask files: there are no mask files in what is packed; allowed: object, none");
-    layout_.image_type = transform.white == 255 ? hdf5::ElementType::uint8 : hdf5::ElementType::uint16;
-    layout_.channels = transform.channels;
-    layout_.mask_channels =
-        own_masks ? listing.mask_channels : (transform.mask_source == MaskSource::object ? 1 : 0);
-    layout_.masks_per_class = own_masks && listing.masks_per_class;
-    layout_.labels = listing.labels;
-    if (listing.labels == LabelKind::multi)
-      layout_.label_classes = static_cast<std::int64_t>(listing.class_names.size());
-    find_shape();
-    make_marks();
-  }
-
-  const SampleLayout& layout() const { return layout_; }
-  bool soft_masks() const {
-    return options_.transform.mask_source == MaskSource::own &&
-           (listing_.soft_masks || options_.transform.mask_reading.values == MaskValues::soft) &&
-           options_.transform.mask_reading.classes.empty();
-  }
-
-  Made made(std::size_t number, const PlannedSplit& split) const {
-    const auto& item = listing_.items[number];
-    Made result;
-    try {
-      result = read(item);
-      if (result.pixels.height != layout_.height || result.pixels.width != layout_.width)
-        fail(ErrorKind::data, "is of ", result.pixels.height, "×", result.pixels.width,
-             " pixels, and the first picture of ", layout_.height, "×", layout_.width,
-             ": --size makes all alike");
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::data) throw;
-      result.error = told(item, error.what());
-      return result;
-    }
-    put_mark_of(item, split, result);
-    return result;
-  }
-
- private:
-  Made read(const ImportItem& item) const {
-    if (!item.problem.empty()) fail(ErrorKind::data, item.problem);
-    Made result;
-    const Image image = importer_.image(item);
-    result.content = content_of(image);
-    result.notes = image.notes;
-    const bool own_masks = options_.transform.mask_source == MaskSource::own;
-    const auto masks = own_masks ? importer_.masks(item) : std::vector<Image>();
-    for (const auto& mask : masks)
-      for (const auto& note : mask.notes) result.notes.push_back("its mask: " + note);
-    result.pixels = transformed(image, masks, options_.transform);
-    for (const auto& note : result.pixels.notes)
-      if (std::find(result.notes.begin(), result.notes.end(), note) == result.notes.end())
-        result.notes.push_back(note);
-    return result;
-  }
-
-  // That of the first picture that can be read.
-  void find_shape() {
-    layout_.height = options_.transform.pad_to > 0 ? options_.transform.pad_to : options_.transform.height;
-    layout_.width = options_.transform.pad_to > 0 ? options_.transform.pad_to : options_.transform.width;
-    for (const auto& item : listing_.items) {
-      try {
-        const Made first = read(item);
-        layout_.height = first.pixels.height;
-        layout_.width = first.pixels.width;
-        return;
-      } catch (const Error& error) {
-        if (error.kind() != ErrorKind::data) throw;
-        if (!options_.skip_bad) fail(ErrorKind::data, told(item, error.what()));
-      }
-    }
-    fail(ErrorKind::data, listing_.items.front().source, ": neither it nor any other picture can be read");
-  }
-
-  void make_marks() {
-    if (options_.mark == "none") return;
-    const auto classes = static_cast<std::int64_t>(listing_.class_names.size());
-    if (classes < 2) fail(ErrorKind::usage, "--mark: tells classes apart, but there is only one");
-    for (std::int64_t label = 0; label < classes; ++label)
-      marks_.push_back(marks()
-                           .at(options_.mark)
-                           .make(label, classes, layout_.height, layout_.width, options_.mark_options));
-  }
-
-  void put_mark_of(const ImportItem& item, const PlannedSplit& split, Made& made) const {
-    if (split.mark == MarkUse::none) return;
-    std::int64_t label = item.label;
-    if (split.mark == MarkUse::confounding)
-      label = confounding_class(label, static_cast<std::int64_t>(marks_.size()), options_.seed, split.number,
-                                item.number);
-    else if (!gets_mark(options_.mark_correlation, options_.seed, split.number, item.number))
-      return;
-    const std::int64_t pixels = layout_.pixels();
-    std::vector<std::uint8_t> region(static_cast<std::size_t>(pixels), 0);  // where any mask is
-    for (std::size_t i = 0; i < made.pixels.masks.size(); ++i) {
-      auto& there = region[i % static_cast<std::size_t>(pixels)];
-      there = std::max(there, made.pixels.masks[i]);
-    }
-    const auto& shape = marks_[static_cast<std::size_t>(label)];
-    const auto& look = options_.mark_options;
-    const auto value = static_cast<std::uint16_t>(look.value * (options_.transform.white / 255));
-    made.marked = true;
-    made.mark_pixels = static_cast<std::int64_t>(shape.pixels.size());
-    made.kept_out = put_mark(shape, value, look.strength, region, made.pixels.image, pixels);
-  }
-
-  const Importer& importer_;
-  const Listing& listing_;
-  const PackOptions& options_;
-  SampleLayout layout_;
-  std::vector<MarkShape> marks_;
-};
-
 class Packer {
  public:
-  Packer(const Listing& listing, const PackPlan& plan, const Maker& maker, const PackOptions& options)
+  Packer(const Listing& listing, const PackPlan& plan, const SampleMaker& maker, const PackOptions& options)
       : listing_(listing), plan_(plan), maker_(maker), options_(options) {}
 
   // Writes a shard without its bad pictures. The first attempt finds them all; their places are known then.
@@ -211,24 +66,24 @@ class Packer {
         std::make_unique<ShardWriter>(path, static_cast<std::int64_t>(good.size()), maker_.layout());
     if (maker_.soft_masks()) writer->declare_soft_masks();
     const auto make = [&](std::int64_t row) {
-      return maker_.made(shard.items[good[static_cast<std::size_t>(row)]], split);
+      return maker_.sample(shard.items[good[static_cast<std::size_t>(row)]], split);
     };
-    const auto take = [&](std::int64_t row, Made made) {
+    const auto take = [&](std::int64_t row, const PackSample& sample) {
       const auto place = good[static_cast<std::size_t>(row)];
       step();
-      if (!made.error.empty()) {
-        if (!options_.skip_bad) fail(ErrorKind::data, made.error);
-        bad.emplace(place, made.error);
+      if (!sample.error.empty()) {
+        if (!options_.skip_bad) fail(ErrorKind::data, sample.error);
+        bad.emplace(place, sample.error);
         writer.reset();  // it waits for more samples than there are
         return;
       }
-      record.contents[place] = made.content;
+      record.contents[place] = sample.content;
       // A test split is written several times with a mark, and said once.
       const bool first_time = split.name == split.from || split.mark == MarkUse::own;
-      for (const auto& note : first_time ? made.notes : std::vector<std::string>())
+      for (const auto& note : first_time ? sample.notes : std::vector<std::string>())
         add_note({note, 1, listing_.items[shard.items[place]].source}, record.notes);
-      count(made, record.report);
-      if (writer) write_sample(*writer, row, made.pixels, listing_.items[shard.items[place]]);
+      count(sample, record.report);
+      if (writer) write_sample(*writer, row, sample.pixels, listing_.items[shard.items[place]]);
     };
     in_order(static_cast<std::int64_t>(good.size()), options_.workers, make, take);
     if (!writer) return record;
@@ -239,12 +94,12 @@ class Packer {
     return record;
   }
 
-  static void count(const Made& made, SplitReport& report) {
-    if (!made.marked) return;
+  static void count(const PackSample& sample, SplitReport& report) {
+    if (!sample.marked) return;
     ++report.marked;
-    if (made.kept_out == made.mark_pixels)
+    if (sample.kept_out == sample.mark_pixels)
       ++report.fully_covered;
-    else if (made.kept_out > 0)
+    else if (sample.kept_out > 0)
       ++report.partly_covered;
   }
 
@@ -280,7 +135,7 @@ class Packer {
 
   const Listing& listing_;
   const PackPlan& plan_;
-  const Maker& maker_;
+  const SampleMaker& maker_;
   const PackOptions& options_;
 };
 
@@ -375,7 +230,7 @@ PackReport pack(Importer& importer, const PackOptions& given) {
     options.transform.mask_source = listing.mask_channels > 0 ? MaskSource::own : MaskSource::none;
   if (listing.items.empty()) fail(ErrorKind::data, "there is nothing to pack");
   const PackPlan plan = make_plan(listing, options);
-  const Maker maker(importer, listing, options);
+  const SampleMaker maker(importer, listing, options);
   const auto& place = options.place;
   const PackJournal journal(options.output, plan_fingerprint(listing, plan, options));
   if (place.rank == 0) journal.open(plan, options.overwrite);

@@ -1,3 +1,6 @@
+#include <set>
+#include <string>
+
 #include "base/cores.h"
 #include "base/error.h"
 #include "import/pack.h"
@@ -16,16 +19,15 @@ std::vector<SplitShare> shares_of(const OptionValues& values) {
   return {{"train", 1 - validation}, {"val", validation}};
 }
 
-// Where files lie and how the machine is used decides nothing; nor does --on-error for shards without errors.
+// Where files lie and how the machine is used decides nothing; nor does --on-error for shards without errors. Limits
+// refuse, and change nothing of what they accept: a restart may raise them.
 std::string content_options(const OptionValues& values) {
+  static const std::set<std::string> no_content{
+      "output",     "overwrite",      "workers",       "on-error",      "quiet",          "plugin",
+      "max-pixels", "max-picture-mb", "max-expansion", "max-inflation", "max-inflated-mb"};
   std::string text;
-  for (const auto& spec : values.specs()) {
-    const auto& name = spec.name;
-    if (name == "output" || name == "overwrite" || name == "workers" || name == "on-error" ||
-        name == "quiet" || name == "plugin")
-      continue;
-    text += name + " = " + values.text(name) + "\n";
-  }
+  for (const auto& spec : values.specs())
+    if (!no_content.contains(spec.name)) text += spec.name + " = " + values.text(spec.name) + "\n";
   return text;
 }
 

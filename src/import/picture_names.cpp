@@ -3,24 +3,20 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <fstream>
 #include <string>
+#include <string_view>
 
 #include "import/formats/dicom_bytes.h"
 #include "import/formats/kind.h"
+#include "import/names.h"
 
 namespace isnet {
 namespace {
 
 using namespace std::string_view_literals;
 
-std::string lower(std::string text) {
-  for (auto& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
 std::string lower_extension(const std::filesystem::path& path) {
-  return lower(path.extension().string());
+  return lower_case(path.extension().string());
 }
 
 bool is_in(const auto& names, const std::string& name) {
@@ -57,15 +53,12 @@ bool is_companion_name(const std::filesystem::path& path) {
                                       ".py"sv,  ".sh"sv,  ".md5"sv,  ".sha1"sv, ".sha256"sv, ".lnk"sv};
   static constexpr std::array names{"dicomdir"sv, "readme"sv,  "license"sv,    "licence"sv,
                                     "copying"sv,  "md5sums"sv, "sha256sums"sv, "lockfile"sv};
-  return is_in(endings, lower_extension(path)) || is_in(names, lower(path.filename().string()));
+  return is_in(endings, lower_extension(path)) || is_in(names, lower_case(path.filename().string()));
 }
 
 bool has_picture_content(const std::filesystem::path& path) {
-  std::array<char, 1024> head{};
-  std::ifstream file(path, std::ios::binary);
-  file.read(head.data(), head.size());
-  const std::string_view bytes(head.data(), static_cast<std::size_t>(file.gcount()));
-  return picture_kind(bytes) != PictureKind::unknown || begins_as_dicom(bytes);
+  const auto head = file_head(path);
+  return picture_kind(head) != PictureKind::unknown || begins_as_dicom(head);
 }
 
 }  // namespace isnet

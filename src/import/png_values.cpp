@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "import/formats/kind.h"
 
 namespace isnet {
 namespace {
@@ -84,8 +85,7 @@ std::vector<std::uint32_t> palette_of(Reader& reader) {
 }  // namespace
 
 bool has_palette_or_opacity(const std::string& bytes) {
-  if (!bytes.starts_with(std::string_view("\x89PNG\r\n\x1A\n", 8)) || bytes.size() <= colour_type_place)
-    return false;
+  if (picture_kind(bytes) != PictureKind::png || bytes.size() <= colour_type_place) return false;
   const auto type = static_cast<unsigned char>(bytes[colour_type_place]);
   return type == PNG_COLOR_TYPE_PALETTE || type == PNG_COLOR_TYPE_GRAY_ALPHA ||
          type == PNG_COLOR_TYPE_RGB_ALPHA;

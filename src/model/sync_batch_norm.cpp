@@ -15,8 +15,7 @@ void SyncBatchNorm2dImpl::_check_input_dim(const at::Tensor& x) {
 
 at::Tensor SyncBatchNorm2dImpl::forward(const at::Tensor& x) {
   _check_input_dim(x);
-  if (!is_training() && running_mean.defined()) return BatchNormImplBase::forward(x);
-  if (!across_) return BatchNormImplBase::forward(x);
+  if (!across_ || (!is_training() && running_mean.defined())) return BatchNormImplBase::forward(x);
   const bool update = is_training() && running_mean.defined();
   if (update) num_batches_tracked += 1;
   const double momentum = options.momentum().value_or(update ? 1 / num_batches_tracked.item<double>()

@@ -212,8 +212,7 @@ StoredWeights read_weights(const std::filesystem::path& path) {
         format != stored.metadata.end() && format->second == "isnet-checkpoint")
       fail(ErrorKind::checkpoint, path.string(),
            ": a checkpoint of isnet, not weights: give it to --checkpoint (isnet train: to --resume), or "
-           "write "
-           "its weights with isnet export");
+           "write its weights with isnet export");
     for (const auto& [name, view] : file.tensors()) {
       try {
         stored.tensors[name] = tensor_of(view);
@@ -228,9 +227,13 @@ StoredWeights read_weights(const std::filesystem::path& path) {
 
 WeightsReport load_weights(const std::filesystem::path& path, torch::nn::Module& module,
                            const LoadWeightsOptions& options) {
-  StoredWeights stored = read_weights(path);
-  WeightsReport report = load_weights(path.string(), stored.tensors, module, options);
-  report.metadata = std::move(stored.metadata);
+  return load_weights(path.string(), read_weights(path), module, options);
+}
+
+WeightsReport load_weights(const std::string& source, const StoredWeights& stored, torch::nn::Module& module,
+                           const LoadWeightsOptions& options) {
+  WeightsReport report = load_weights(source, stored.tensors, module, options);
+  report.metadata = stored.metadata;
   report.notes.insert(report.notes.begin(), stored.notes.begin(), stored.notes.end());
   return report;
 }

@@ -49,9 +49,9 @@ struct StoredWeights {
 /// Reads a safetensors file, or a state dictionary of Python's torch.save (pickle/state_dictionary.h). Names
 /// of files that isnet did not write are made plain: prefixes that all have in common (`module.`, `model.`,
 /// `_orig_mod.`: wrappers of Python) are dropped (load_weights drops others), and torchvision's old names of
-/// DenseNet layers
-/// (`denselayer1.norm.1`) and of transformers' (`mlp.linear_1`) become those of today (`denselayer1.norm1`,
-/// `mlp.0`). Errors: checkpoint (file, place, what is wrong; a checkpoint of isnet), runtime (reading).
+/// DenseNet layers (`denselayer1.norm.1`) and of transformers' (`mlp.linear_1`) become those of today
+/// (`denselayer1.norm1`, `mlp.0`). Errors: checkpoint (file, place, what is wrong; a checkpoint of isnet),
+/// runtime (reading).
 StoredWeights read_weights(const std::filesystem::path& path);
 
 /// What load_weights() accepts besides files that fit in full.
@@ -81,6 +81,9 @@ struct WeightsReport {
 /// Errors: checkpoint (file, and the tensors that are missing, superfluous or of another shape; several
 /// prefixes that fit), runtime.
 WeightsReport load_weights(const std::filesystem::path& path, torch::nn::Module& module,
+                           const LoadWeightsOptions& options = {});
+/// The same of a file that was read before, whose notes come first in the report. `source`: its name for messages.
+WeightsReport load_weights(const std::string& source, const StoredWeights& stored, torch::nn::Module& module,
                            const LoadWeightsOptions& options = {});
 /// The same from tensors in memory; `source` stands for the file in messages.
 WeightsReport load_weights(const std::string& source, const NamedTensors& tensors, torch::nn::Module& module,

@@ -6,7 +6,8 @@
 namespace isnet {
 
 InputFiles::InputFiles(const OptionValues& options) {
-  for (const char* name : {"checkpoint", "weights", "unet-weights", "config", "data"})
+  for (const char* name : {"checkpoint", "weights", "unet-weights", "config", "data", "predictions",
+                           "validation-predictions", "attributes"})
     if (options.known(name) && options.has(name)) add(cat("--", name), options.text(name));
   if (options.known("plugin") && options.has("plugin"))
     for (const auto& file : options.list("plugin")) add("--plugin", file);

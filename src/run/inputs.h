@@ -9,8 +9,8 @@
 
 namespace isnet {
 
-/// What the options name: --checkpoint, --weights, --unet-weights, --config, --plugin, and --data with
-/// dataset.json and all shards that it lists, as far as they are there.
+/// What the options name: --checkpoint, --weights, --unet-weights, --config, --plugin, tables of predictions
+/// and attributes, and --data with dataset.json and all shards that it lists, as far as they are there.
 class InputFiles {
  public:
   explicit InputFiles(const OptionValues& options);

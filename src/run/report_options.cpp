@@ -1,9 +1,8 @@
 #include "run/report_options.h"
 
-#include <algorithm>
 #include <cstdlib>
-#include <thread>
 
+#include "base/cores.h"
 #include "base/error.h"
 #include "base/launcher.h"
 #include "evaluation/predictions_csv.h"
@@ -11,12 +10,12 @@
 namespace isnet {
 namespace {
 
-// --threads, else OMP_NUM_THREADS, else the machine's cores.
+// --threads, else OMP_NUM_THREADS, else the cores that this process may use.
 int threads_of(const OptionValues& options) {
   if (options.known("threads") && options.integer("threads") > 0)
     return static_cast<int>(options.integer("threads"));
   if (const int threads = std::atoi(environment("OMP_NUM_THREADS").c_str()); threads > 0) return threads;
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  return available_cores();
 }
 
 OptionSpec criteria_option() {

@@ -5,8 +5,16 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "run/inputs.h"
 
 namespace isnet {
+
+void refuse_results_over_inputs(const OptionValues& options) {
+  if (!options.has("output")) return;
+  const InputFiles inputs(options);
+  for (const char* name : {"metrics.json", "scores.csv", "curves.csv", "predictions.csv"})
+    inputs.refuse("output", std::filesystem::path(options.text("output")) / name);
+}
 
 void write_results(const std::filesystem::path& folder, const ScoresBySplit& scores,
                    const ReportsBySplit& reports, const PredictionsBySplit& predictions, bool logits) {

@@ -3,10 +3,14 @@
 
 #include <filesystem>
 
+#include "base/options.h"
 #include "evaluation/predictions_csv.h"
 #include "evaluation/result_tables.h"
 
 namespace isnet {
+
+/// Refuses an --output of evaluate whose files are inputs. Errors: usage.
+void refuse_results_over_inputs(const OptionValues& options);
 
 /// metrics.json, and where there are reports scores.csv, curves.csv and predictions.csv (docs/evaluation.md).
 /// Errors: runtime.

@@ -5,8 +5,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "model/network.h"
-#include "run/model_setup.h"
+#include "run/model_options.h"
 #include "run/stored_options.h"
+#include "run/trained_model.h"
 #include "trainer/batch_sharing.h"
 #include "trainer/checkpoint_state.h"
 

@@ -35,10 +35,12 @@ bool same_content(const std::filesystem::path& one, const std::filesystem::path&
 
 // Whether the run that --output holds is the one that goes on: the checkpoint is in that folder, or in one
 // that it was copied from.
-bool RunStart::goes_on_in_place() const {
-  if (!options_.has("resume")) return false;
+bool RunStart::goes_on_in_place() {
+  if (in_place_) return *in_place_;
   const std::filesystem::path file = options_.text("resume");
-  return file == "last" || folder_.holds(file) || same_content(file, folder_.checkpoints() / file.filename());
+  in_place_ = options_.has("resume") && (file == "last" || folder_.holds(file) ||
+                                         same_content(file, folder_.checkpoints() / file.filename()));
+  return *in_place_;
 }
 
 // A run is not replaced unasked, nor with it what the new one begins from.

@@ -39,7 +39,7 @@ class RunStart {
   std::shared_ptr<const RunLock> lock() const { return lock_; }
 
  private:
-  bool goes_on_in_place() const;
+  bool goes_on_in_place();
   void refuse_replacement() const;
   void take_lock();
   std::string newest() const;
@@ -47,6 +47,7 @@ class RunStart {
   const OptionValues& options_;
   const Communicator& communicator_;
   RunFolder folder_;
+  std::optional<bool> in_place_;  // once it is known
   std::shared_ptr<const RunLock> lock_;
 };
 

@@ -137,6 +137,7 @@ int score_predictions(const OptionValues& options, const std::string& default_sp
   const std::string& file = options.text("predictions");
   for (const char* other : {"checkpoint", "weights"})
     if (options.has(other)) fail(ErrorKind::usage, "--predictions and --", other, " exclude each other");
+  refuse_results_over_inputs(options);
   std::unique_ptr<DataSet> data;
   if (options.has("data")) data = std::make_unique<DataSet>(options.text("data"));
   const std::vector<std::string> named = options.list("split");
@@ -144,15 +145,16 @@ int score_predictions(const OptionValues& options, const std::string& default_sp
       read_file(options, file, named.empty() ? default_split : named.front(), data.get());
   const ValidationRequest request = validation_request(options);
   std::optional<ValidationChoices> choices;
-  std::string validation;
+  std::string validation;  // the split of `file` that is chosen on
   if (request.any()) {
     if (options.has("validation-predictions")) {
-      auto chosen_on = read_file(options, options.text("validation-predictions"), "val", data.get());
-      validation = chosen_on.front().first;
+      const std::string& other = options.text("validation-predictions");
+      const auto chosen_on = read_file(options, other, "val", data.get());
+      const auto name = chosen_on.size() == 1 ? chosen_on.front().first
+                                              : validation_split(options, names_of(chosen_on), other);
       if (chosen_on.front().second.class_names != all.front().second.class_names)
-        fail(ErrorKind::data, options.text("validation-predictions"), ": its classes are not those of ",
-             file);
-      choices = choose_on_validation(chosen_on.front().second, request, validation);
+        fail(ErrorKind::data, other, ": its classes are not those of ", file);
+      choices = choose_on_validation(*find(chosen_on, name), request, name);
     } else {
       validation = validation_split(options, names_of(all), file);
       choices = choose_on_validation(*find(all, validation), request, validation);

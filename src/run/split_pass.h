@@ -7,7 +7,7 @@
 
 #include "evaluation/metrics.h"
 #include "evaluation/predictions.h"
-#include "run/model_setup.h"
+#include "run/trained_model.h"
 #include "trainer/evaluation_loop.h"
 
 namespace isnet {

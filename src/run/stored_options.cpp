@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/failure.h"
 #include "base/names.h"
 #include "base/printable.h"
 #include "model/allocation_limit.h"
@@ -74,8 +75,7 @@ void StoredOptions::blamed(const std::function<void()>& make) const {
          "what it says)");
   } catch (const std::exception& e) {  // the library's: sizes that it cannot count, memory that is not there
     if (adopted_.empty()) throw;
-    const std::string text = e.what();
-    fail(ErrorKind::checkpoint, where, ": ", text.substr(0, text.find('\n')));
+    fail(ErrorKind::checkpoint, where, ": ", first_line(e.what()));
   }
 }
 

@@ -25,7 +25,6 @@ namespace {
 
 constexpr const char* format_name = "isnet-checkpoint";
 constexpr int format_version = 1;
-constexpr std::uint64_t largest_header = 100'000'000;  // as safetensors.cpp
 using Metadata = std::map<std::string, std::string>;
 
 std::string cpu_model() {
@@ -87,10 +86,6 @@ Metadata describe(const Checkpoint& checkpoint, const Environment& here,
   metadata["padding"] = std::string(padding_for(metadata, views), '.');
   metadata["checksum"] = checksum_of(metadata, views);
   return metadata;
-}
-
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
 }
 
 // Weights of Python end in .pth, those of Lightning in .ckpt as ours do.
@@ -158,40 +153,6 @@ std::map<std::string, at::Tensor> verified_tensors(const safetensors::File& file
   return result;
 }
 
-// The header alone: metadata, and tensors without their bytes.
-struct Header {
-  Metadata metadata;
-  std::map<std::string, safetensors::TensorView> tensors;
-};
-
-Header read_header(const std::filesystem::path& path, Links links) {
-  const InputFile file(path, links);
-  const auto refuse = [&](const char* what) {
-    fail(ErrorKind::checkpoint, path.string(), ": not a valid checkpoint: its header ", what,
-         " (the file is damaged or incomplete: use another one)");
-  };
-  std::uint64_t size = 0;
-  if (file.identity().size < static_cast<std::int64_t>(sizeof size)) refuse("is cut off");
-  file.read_at(0, sizeof size, &size);
-  if (size > largest_header || size > static_cast<std::uint64_t>(file.identity().size) - sizeof size)
-    refuse("is cut off");
-  std::string text(size, '\0');
-  file.read_at(sizeof size, text.size(), text.data());
-  const auto json = parse_json(text, {cat(path.string(), ": its header"), ErrorKind::checkpoint, ""});
-  Header header;
-  try {
-    for (const auto& [name, entry] : json.items())
-      if (name == "__metadata__")
-        header.metadata = entry.get<Metadata>();
-      else
-        header.tensors[name] = {
-            entry.at("dtype").get<std::string>(), entry.at("shape").get<std::vector<std::int64_t>>(), {}};
-  } catch (const nlohmann::json::exception&) {
-    refuse("cannot be read");
-  }
-  return header;
-}
-
 }  // namespace
 
 std::map<std::string, at::Tensor> model_tensors(const Checkpoint& checkpoint, bool average) {
@@ -254,7 +215,7 @@ CheckpointPosition position_of(const Checkpoint& checkpoint) {
 }
 
 CheckpointPosition stored_position(const std::filesystem::path& path, Links links) {
-  const Header header = read_header(path, links);
+  const safetensors::Description header = safetensors::File::describe(path, links);
   Checkpoint checkpoint;
   checkpoint.state = Verified(path, header.metadata, header.tensors).json("state");
   check_checkpoint_state(checkpoint.state, path.string());

@@ -1,10 +1,10 @@
 #include "trainer/checkpoint_choice.h"
 
 #include <string>
-#include <vector>
 
 #include "base/error.h"
 #include "trainer/checkpoint.h"
+#include "trainer/checkpoint_folder.h"
 #include "trainer/run_folder.h"
 
 namespace isnet {
@@ -24,17 +24,9 @@ bool is_run(const std::filesystem::path& path) {
   return is_folder(path) && RunFolder(path).holds_run();
 }
 
-std::vector<std::filesystem::path> checkpoints_of(const RunFolder& run) {
-  std::vector<std::filesystem::path> files;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(run.checkpoints(), ignored))
-    if (entry.path().extension() == ".ckpt") files.push_back(entry.path());
-  return files;
-}
-
 std::filesystem::path last_of(const RunFolder& run) {
   if (is_there(run.last_checkpoint())) return run.last_checkpoint();
-  const auto files = checkpoints_of(run);
+  const auto files = checkpoints_in(run.checkpoints());
   if (files.size() == 1) return files.front();
   if (files.empty())
     fail(ErrorKind::checkpoint, run.path().string(),

@@ -87,6 +87,12 @@ void check_callbacks(const Fields& callbacks) {
     check_optional_number(plateau, "best");
   }
   if (callbacks.has("weight_averaging")) check_counts(callbacks.object("weight_averaging"), {"count"});
+  if (callbacks.has("csv_logger")) {
+    const Fields table = callbacks.object("csv_logger");
+    table.texts("columns");
+    table.text("rows");
+    check_counts(table, {"rows_before"});
+  }
 }
 
 void check_labels(const Fields& fields, const char* name) {

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
+#include <limits>
 #include <sstream>
 #include <vector>
 
@@ -77,13 +77,16 @@ void to_json(nlohmann::json& json, const ProcessIdentity& process) {
           {"started", process.started}, {"job", process.job},         {"restart", process.restart}};
 }
 
-void from_json(const nlohmann::json& json, ProcessIdentity& process) {
-  json.at("host").get_to(process.host);
-  json.at("machine").get_to(process.machine);
-  json.at("process").get_to(process.process);
-  json.at("started").get_to(process.started);
-  json.at("job").get_to(process.job);
-  json.at("restart").get_to(process.restart);
+ProcessIdentity process_in(const JsonFields<nlohmann::json>& fields) {
+  constexpr std::int64_t most = std::numeric_limits<int>::max();
+  ProcessIdentity process;
+  process.host = fields.text("host");
+  process.machine = fields.text("machine");
+  process.process = static_cast<int>(fields.integer("process", 1, most));
+  process.started = fields.text("started");
+  process.job = fields.text("job");
+  process.restart = static_cast<int>(fields.integer("restart", -most, most));
+  return process;
 }
 
 }  // namespace isnet

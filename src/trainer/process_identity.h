@@ -1,8 +1,9 @@
 // Which process has written something, and whether it still lives: for locks that processes leave behind.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
+
+#include "base/json.h"
 
 namespace isnet {
 
@@ -24,6 +25,7 @@ ProcessIdentity this_process();
 bool has_ended(const ProcessIdentity& process);
 
 void to_json(nlohmann::json& json, const ProcessIdentity& process);
-void from_json(const nlohmann::json& json, ProcessIdentity& process);
+/// What to_json() wrote. Errors: those of JsonFields.
+ProcessIdentity process_in(const JsonFields<nlohmann::json>& fields);
 
 }  // namespace isnet

@@ -29,13 +29,7 @@ bool RunFolder::holds_run() const {
 }
 
 bool RunFolder::holds(const std::filesystem::path& file) const {
-  std::error_code ignored;
-  for (auto folder = std::filesystem::canonical(file, ignored).parent_path(); !folder.empty();
-       folder = folder.parent_path()) {
-    if (std::filesystem::equivalent(folder, path_, ignored)) return true;
-    if (folder == folder.parent_path()) break;
-  }
-  return false;
+  return is_inside(path_, file);
 }
 
 void RunFolder::refuse_run() const {

@@ -20,7 +20,9 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "base/owned_descriptor.h"
 #include "base/signal_mask.h"
 #include "trainer/process_identity.h"
 
@@ -33,31 +35,15 @@ using std::chrono::steady_clock;
 constexpr const char* file_name = "run.lock";
 constexpr std::size_t largest_file = 4096, beat_digits = 10;
 
-// An open descriptor.
-class Handle {
- public:
-  explicit Handle(int descriptor) : descriptor_(descriptor) {}
-  ~Handle() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  Handle(Handle&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-  Handle& operator=(Handle&&) = delete;
-  int get() const { return descriptor_; }
-  bool valid() const { return descriptor_ >= 0; }
-
- private:
-  int descriptor_;
-};
-
 [[noreturn]] void fail_call(const std::filesystem::path& path, const char* what) {
   fail(ErrorKind::runtime, path.string(), ": cannot ", what, ": ", std::strerror(errno));
 }
 
 // The content of a lock file; nothing when there is none. Files of other kinds are no locks.
 std::optional<std::string> read_lock(const std::filesystem::path& path) {
-  const Handle file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  const OwnedDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file.valid() && errno == ENOENT) return std::nullopt;
-  struct stat found {};
+  struct stat found{};
   if (file.valid() ? ::fstat(file.get(), &found) == 0 && !S_ISREG(found.st_mode) : errno == ELOOP)
     fail(ErrorKind::data, path.string(), ": is not a regular file, and no lock: remove it");
   if (!file.valid()) fail_call(path, "open");
@@ -73,28 +59,30 @@ std::string key_of(const std::string& content) {
   return content.substr(0, content.rfind('\n', content.size() < 2 ? 0 : content.size() - 2));
 }
 
-std::optional<nlohmann::json> described(const std::string& content) {
-  auto json = nlohmann::json::parse(key_of(content), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return std::nullopt;
-  return json;
-}
+struct Holder {
+  ProcessIdentity process;
+  std::string since;
+};
 
-std::optional<ProcessIdentity> holder_of(const std::string& content) {
+// Nothing for a file that is no lock of ours, or was cut off.
+std::optional<Holder> holder_of(const std::string& content) {
+  const JsonSource source{file_name, ErrorKind::data, ""};
   try {
-    if (const auto json = described(content)) return json->get<ProcessIdentity>();
-  } catch (const nlohmann::json::exception&) {
-    // as nothing: no lock of ours, or one that was cut off
+    const auto json = parse_json(key_of(content), source);
+    const JsonFields fields(source, json);
+    return Holder{process_in(fields), fields.text("since")};
+  } catch (const Error&) {
+    return std::nullopt;
   }
-  return std::nullopt;
 }
 
 // "process 123 on node1 since 2026-11-29 05:00:00"
 std::string text_of_holder(const std::string& content) {
   const auto holder = holder_of(content);
   if (!holder) return "somebody who has not said who it is";
-  return cat("process ", holder->process, " on ", holder->host,
-             holder->job.empty() ? "" : cat(" (Slurm job ", holder->job, ")"), " since ",
-             described(content)->value("since", ""));
+  const ProcessIdentity& process = holder->process;
+  return cat("process ", process.process, " on ", process.host,
+             process.job.empty() ? "" : cat(" (Slurm job ", process.job, ")"), " since ", holder->since);
 }
 
 std::string random_word() {
@@ -129,7 +117,8 @@ std::string content_of(const std::string& key, std::uint64_t beat) {
   return key + "\n" + number.data();
 }
 
-void write_content(const Handle& file, const std::filesystem::path& path, const std::string& content) {
+void write_content(const OwnedDescriptor& file, const std::filesystem::path& path,
+                   const std::string& content) {
   if (::pwrite(file.get(), content.data(), content.size(), 0) != static_cast<ssize_t>(content.size()) ||
       ::fsync(file.get()) != 0)
     fail_call(path, "write");
@@ -138,12 +127,12 @@ void write_content(const Handle& file, const std::filesystem::path& path, const 
 // A file of this process's own, which gets the lock's name.
 struct NewFile {
   std::filesystem::path path;
-  Handle handle;
+  OwnedDescriptor handle;
 };
 
 NewFile make_file(const std::filesystem::path& folder, const std::string& key) {
   auto path = folder / cat(file_name, ".", sha256(key).substr(0, 16));
-  Handle handle(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
+  OwnedDescriptor handle(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!handle.valid()) fail_call(path, "create");
   try {
     write_content(handle, path, content_of(key, 0));
@@ -159,13 +148,12 @@ bool claim(const NewFile& file, const std::filesystem::path& name) {
   if (::link(file.path.c_str(), name.c_str()) == 0) return true;
   if (errno == EEXIST) {
     // NFS may say so of a link that its first, lost answer has made.
-    struct stat own {
-    }, found{};
+    struct stat own{}, found{};
     return ::fstat(file.handle.get(), &own) == 0 && ::lstat(name.c_str(), &found) == 0 &&
            own.st_ino == found.st_ino;
   }
   if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK) fail_call(name, "create");
-  const Handle copy(::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
+  const OwnedDescriptor copy(::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!copy.valid() && errno == EEXIST) return false;
   if (!copy.valid()) fail_call(name, "create");
   const auto content = read_lock(file.path);
@@ -182,12 +170,13 @@ class Judgement {
   // Of the lock file `path` with this content: true once it is left behind, false when it has changed hands.
   bool is_left_behind(const std::filesystem::path& path, const std::string& content) {
     const auto holder = holder_of(content);
-    const bool near = holder && holder->machine == this_process().machine && !holder->machine.empty();
+    const bool near =
+        holder && holder->process.machine == this_process().machine && !holder->process.machine.empty();
     const auto patience = near ? options_.patience : options_.silence;
     const auto begin = steady_clock::now();
     bool said = false;
     for (;;) {
-      if (holder && has_ended(*holder)) return true;
+      if (holder && has_ended(holder->process)) return true;
       const auto now = read_lock(path);
       if (!now || key_of(*now) != key_of(content)) return false;
       if (!near && *now != content) refuse(content);
@@ -250,7 +239,7 @@ bool try_to_take(const std::filesystem::path& folder, const NewFile& file, Judge
 // The thread that shows signs of life, and looks whether the folder is still this run's.
 class RunLock::Pulse {
  public:
-  Pulse(RunLock& lock, Handle file, Handle folder, milliseconds beat)
+  Pulse(RunLock& lock, OwnedDescriptor file, OwnedDescriptor folder, milliseconds beat)
       : lock_(lock), file_(std::move(file)), folder_(std::move(folder)), beat_(beat) {
     const BlockedSignals blocked;
     thread_ = std::thread(&Pulse::run, this);
@@ -268,8 +257,7 @@ class RunLock::Pulse {
 
   // What has become of the folder; "" as long as it is this run's, for all that is known.
   std::string trouble() const {
-    struct stat own {
-    }, found{};
+    struct stat own{}, found{};
     const std::string name = lock_.folder_.string();
     if (::stat(lock_.folder_.c_str(), &found) != 0)
       return errno == ENOENT || errno == ENOTDIR ? name + " was removed or renamed while the run wrote to it"
@@ -303,7 +291,7 @@ class RunLock::Pulse {
   }
 
   RunLock& lock_;
-  Handle file_, folder_;
+  OwnedDescriptor file_, folder_;
   const milliseconds beat_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -314,7 +302,7 @@ class RunLock::Pulse {
 
 RunLock::RunLock(std::filesystem::path folder, const RunLockOptions& options)
     : folder_(std::move(folder)), key_(new_key()) {
-  Handle own(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  OwnedDescriptor own(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!own.valid()) fail_call(folder_, "open");
   NewFile file = make_file(folder_, key_);
   try {
@@ -326,7 +314,7 @@ RunLock::RunLock(std::filesystem::path folder, const RunLockOptions& options)
   }
   ::unlink(file.path.c_str());
   // Without links it is a file of its own.
-  Handle lock(::open((folder_ / file_name).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  OwnedDescriptor lock(::open((folder_ / file_name).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   if (!lock.valid()) fail_call(folder_ / file_name, "open");
   pulse_ = std::make_unique<Pulse>(*this, std::move(lock), std::move(own), options.beat);
 }

@@ -218,7 +218,7 @@ void Trainer::restore_sums(const Checkpoint& checkpoint) {
   const std::vector<std::string> names = checkpoint.state.at("loop").at("metric_names");
   const auto sums = rows_in(checkpoint, "loop.metric_sums", world);
   const auto columns = sums ? sums->size(1) : -1;
-  if (columns != 0 && columns != std::ssize(names) + 1)
+  if (columns != (names.empty() ? 0 : std::ssize(names) + 1))
     fail(ErrorKind::checkpoint, checkpoint.source,
          ": tensor 'loop.metric_sums' is missing, or has no column for ",
          "each of 'state.loop.metric_names'");

@@ -82,6 +82,17 @@ TEST_F(OutputQueueTest, GivesUpOnAReaderThatDoesNotReadAndWaitsForOneThatDoes) {
   reader.join();
 }
 
+TEST_F(OutputQueueTest, AFlushWaitsForALateReaderThoughWritesHaveGivenUp) {
+  OutputQueue queue(ends_[1], 1 << 20);
+  fill(queue);
+  std::thread reader([&] {
+    std::this_thread::sleep_for(100ms);
+    read_until("line 999.");
+  });
+  EXPECT_TRUE(queue.flush(1h));
+  reader.join();
+}
+
 TEST_F(OutputQueueTest, DrawsNothingWhileTextWaits) {
   OutputQueue queue(ends_[1], 1 << 20);
   fill(queue);

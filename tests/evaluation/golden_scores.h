@@ -18,7 +18,7 @@ inline const nlohmann::json& golden_scores() {
   return json;
 }
 
-/// Labelled predictions of a case; labels K (one class each): none.
+/// Labelled predictions of a case, decided.
 inline Predictions predictions_of(const nlohmann::json& test, bool multi, std::size_t classes) {
   Predictions predictions;
   predictions.kind = multi ? ScoreKind::multi_label : ScoreKind::single_label;

@@ -148,6 +148,18 @@ TEST(Figures, AreasOfOneClassAloneAreUndefinedAndNothingElseIs) {
   }
 }
 
+TEST(Curves, OfNoMorePointsThanAreWantedAreWhole) {
+  std::vector<double> scores;
+  std::vector<std::uint8_t> positive;
+  for (int i = 0; i < 99; ++i) {
+    scores.push_back(i);
+    positive.push_back(i % 10 == 0);
+  }
+  const Ranking ranking(scores);
+  EXPECT_EQ(roc_curve(scores, ranking, positive, 100).size(), 100u);
+  EXPECT_EQ(precision_recall_curve(scores, ranking, positive, 100).size(), 99u);
+}
+
 TEST(Curves, ThinnedOnesKeepTheirEndsAndPointsOfTheWhole) {
   std::mt19937 random(5);
   std::uniform_real_distribution<double> uniform;

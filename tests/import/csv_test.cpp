@@ -2,12 +2,15 @@
 
 #include "base/files.h"
 #include "import/layouts.h"
+#include "support/messages.h"
 #include "support/refusal.h"
 #include "support/temporary_folder.h"
 
 namespace isnet {
 namespace {
 
+using isnet::testing::capture_messages;
+using isnet::testing::captured_messages;
 using isnet::testing::data_refusal;
 using isnet::testing::refusal;
 using isnet::testing::TemporaryFolder;
@@ -137,9 +140,9 @@ TEST_F(Manifest, UsualNamesOfTheLabelAreTaken) {
 
 TEST_F(Manifest, WhatIsNearlyKnownIsSaid) {
   const auto said = [&](const std::string& text) {
-    ::testing::internal::CaptureStderr();
+    capture_messages();
     list(text);
-    return ::testing::internal::GetCapturedStderr();
+    return captured_messages();
   };
   EXPECT_THAT(said("image,lable\na.png,x\n"),
               AllOf(HasSubstr("column 'lable' is not used; if it is the label, give --columns label=lable"),
@@ -210,6 +213,9 @@ TEST_F(Manifest, FindingsOfCheXpertAreClassesAndUncertainOnesAreDecidedOn) {
   EXPECT_EQ(list(chexpert).items.size(), 3u);
   input.uncertain = UncertainLabels::refuse;
   EXPECT_EQ(list(chexpert).items.size(), 3u);
+  capture_messages();
+  list(chexpert);  // nor is an empty one counted
+  EXPECT_THAT(captured_messages(), HasSubstr(": 1 empty labels are taken as 0"));
 }
 
 TEST_F(Manifest, ColumnsCanBeClassesByTheirNamesAlone) {

@@ -226,18 +226,29 @@ TEST_F(DicomFolders, EachFrameBecomesASampleAndNoFileIsInTwoSplits) {
   input.pictures.dicom.all_frames = true;
   input.pictures.dicom.window = DicomWindow::full;
   options.shares = {{"train", 0.5}, {"val", 0.5}};
-  pack(*folders_importer(input), options);
-  const DataSet data(options.output);
-  std::map<std::string, std::string> split_of;
-  std::size_t samples = 0;
-  for (const auto& name : data.split_names()) {
-    const auto split = data.split(name);
-    for (std::int64_t i = 0; i < split->size(); ++i, ++samples) {
-      const auto id = split->id(i), of_file = id.substr(0, id.find('#'));
-      EXPECT_EQ(split_of.emplace(of_file, name).first->second, name) << id;
+  const auto splits_of_files = [&] {
+    pack(*folders_importer(input), options);
+    const DataSet data(options.output);
+    std::map<std::string, std::string> split_of;
+    std::size_t samples = 0;
+    for (const auto& name : data.split_names()) {
+      const auto split = data.split(name);
+      for (std::int64_t i = 0; i < split->size(); ++i, ++samples) {
+        const auto id = split->id(i), of_file = id.substr(0, id.find('#'));
+        EXPECT_EQ(split_of.emplace(of_file, name).first->second, name) << id;
+      }
     }
+    EXPECT_EQ(samples, 18u);
+    return split_of;
+  };
+  const auto splits = splits_of_files();
+  // The draw does not depend on where the images lie.
+  for (const char* elsewhere : {"b", "c", "d", "e"}) {
+    std::filesystem::rename(input.images, folder / elsewhere);
+    input.images = folder / elsewhere;
+    options.output = folder / (std::string("packed in ") + elsewhere);
+    EXPECT_EQ(splits_of_files(), splits) << elsewhere;
   }
-  EXPECT_EQ(samples, 18u);
 }
 
 // Sequences within sequences, as their bytes.

@@ -191,10 +191,12 @@ TEST_F(CelebaMask, AttributesAreLabelsAndPartsAreMerged) {
   EXPECT_THAT(listing.items[0].classes, ElementsAre(0, 1));
   EXPECT_THAT(listing.items[2].classes, ElementsAre(1, 0));
   EXPECT_EQ(listing.items[2].id, "2001.jpg");
+  EXPECT_TRUE(listing.masks_joined);
   const auto covered = [&](std::size_t i) {
-    const auto mask = importer->masks(listing.items[i]).at(0);
-    EXPECT_EQ(mask.channels, 1);
-    return std::count(mask.values.begin(), mask.values.end(), 255);
+    const auto& item = listing.items[i];
+    const auto masks = transformed(importer->image(item), importer->masks(item), {.join_masks = true}).masks;
+    EXPECT_EQ(masks.size(), 32u * 32u);
+    return std::count(masks.begin(), masks.end(), 255) / 4;  // enlarged from 16×16
   };
   EXPECT_EQ(covered(0), 20);
   EXPECT_EQ(covered(1), 7);

@@ -47,6 +47,21 @@ class PackCommand : public ::testing::Test {
   TemporaryFolder folder;
 };
 
+TEST_F(PackCommand, ResumesUnderTheHigherLimitThatARefusedPictureNeeds) {
+  write_pictures(4);
+  write_numbered_picture(folder / "images/dog/2.png", 2, 40, 48);
+  write_block_mask(folder / "masks/dog/2.png", 40, 48);
+  std::vector<std::string> options{"--size", "20,24", "--validation-share", "0", "--shard-size", "1"};
+  options.insert(options.end(), {"--max-pixels", "1000"});
+  const auto refused = pack("out", options);
+  EXPECT_EQ(refused.status, 3);
+  EXPECT_THAT(refused.err, HasSubstr("--max-pixels raises it"));
+  options.back() = "2000";
+  const auto packed = pack("out", options);
+  EXPECT_EQ(packed.status, 0) << packed.err;
+  EXPECT_THAT(packed.out, HasSubstr("split train: 4 samples"));
+}
+
 TEST_F(PackCommand, PacksInspectsAndDrawsASheet) {
   write_pictures(40);
   const auto packed = pack("out", {"--size", "32,48", "--splits", "train=0.5,val=0.25,test=0.25"});

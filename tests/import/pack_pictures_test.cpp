@@ -259,6 +259,22 @@ TEST_F(PackPictures, SplitNamesMustBeGoodFileNames) {
   EXPECT_THAT(data_refusal([&] { packed(); }), HasSubstr("a split cannot be called 'tr ain'"));
 }
 
+TEST_F(PackPictures, MasksOfADataSetAreCalledSoftUntilTheyAreCut) {
+  write_pictures(10);
+  options.transform.mask_reading.values = MaskValues::soft;
+  packed();
+  const auto original = data_set_importer(options.output);
+  EXPECT_TRUE(DataSet(options.output).split("train")->soft_masks());
+  options.output = folder / "same";
+  options.transform.mask_reading.values = MaskValues::stored;
+  pack(*original, options);
+  EXPECT_TRUE(DataSet(options.output).split("train")->soft_masks());
+  options.output = folder / "cut";
+  options.transform.mask_reading.values = MaskValues::binary;
+  pack(*original, options);
+  EXPECT_FALSE(DataSet(options.output).split("train")->soft_masks());
+}
+
 TEST_F(PackPictures, ADataSetIsPackedAgainWithAMark) {
   write_pictures(12);
   input.group_pattern = "/([0-9]+)";

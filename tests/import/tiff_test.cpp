@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "import/decode.h"
+#include "import/mask_decode.h"
 #include "support/refusal.h"
 #include "support/temporary_folder.h"
 #include "support/tiff.h"
@@ -307,6 +308,18 @@ TEST_F(Tiff, OfSeveralPagesOneHasToBeChosenAndThumbnailsAreNone) {
   EXPECT_THAT(data_refusal([&] { read(3); }), HasSubstr("holds 2 pages; --page 3 is not one of them"));
   write_tiff(file, {page_of(10), page_of(20, FILETYPE_REDUCEDIMAGE)});
   EXPECT_THAT(read().values, Each(10));
+}
+
+TEST_F(Tiff, TheOpacityOfTheFirstPageIsNoMaskOfAnother) {
+  TiffPage first{.samples = 4, .photometric = PHOTOMETRIC_RGB};
+  first.extra = {EXTRASAMPLE_UNASSALPHA};
+  first.value = [](auto, auto x, int s) { return s == 3 ? 50u * x : 255u; };
+  TiffPage second;
+  second.value = [](auto, auto, int) { return 255; };
+  write_tiff(file, {first, second});
+  PictureOptions options;
+  options.page = 2;
+  EXPECT_THAT(decode_mask(file, options).values, Each(255));
 }
 
 TEST_F(Tiff, FilesCutShortAreRefusedInEveryLayout) {

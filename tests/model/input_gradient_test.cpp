@@ -262,12 +262,27 @@ TEST_P(Explicit, WorksOnFusedKernelsInSinglePrecision) {
 INSTANTIATE_TEST_SUITE_P(Families, Explicit, ::testing::ValuesIn(families),
                          [](const auto& test) { return cat(test.param.name, test.index); });
 
-TEST(GradientAt, IsTheGradientByTheMarkedActivation) {
+std::shared_ptr<Network> small_resnet(const std::string& blocks, const std::string& widths) {
   auto options = model_options();
-  options.set("blocks", "1,1");
-  options.set("widths", "4,6");
-  const auto net = networks().at("resnet").make(options, 3);
+  options.set("blocks", blocks);
+  options.set("widths", widths);
+  auto net = networks().at("resnet").make(options, 3);
   net->place(at::kCPU, at::kDouble);
+  return net;
+}
+
+// With masks that are empty.
+Batch two_images() {
+  Batch batch;
+  batch.images = at::rand({2, 3, 20, 20}, at::kDouble);
+  batch.masks = at::zeros({2, 1, 20, 20}, at::kDouble);
+  batch.labels = at::tensor({0, 2}, at::kLong);
+  batch.ids = at::arange(2, at::kLong);
+  return batch;
+}
+
+TEST(GradientAt, IsTheGradientByTheMarkedActivation) {
+  const auto net = small_resnet("1,1", "4,6");
   TapeContext context;
   context.recording = true;
   context.fused = false;
@@ -294,18 +309,11 @@ TEST(GradientObjectives, HaveDefaultsOfTheirOwnThatTheUserOverrides) {
 
 // L = L_c + P·L_rrr, P unbounded.
 TEST(RightReasons, WeighTheirLossByAnyNumber) {
-  auto options = model_options();
-  options.set("blocks", "1");
-  options.set("widths", "4");
   at::manual_seed(5);
-  const auto net = networks().at("resnet").make(options, 3);
-  net->place(at::kCPU, at::kDouble);
+  const auto net = small_resnet("1", "4");
   net->eval();
-  Batch batch;
-  batch.images = at::rand({2, 3, 20, 20}, at::kDouble);
-  batch.masks = at::zeros({2, 1, 20, 20}, at::kDouble);
-  batch.labels = at::tensor({0, 2}, at::kLong);
-  batch.ids = at::arange(2, at::kLong);
+  const Batch batch = two_images();
+  auto options = model_options();
   for (const auto& [text, weight] :
        {std::pair{"0", 0.0}, {"0.5", 0.5}, {"1000", 1000.0}, {"0:2,4:30", 30.0}}) {
     options.set("heatmap-weight", text);
@@ -342,19 +350,12 @@ TEST(GradientObjectives, RefuseASoftmaxOfOneClassAndMissingMasks) {
 
 // Supervised hidden layers: R = a ⊙ ∂y_c/∂a with a loss of its own, joined by rank pooling.
 TEST(GradientTimesInput, SupervisesHiddenLayers) {
-  auto options = model_options();
-  options.set("blocks", "1,1");
-  options.set("widths", "4,6");
   at::manual_seed(3);
-  const auto net = networks().at("resnet").make(options, 3);
-  net->place(at::kCPU, at::kDouble);
+  const auto net = small_resnet("1,1", "4,6");
   net->train();
-  Batch batch;
-  batch.images = at::rand({2, 3, 20, 20}, at::kDouble);
-  batch.masks = at::zeros({2, 1, 20, 20}, at::kDouble);
+  Batch batch = two_images();
   batch.masks.narrow(2, 4, 8).fill_(1);
-  batch.labels = at::tensor({0, 2}, at::kLong);
-  batch.ids = at::arange(2, at::kLong);
+  auto options = model_options();
   options.set("supervised-layers", "layer1");
   options.set("supervision-decay", "1");
   const Losses losses = objectives().at("gradient-x-input").make(options)->compute(*net, batch);

@@ -11,6 +11,7 @@
 #include "data/hdf5.h"
 #include "data/shard_writer.h"
 #include "support/data.h"
+#include "support/program_in_folder.h"
 #include "support/python.h"
 
 namespace isnet {
@@ -23,11 +24,6 @@ using ::testing::Not;
 
 const std::vector<std::string> small_densenet{"--network", "densenet", "--growth-rate",   "4",
                                               "--blocks",  "2,2",      "--init-features", "6"};
-
-std::vector<std::string> joined(std::vector<std::string> words, const std::vector<std::string>& more) {
-  words.insert(words.end(), more.begin(), more.end());
-  return words;
-}
 
 // A DenseNet by torchvision's definition, written with torch's functions alone, in float64; and its weights
 // under all kinds of names.
@@ -118,14 +114,8 @@ class ForeignWeights : public ::testing::Test {
     ASSERT_EQ(expected_.size(), 15u);
   }
 
-  // The program in the tests' folder; words that begin with ./ are names in it.
-  static ProgramResult run(std::vector<std::string> words) {
-    for (auto& word : words)
-      if (word.rfind("./", 0) == 0) word = path(word.substr(2));
-    words.insert(words.begin(), ISNET_BINARY);
-    ProgramOptions options;
-    options.environment["OMP_NUM_THREADS"] = "1";
-    return run_program(words, options);
+  static ProgramResult run(const std::vector<std::string>& words) {
+    return run_in_folder(folder_->path(), words);
   }
   static std::string path(const std::string& name) { return (*folder_ / name).string(); }
   static std::vector<double> logits(const std::string& maps) {
@@ -188,6 +178,12 @@ TEST_F(ForeignWeights, OfADenseNetStayThePlainVariantThroughTrainingAndExport) {
   const auto exported = run({"export", "--checkpoint", "./tuned/checkpoints/last.ckpt", "--output", "./out"});
   ASSERT_EQ(exported.status, 0) << exported.output;
   EXPECT_THAT(exported.output, Not(HasSubstr("ReLU")));
+  const auto again =
+      run(joined({"train", "--data", "./data", "--output", "./again", "--weights", "./tuned/weights.safetensors",
+                  "--objective", "classifier", "--max-epochs", "1", "--batch-size", "3", "--device", "cpu"},
+                 small_densenet));
+  ASSERT_EQ(again.status, 0) << again.output;
+  EXPECT_THAT(read_file(path("again/options.ini")), HasSubstr("transition-relu = 0\n"));
   for (const char* weights : {"./out", "./tuned/weights.safetensors"}) {
     const auto result = run({"evaluate", "--data", "./data", "--weights", weights});
     ASSERT_EQ(result.status, 0) << result.output;

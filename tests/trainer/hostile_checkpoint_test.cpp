@@ -45,6 +45,8 @@ class HostileCheckpoint : public ::testing::Test {
     original_->state["callbacks"]["weight_averaging"] = {{"count", 0}};
     original_->state["callbacks"]["plateau"] = {
         {"bad_epochs", 0}, {"cooldown_left", 0}, {"reductions", 0}, {"best", nullptr}};
+    original_->state["callbacks"]["csv_logger"] = {
+        {"columns", {"epoch", "step", "split"}}, {"rows_before", 0}, {"rows", "0,2,train\n"}};
   }
   static void TearDownTestSuite() {
     delete original_;
@@ -159,7 +161,7 @@ TEST_F(HostileCheckpoint, WhoseTensorsDoNotFitItsStateIsRefused) {
   const auto columns = std::ssize(original_->state.at("loop").at("metric_names")) + 1;
   for (const auto& tensor :
        {at::zeros({}), at::zeros({0, columns}), at::zeros({1, columns + 1}), at::zeros({1, 1}),
-        at::zeros({1, columns}, at::kLong), at::full({1, columns}, -1.0, at::kDouble),
+        at::zeros({1, 0}), at::zeros({1, columns}, at::kLong), at::full({1, columns}, -1.0, at::kDouble),
         at::full({1, columns}, 1e300, at::kDouble), at::full({1, columns}, std::nan(""), at::kDouble)})
     EXPECT_THAT(with("loop.metric_sums", tensor), HasSubstr("'loop.metric_sums'")) << tensor;
   EXPECT_NE(with("model.features.conv0.weight", at::zeros({1})), "accepted");

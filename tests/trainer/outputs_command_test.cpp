@@ -79,5 +79,27 @@ TEST_F(Outputs, InFoldersAreRefusedToo) {
       "--checkpoint reads '");
 }
 
+TEST_F(Outputs, OfScoresAreNotThePredictionsThatAreScored) {
+  std::filesystem::create_directory(folder_ / "scores");
+  const std::string table = (folder_ / "scores" / "predictions.csv").string();
+  write_file_atomically(table, "id,label,prediction,split,a,b\n1,a,a,test,0.9,0.1\n2,b,b,val,0.2,0.8\n");
+  before_ = contents_of(folder_.path());
+  expect_refused(
+      {"evaluate", "--predictions", table, "--split", "test", "--output", (folder_ / "scores").string()},
+      "--predictions reads '");
+}
+
+TEST_F(Outputs, OfAComparisonAreNotThePredictionsThatAreCompared) {
+  const std::string rows = "id,label,prediction,a,b\n1,a,a,0.9,0.1\n2,b,b,0.2,0.8\n";
+  std::filesystem::create_directory(folder_ / "compared");
+  const std::string table = (folder_ / "compared" / "comparison.csv").string(),
+                    other = (folder_ / "other.csv").string();
+  write_file_atomically(table, rows);
+  write_file_atomically(other, rows);
+  before_ = contents_of(folder_.path());
+  expect_refused({"compare", other, table, "--output", (folder_ / "compared").string()},
+                 "the command reads '");
+}
+
 }  // namespace
 }  // namespace isnet

@@ -153,8 +153,11 @@ TEST_F(RunLockTest, OfTheSameSlurmJobThatWasStartedAgainIsTakenOverAtOnce) {
 }
 
 TEST_F(RunLockTest, WithSenselessContentIsTakenOverOnceItStandsStill) {
-  for (const std::string content :
-       {"", "\n", "{", "null\n0\n", R"({"process":"x"})", R"({"host":[],"process":-1})"}) {
+  nlohmann::json odd = elsewhere();
+  odd["since"] = 5;
+  for (const std::string& content :
+       {std::string(), std::string("\n"), std::string("{"), std::string("null\n0\n"), odd.dump() + "\n0\n",
+        std::string(R"({"process":"x"})"), std::string(R"({"host":[],"process":-1})")}) {
     std::ofstream(lock_file()) << content;
     RunLock(run_, {.beat = 20ms, .silence = 100ms}).check();
   }

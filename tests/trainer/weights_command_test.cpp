@@ -7,6 +7,7 @@
 #include "base/safetensors.h"
 #include "data/hdf5.h"
 #include "support/data.h"
+#include "support/program_in_folder.h"
 #include "support/python.h"
 
 namespace isnet {
@@ -27,14 +28,8 @@ class Commands : public ::testing::Test {
   }
   static void TearDownTestSuite() { delete folder_; }
 
-  // The program in the tests' folder; words that begin with ./ are names in it.
-  static ProgramResult run(std::vector<std::string> words) {
-    for (auto& word : words)
-      if (word.rfind("./", 0) == 0) word = path(word.substr(2));
-    words.insert(words.begin(), ISNET_BINARY);
-    ProgramOptions options;
-    options.environment["OMP_NUM_THREADS"] = "1";
-    return run_program(words, options);
+  static ProgramResult run(const std::vector<std::string>& words) {
+    return run_in_folder(folder_->path(), words);
   }
   static ProgramResult train(const std::string& output, const std::vector<std::string>& more) {
     std::vector<std::string> words{"train",        "--data",      "./data",       "--output",
@@ -53,11 +48,6 @@ class Commands : public ::testing::Test {
 TemporaryFolder* Commands::folder_ = nullptr;
 
 const std::vector<std::string> small_resnet{"--network", "resnet", "--blocks", "1,1", "--widths", "4,6"};
-
-std::vector<std::string> joined(std::vector<std::string> words, const std::vector<std::string>& more) {
-  words.insert(words.end(), more.begin(), more.end());
-  return words;
-}
 
 class PythonWeights : public Commands {
  protected:

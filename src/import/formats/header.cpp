@@ -40,6 +40,8 @@ PictureHeader jpeg_header(std::string_view bytes, const std::string& where) {
   header.size.height = markers.height;
   header.size.width = markers.width;
   header.size.pixel_bytes = markers.components.size() == 1 ? 1 : 4;
+  header.lossy = true;
+  header.scans = markers.scans;
   return header;
 }
 
@@ -58,7 +60,7 @@ PictureHeader webp_header(std::string_view bytes, const std::string& where) {
       ++header.size.frames;
       pixels = true;
     } else if (name == "VP8 "sv && content.size() >= 10) {
-      pixels = true;
+      pixels = header.lossy = true;
       header.size.width = std::max<std::int64_t>(header.size.width, little_endian(content, 6, 2) & 0x3FFF);
       header.size.height = std::max<std::int64_t>(header.size.height, little_endian(content, 8, 2) & 0x3FFF);
     } else if (name == "VP8L"sv && content.size() >= 5) {

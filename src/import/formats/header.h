@@ -1,6 +1,7 @@
 // What the headers of PNG, JPEG, WebP and BMP files say, read before their decoders see them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -10,8 +11,10 @@
 namespace isnet {
 
 struct PictureHeader {
-  PictureSize size;     ///< frames: of an animation
-  int orientation = 1;  ///< WebP: of its EXIF data, else 1 (decoders turn the others)
+  PictureSize size;        ///< frames: of an animation
+  int orientation = 1;     ///< WebP: of its EXIF data, else 1 (decoders turn the others)
+  bool lossy = false;      ///< the file does not keep exact values
+  std::int64_t scans = 0;  ///< of a JPEG file
 };
 
 /// Errors: data (`where` has no header of this kind).

@@ -1,6 +1,6 @@
 #include "import/formats/kind.h"
 
-#include <string>
+#include <fstream>
 
 namespace isnet {
 
@@ -17,6 +17,14 @@ PictureKind picture_kind(std::string_view bytes) {
     return PictureKind::tiff;
   if (begins("\xFF\x4F\xFF\x51"sv) || begins("\0\0\0\x0CjP  \r\n\x87\n"sv)) return PictureKind::jpeg2000;
   return PictureKind::unknown;
+}
+
+std::string file_head(const std::filesystem::path& path) {
+  std::string head(1024, '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<std::size_t>(file.gcount()));
+  return head;
 }
 
 const char* unread_kind(std::string_view bytes) {

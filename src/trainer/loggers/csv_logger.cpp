@@ -191,15 +191,8 @@ void CsvLogger::on_load_checkpoint(const Trainer& trainer, const Checkpoint& che
 
 // Rows of the checkpoint take the place of the file's from the first of them on: the file may miss some.
 void CsvLogger::take_over(const nlohmann::json& stored) {
-  CsvTable table;
-  std::int64_t before = 0;
-  try {
-    stored.at("columns").get_to(table.columns);
-    stored.at("rows").get_to(table.rows);
-    stored.at("rows_before").get_to(before);
-  } catch (const nlohmann::json::exception& e) {
-    fail(ErrorKind::checkpoint, "the checkpoint's rows of metrics.csv: ", e.what());
-  }
+  CsvTable table{stored.at("columns").get<std::vector<std::string>>(), stored.at("rows").get<std::string>()};
+  const auto before = stored.at("rows_before").get<std::int64_t>();
   const bool had_file = !rows_.empty();
   const auto file_rows = static_cast<std::int64_t>(count_of_rows(rows_));
   std::string first = with_columns({columns_, first_rows(rows_, before)}, table.columns);

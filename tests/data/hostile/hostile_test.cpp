@@ -5,12 +5,11 @@
 #include <gmock/gmock.h>
 
 #include <cstdlib>
-#include <fstream>
 #include <map>
 #include <sstream>
 
 #include "hostile/mutants.h"
-#include "support/process.h"
+#include "support/list_reader.h"
 #include "support/temporary_folder.h"
 
 namespace isnet::testing {
@@ -31,6 +30,10 @@ Answer parsed(const std::string& line) {
   Answer answer;
   std::string kind, word;
   words >> kind;
+  if (kind == "crashed:") {
+    answer.message = line;
+    return answer;
+  }
   answer.kind = kind == "read" ? Answer::Kind::read : Answer::Kind::refused;
   if (kind == "refused") {
     words >> word >> answer.largest;
@@ -43,39 +46,10 @@ Answer parsed(const std::string& line) {
   return answer;
 }
 
-// Lets readers open all of these; one that dies is followed by another, behind the file it died of.
 std::vector<Answer> answers(const std::vector<fs::path>& paths, const TemporaryFolder& folder) {
   std::vector<Answer> all;
-  while (all.size() < paths.size()) {
-    const auto list = folder / "list";
-    std::ofstream out(list);
-    for (std::size_t i = all.size(); i < paths.size(); ++i) out << paths[i].string() << "\n";
-    out.close();
-    ProcessOptions options;
-    options.timeout = std::chrono::seconds(550);
-    options.environment = {
-        "ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:exitcode=99:max_allocation_size_mb=1024",
-        "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:exitcode=98"};
-    const auto result = run_process({ISNET_HOSTILE_READER, list.string()}, options);
-    std::istringstream lines(result.out);
-    std::string line, begun;
-    while (std::getline(lines, line)) {
-      const auto rest = line.substr(line.find(' ') + 1);
-      if (rest == "begun") {
-        begun = line;
-        continue;
-      }
-      begun.clear();
-      all.push_back(parsed(rest));
-    }
-    if (all.size() == paths.size()) break;
-    Answer crash;
-    crash.message = "signal " + std::to_string(result.signal) + ", status " + std::to_string(result.status) +
-                    ": " + result.err.substr(0, 6000);
-    all.push_back(crash);
-    if (begun.empty()) ADD_FAILURE() << "the reader ended between two files: " << crash.message;
-    if (result.timed_out) break;
-  }
+  for (const auto& line : list_answers(ISNET_HOSTILE_READER, paths, folder, 1024))
+    all.push_back(parsed(line));
   return all;
 }
 

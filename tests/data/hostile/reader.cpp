@@ -2,15 +2,9 @@
 // line for each: "N read BYTES PART…", or "N refused KIND BYTES MESSAGE". BYTES is the largest piece of
 // memory asked for at once. A data set's PART…s are sums of its parts, which tell what is equal. Each line N
 // is announced by "N begun".
-#include <sys/resource.h>
-#include <unistd.h>
-
-#include <cstdio>
-#include <fstream>
-#include <iostream>
-
 #include "data/data_set.h"
 #include "hostile/memory_meter.h"
+#include "support/list_reader.h"
 
 namespace isnet::testing {
 namespace {
@@ -92,19 +86,5 @@ std::string answer(const std::filesystem::path& path) {
 }  // namespace isnet::testing
 
 int main(int count, char** arguments) {
-  if (count != 2) return 2;
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which map terabytes
-  const rlimit limit{rlim_t{1} << 30, rlim_t{1} << 30};
-  ::setrlimit(RLIMIT_AS, &limit);
-#endif
-  const rlimit no_core{0, 0};
-  ::setrlimit(RLIMIT_CORE, &no_core);
-  std::ifstream list(arguments[1]);
-  std::string path;
-  for (int number = 0; std::getline(list, path); ++number) {
-    std::cout << number << " begun" << std::endl;
-    ::alarm(20);  // a hang ends by a signal
-    std::cout << number << " " << isnet::testing::answer(path) << std::endl;
-  }
-  return 0;
+  return isnet::testing::answer_list(count, arguments, rlim_t{1} << 30, 20, isnet::testing::answer);
 }

@@ -6,13 +6,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <map>
-#include <sstream>
 
 #include "base/files.h"
 #include "base/random.h"
 #include "hostile_pictures/seeds.h"
-#include "support/process.h"
+#include "support/list_reader.h"
 #include "support/temporary_folder.h"
 
 namespace isnet::testing {
@@ -23,33 +21,8 @@ using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-// What readers say of these files; one that dies is followed by another, behind the file it died of.
 std::vector<std::string> answers(const std::vector<fs::path>& paths, const TemporaryFolder& folder) {
-  std::vector<std::string> all;
-  while (all.size() < paths.size()) {
-    std::ofstream list(folder / "list");
-    for (std::size_t i = all.size(); i < paths.size(); ++i) list << paths[i].string() << "\n";
-    list.close();
-    ProcessOptions options;
-    options.timeout = std::chrono::seconds(550);
-    options.environment = {
-        "ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:exitcode=99:max_allocation_size_mb=3072",
-        "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:exitcode=98"};
-    const auto result = run_process({ISNET_PICTURE_READER, (folder / "list").string()}, options);
-    std::istringstream lines(result.out);
-    std::string line;
-    bool begun = false;
-    while (std::getline(lines, line)) {
-      const auto answer = line.substr(line.find(' ') + 1);
-      begun = answer == "begun";
-      if (!begun) all.push_back(answer);
-    }
-    if (all.size() == paths.size()) break;
-    all.push_back("crashed: signal " + std::to_string(result.signal) + ", status " +
-                  std::to_string(result.status) + ": " + result.err.substr(0, 3000));
-    if (!begun || result.timed_out) break;
-  }
-  return all;
+  return list_answers(ISNET_PICTURE_READER, paths, folder, 3072);
 }
 
 // Other bytes in a few places, every second time near the beginning; a piece that is missing or comes twice;

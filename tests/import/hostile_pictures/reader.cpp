@@ -1,14 +1,9 @@
 // picture_reader LIST: decodes the picture that each line of LIST names, as `isnet pack` would; prints one
 // line for each: "N read HEIGHT WIDTH", "N refused MESSAGE", or "N failed MESSAGE" for errors of another
 // kind. Each line N is announced by "N begun".
-#include <sys/resource.h>
-#include <unistd.h>
-
-#include <fstream>
-#include <iostream>
-
 #include "base/error.h"
 #include "import/decode.h"
+#include "support/list_reader.h"
 
 namespace isnet::testing {
 namespace {
@@ -35,19 +30,5 @@ std::string answer(const std::string& path) {
 }  // namespace isnet::testing
 
 int main(int count, char** arguments) {
-  if (count != 2) return 2;
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which map terabytes
-  const rlimit limit{rlim_t{3} << 30, rlim_t{3} << 30};
-  ::setrlimit(RLIMIT_AS, &limit);
-#endif
-  const rlimit no_core{0, 0};
-  ::setrlimit(RLIMIT_CORE, &no_core);
-  std::ifstream list(arguments[1]);
-  std::string path;
-  for (int number = 0; std::getline(list, path); ++number) {
-    std::cout << number << " begun" << std::endl;
-    ::alarm(100);  // a hang ends by a signal
-    std::cout << number << " " << isnet::testing::answer(path) << std::endl;
-  }
-  return 0;
+  return isnet::testing::answer_list(count, arguments, rlim_t{3} << 30, 100, isnet::testing::answer);
 }

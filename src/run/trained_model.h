@@ -1,4 +1,5 @@
-// From options, checkpoints and weights files to networks: shared by the commands that run one.
+// From options, checkpoints and weights files to networks: shared by the commands that run one. What the options
+// are: model_options.h.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -9,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "base/option_group.h"
+#include "base/options.h"
 #include "data/data_set.h"
 #include "data/loader.h"
 #include "distributed/communicator.h"
@@ -20,33 +21,22 @@
 
 namespace isnet {
 
-/// --network and its options; --objective, heatmaps, rules, losses and their options.
-std::vector<OptionGroup> model_option_groups();
-
 /// --dropout is "" until objective and network are known: 0.5 for ISNets, 0 for plain classifiers, AG-Sononet
-/// and where published code has none. --layers @FILE becomes
-/// what the file says, so that a stored model does not depend on the file; likewise --unet-options and
-/// --mask-threshold of a pipeline what --unet-weights says. Errors: usage, checkpoint.
+/// and where published code has none. --layers @FILE becomes what the file says, so that a stored model does not
+/// depend on the file; likewise --unet-options and --mask-threshold of a pipeline what --unet-weights says. Errors: usage, checkpoint.
 void settle_defaults(OptionValues& options);
 
 /// Whether --network is a DenseNet, whose transitions torchvision has without a ReLU.
 bool is_dense_net(const OptionValues& options);
 /// Settles --transition-relu for weights that isnet did not write, unless the user gave it, and logs it: 0, as in
 /// torchvision, for files of Python's torch.save and for the sizes that torchvision has (densenet121, …), else 1.
-/// `source`: their file, for messages.
+/// `source`: their file, for messages. `torch_save`: such a file (StoredWeights).
 void settle_foreign_weights(OptionValues& options, const std::string& source, bool torch_save);
 /// Whether isnet wrote them: they have its options with them.
 bool is_ours(const StoredWeights& weights);
 
 /// Gives a pipeline's U-Net the weights of --unet-weights. Errors: usage (no pipeline), checkpoint.
 void load_unet(const OptionValues& options, Network& network);
-
-/// The options without those that say where files are or how a machine is used: what goes into checkpoints
-/// and weights, so that equal runs leave equal files.
-std::string portable_options(const OptionValues& options);
-
-/// Options that describe the model: those of model_option_groups(), and precision.
-std::vector<std::string> model_option_names();
 
 /// A network as the options say, in eval mode, initialised from --seed.
 std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t num_classes,
@@ -55,8 +45,7 @@ std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t 
 /// Says how weights were understood, and what of them does not fit. A report that load_weights accepted.
 void announce_weights(const std::string& source, const WeightsReport& report);
 
-/// --checkpoint, --weights: a trained network, and the data set that fits it.
-std::vector<OptionSpec> trained_model_options();
+/// A trained network, and the data set that fits it.
 struct TrainedModel {
   std::shared_ptr<Network> network;
   std::unique_ptr<DataSet> data;  ///< null where it was not asked for
@@ -78,11 +67,5 @@ std::unique_ptr<Loader> split_loader(const std::shared_ptr<const SplitReader>& s
 
 /// Options that the training of a checkpoint found (--tune-cut).
 NamedTexts found_options(const Checkpoint& checkpoint);
-
-/// What goes into a weights file besides its tensors, so that it can be used without options. `task`:
-/// task_name() of the data that the model was trained on; empty: not known.
-std::map<std::string, std::string> weights_metadata(const OptionValues& options,
-                                                    const std::vector<std::string>& class_names,
-                                                    const std::string& task);
 
 }  // namespace isnet

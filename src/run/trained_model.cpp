@@ -1,4 +1,4 @@
-#include "run/model_setup.h"
+#include "run/trained_model.h"
 
 #include <ATen/ATen.h>
 
@@ -8,15 +8,12 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/names.h"
-#include "model/losses/heatmap_loss.h"
-#include "model/lrp/first_layer.h"
-#include "model/lrp/layer_rule.h"
-#include "model/lrp/selection.h"
 #include "model/networks/layer_list.h"
 #include "model/networks/unet.h"
 #include "model/objectives/defaults.h"
 #include "model/weight_names.h"
 #include "model/weights.h"
+#include "run/model_options.h"
 #include "run/stored_options.h"
 #include "trainer/checkpoint.h"
 #include "trainer/checkpoint_choice.h"
@@ -26,29 +23,13 @@
 namespace isnet {
 namespace {
 
-OptionSpec normalize_option() {
-  OptionSpec spec = text_option("normalize", "none", "none|imagenet|M,S",
-                                "input normalisation (x - M)/S, part of the model");
-  spec.refusal = [](const std::string& text) -> std::string {
-    try {
-      parse_normalization(text);
-      return "";
-    } catch (const Error&) {
-      return "none|imagenet|M,S or M,M,M,S,S,S with every S above 0";
-    }
-  };
-  return spec;
-}
-
 // A network's tensors, and what was stored with them.
 struct StoredModel {
-  NamedTensors tensors;
+  StoredWeights weights;
   StoredOptions options;
   std::vector<std::string> class_names;
-  std::vector<std::string> notes;
   std::string task;  // "" where nothing says it
-  bool ours = true;         // isnet wrote it
-  bool torch_save = false;  // Python's torch.save did
+  bool ours = true;  // isnet wrote it
 };
 
 // The averaged weights where there are any, unless the run was told not to use them, or this command is.
@@ -60,10 +41,9 @@ StoredModel read_checkpoint(const std::string& file, const OptionValues& options
   const bool average = options.known("use-average") && options.has("use-average")
                            ? options.flag("use-average")
                            : ("\n" + ini).find("\nuse-average = 0\n") == std::string::npos;
-  return {model_tensors(checkpoint, average),
+  return {{model_tensors(checkpoint, average), {}, {}},
           StoredOptions(file, std::move(ini)),
           checkpoint.state.value("class_names", std::vector<std::string>{}),
-          {},
           checkpoint.state.value("task", "")};
 }
 
@@ -80,18 +60,15 @@ std::vector<std::string> class_names_in(const StoredWeights& weights, const std:
 
 StoredModel read_model(const std::string& path) {
   StoredWeights weights = read_weights(path);
-  const auto found = weights.metadata.find("isnet.options");
-  const auto task = weights.metadata.find("isnet.task");
-  StoredOptions options(path, found == weights.metadata.end() ? "" : found->second);
+  const auto entry = [&](const char* name) {
+    const auto found = weights.metadata.find(name);
+    return found == weights.metadata.end() ? std::string() : found->second;
+  };
+  StoredOptions options(path, entry("isnet.options"));
   auto names = class_names_in(weights, path);
+  auto task = entry("isnet.task");
   const bool ours = is_ours(weights);
-  return {std::move(weights.tensors),
-          std::move(options),
-          std::move(names),
-          std::move(weights.notes),
-          task == weights.metadata.end() ? "" : task->second,
-          ours,
-          weights.torch_save};
+  return {std::move(weights), std::move(options), std::move(names), std::move(task), ours};
 }
 
 // The classifying layer's weight: DenseNet's classifier, ResNet's fc, the last of VGG's classifier, …; null:
@@ -118,13 +95,13 @@ std::int64_t classes_of(const StoredModel& stored, const std::string& file) {
   OptionValues stated({integer_option("num-classes", "", "", 1, most_classes)});
   StoredOptions(stored.options).adopt(stated, {"num-classes"});
   if (stated.has("num-classes")) return stated.integer("num-classes");
-  if (const auto* head = head_of(stored.tensors)) return classes_of_head(*head);
+  if (const auto* head = head_of(stored.weights.tensors)) return classes_of_head(*head);
   std::vector<std::string> names;
-  for (const auto& prefix : name_prefixes(stored.tensors)) {
-    const NamedTensors tensors = without_prefix(stored.tensors, prefix);
+  for (const auto& prefix : name_prefixes(stored.weights.tensors)) {
+    const NamedTensors tensors = without_prefix(stored.weights.tensors, prefix);
     if (const auto* head = head_of(tensors)) return classes_of_head(*head);
   }
-  for (const auto& entry : stored.tensors) names.push_back(entry.first);
+  for (const auto& entry : stored.weights.tensors) names.push_back(entry.first);
   fail(ErrorKind::checkpoint, file,
        ": no classifying layer ('classifier.weight', 'fc.weight', …): these are not weights of a known "
        "network; its tensors: ",
@@ -163,7 +140,7 @@ void settle_unet(OptionValues& options) {
     fail(ErrorKind::checkpoint, options.text("unet-weights"), ": these are weights of --network ",
          unet.text("network"), ", --network pipeline needs those of a unet");
   // The pipeline makes it for good, without a limit: once all is known to fit.
-  stored.options.limited(stored.tensors, [&] { networks().at("unet").make(unet, 0); });
+  stored.options.limited(stored.weights.tensors, [&] { networks().at("unet").make(unet, 0); });
   std::string text;
   for (const auto& spec : unet.specs())
     if (spec.name != "network" && unet.has(spec.name))
@@ -172,40 +149,6 @@ void settle_unet(OptionValues& options) {
 }
 
 }  // namespace
-
-std::vector<OptionGroup> model_option_groups() {
-  std::vector<OptionGroup> groups;
-  groups.push_back(strategy_group(
-      "Network", networks(), "network", "densenet121", "architecture",
-      {normalize_option(),
-       real_option(
-           "dropout", "",
-           "before the head (default: 0.5 for isnet, gain, ham and multitask, else 0; 0 for --network "
-           "ag-sononet)",
-           0, 0.999),
-       integer_option("num-classes", "", "classes (default: from the data)", 1)}));
-  groups.push_back(
-      strategy_group("Heatmaps", heatmap_selections(), "heatmaps", "all", "which heatmaps a step computes"));
-  groups.push_back(strategy_group("Relevance rule", layer_rules(), "lrp-rule", "epsilon",
-                                  "rule of the layers above the first"));
-  groups.push_back(strategy_group("First layer", first_layer_rules(), "first-layer", "zb",
-                                  "rule of the layer that reads the pixels"));
-  groups.push_back(strategy_group("Heatmap loss", heatmap_losses(), "heatmap-loss", "gwrp",
-                                  "how relevance in the background is punished"));
-  groups.push_back(strategy_group("Objective", objectives(), "objective", "isnet", "what a step computes"));
-  // Objectives declare what they read of other registries; here those are declared already, with their names.
-  auto& last = groups.back().options;
-  last.erase(std::remove_if(
-                 last.begin(), last.end(),
-                 [&](const OptionSpec& option) {
-                   return std::any_of(groups.begin(), groups.end() - 1, [&](const OptionGroup& group) {
-                     return std::any_of(group.options.begin(), group.options.end(),
-                                        [&](const OptionSpec& other) { return other.name == option.name; });
-                   });
-                 }),
-             last.end());
-  return groups;
-}
 
 void settle_defaults(OptionValues& options) {
   settle_objective_defaults(options, options.text("objective"));
@@ -242,64 +185,8 @@ void load_unet(const OptionValues& options, Network& network) {
     fail(ErrorKind::usage, "--unet-weights: is not allowed with --network ", options.text("network"),
          "; allowed: with pipeline");
   const StoredModel stored = read_unet(options);
-  WeightsReport report = load_weights(options.text("unet-weights"), stored.tensors, **unet);
-  report.notes.insert(report.notes.begin(), stored.notes.begin(), stored.notes.end());
-  announce_weights(options.text("unet-weights"), report);
-}
-
-std::string portable_options(const OptionValues& options) {
-  static const std::vector<std::string> local{"data",
-                                              "output",
-                                              "resume",
-                                              "overwrite",
-                                              "allow-other-data",
-                                              "lock-timeout",
-                                              "weights",
-                                              "unet-weights",
-                                              "checkpoint",
-                                              "quiet",
-                                              "plugin",
-                                              "backend",
-                                              "device",
-                                              "master-port",
-                                              "threads",
-                                              "distributed-timeout",
-                                              "startup-timeout",
-                                              "heartbeat-interval",
-                                              "heartbeat-timeout",
-                                              "save-timeout",
-                                              "num-workers",
-                                              "prefetch",
-                                              "prefetch-mb",
-                                              "read-retry-seconds",
-                                              "stage",
-                                              "max-time",
-                                              "checkpoint-background",
-                                              "log-every-n-steps",
-                                              "logger",
-                                              "tensorboard-histograms",
-                                              "tensorboard-images",
-                                              "model-summary",
-                                              "profile",
-                                              "profile-steps",
-                                              "detect-anomaly",
-                                              "find-lr",
-                                              "find-lr-min",
-                                              "find-lr-max",
-                                              "fast-dev-run"};
-  std::string lines;
-  for (const auto& spec : options.specs())
-    if (options.has(spec.name) && !is_path_option(spec) &&
-        std::find(local.begin(), local.end(), spec.name) == local.end())
-      lines += spec.name + " = " + options.text(spec.name) + "\n";
-  return lines;
-}
-
-std::vector<std::string> model_option_names() {
-  std::vector<std::string> names{"precision"};
-  for (const auto& group : model_option_groups())
-    for (const auto& option : group.options) names.push_back(option.name);
-  return names;
+  announce_weights(options.text("unet-weights"),
+                   load_weights(options.text("unet-weights"), stored.weights, **unet));
 }
 
 std::shared_ptr<Network> make_network(const OptionValues& options, std::int64_t num_classes,
@@ -322,19 +209,6 @@ void announce_weights(const std::string& source, const WeightsReport& report) {
     log::warning(cat(source, ": the head keeps the values that it was made with; ", report.text()));
 }
 
-std::vector<OptionSpec> trained_model_options() {
-  std::vector<OptionSpec> options{
-      text_option("checkpoint", "", "FILE|RUN",
-                  "checkpoint of a training, or its folder (RUN, RUN/best: the best; RUN/last); its options "
-                  "are taken over"),
-      choice_option("use-average", "", "take a checkpoint's averaged weights (default: as its run did)",
-                    {"0", "1"}),
-      text_option("weights", "", "FILE",
-                  "weights (.safetensors, or .pth of Python); with --network unless the file says it")};
-  for (auto& option : shard_limit_options()) options.push_back(std::move(option));
-  return options;
-}
-
 TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNeed need) {
   const bool from_checkpoint = options.has("checkpoint");
   if (from_checkpoint == options.has("weights"))
@@ -346,7 +220,7 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNe
       from_checkpoint ? checkpoint_file(options.text("checkpoint")).string() : options.text("weights");
   StoredModel stored = from_checkpoint ? read_checkpoint(model.source, options) : read_model(model.source);
   stored.options.adopt(options, model_option_names());
-  if (!stored.ours) settle_foreign_weights(options, model.source, stored.torch_save);
+  if (!stored.ours) settle_foreign_weights(options, model.source, stored.weights.torch_save);
   stored.options.blamed([&] { settle_defaults(options); });
   std::optional<std::int64_t> classes;
   if (!only_segments(options.text("network"))) classes = classes_of(stored, model.source);
@@ -362,12 +236,10 @@ TrainedModel load_trained_model(OptionValues& options, at::Device device, DataNe
     const LabelKind of_data = model.data->description().task;
     if (model.task.empty() && of_data != LabelKind::none) model.task = task_name(of_data);
   }
-  stored.options.limited(stored.tensors, [&] {
+  stored.options.limited(stored.weights.tensors, [&] {
     model.network = make_network(options, classes.value_or(1), device, model.dtype);
   });
-  WeightsReport report = load_weights(model.source, stored.tensors, *model.network);
-  report.notes.insert(report.notes.begin(), stored.notes.begin(), stored.notes.end());
-  announce_weights(model.source, report);
+  announce_weights(model.source, load_weights(model.source, stored.weights, *model.network));
   return model;
 }
 
@@ -393,16 +265,6 @@ std::unique_ptr<Loader> split_loader(const std::shared_ptr<const SplitReader>& s
 NamedTexts found_options(const Checkpoint& checkpoint) {
   const auto found = checkpoint.state.find("found_options");
   return found == checkpoint.state.end() ? NamedTexts{} : found->get<NamedTexts>();
-}
-
-std::map<std::string, std::string> weights_metadata(const OptionValues& options,
-                                                    const std::vector<std::string>& class_names,
-                                                    const std::string& task) {
-  std::map<std::string, std::string> metadata{{"format", "pt"},
-                                              {"isnet.options", portable_options(options)},
-                                              {"isnet.class_names", nlohmann::json(class_names).dump()}};
-  if (!task.empty()) metadata["isnet.task"] = task;
-  return metadata;
 }
 
 }  // namespace isnet
