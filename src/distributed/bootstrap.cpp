@@ -24,10 +24,10 @@
 #include "base/launcher.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "distributed/failures.h"
 #include "distributed/heartbeat.h"
 #include "distributed/interfaces.h"
 #include "distributed/mpi_leftovers.h"
-#include "distributed/process_group.h"
 #include "distributed/sockets.h"
 
 namespace isnet {

@@ -16,6 +16,7 @@
 #include "base/activity.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "distributed/failures.h"
 
 namespace isnet {
 namespace {

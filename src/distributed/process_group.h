@@ -5,7 +5,6 @@
 #include <c10/util/intrusive_ptr.h>
 
 #include <chrono>
-#include <exception>
 #include <functional>
 #include <string>
 #include <vector>
@@ -83,12 +82,6 @@ c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const BackendPlace& pl
 /// (rank, operation, cause), when another rank is gone or the time-out has passed.
 void complete(const c10d::ProcessGroup& group, const char* operation,
               const std::function<c10::intrusive_ptr<c10d::Work>()>& start);
-
-/// Whether an exception of the library's comes from the connection between ranks (Gloo, NCCL, the store):
-/// another rank is gone or hangs, and this one is innocent.
-bool is_communication_failure(const std::exception& exception);
-/// Its cause in one line, without source places and advice of the library's.
-std::string communication_failure_text(const std::exception& exception);
 
 /// For backends: their connections have been made within the start-up time-out, collectives have their own.
 void set_timeout(c10d::Backend& backend, std::chrono::milliseconds timeout);
