@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/ini.h"
 
 namespace isnet {
 namespace {
@@ -40,6 +41,24 @@ std::string range_text(const char* what, const std::string& min, const std::stri
 }
 
 }  // namespace
+
+OptionSpec of_this_machine(OptionSpec spec) {
+  spec.portable = false;
+  return spec;
+}
+
+OptionSpec fixed_at_resume(OptionSpec spec) {
+  spec.fixed_at_resume = true;
+  return spec;
+}
+
+bool is_path_option(const OptionSpec& spec) {
+  return spec.value_name.starts_with("FILE") || spec.value_name.starts_with("DIR");
+}
+
+bool is_portable(const OptionSpec& spec) {
+  return spec.portable && !is_path_option(spec);
+}
 
 OptionSpec text_option(std::string name, std::string default_value, std::string value_name,
                        std::string help) {
@@ -136,6 +155,13 @@ void OptionValues::set(const std::string& name, const std::string& text) {
   values_[name] = value;
 }
 
+OptionValues OptionValues::completed(const std::map<std::string, std::string>& defaults) const {
+  OptionValues options = *this;
+  for (const auto& [name, value] : defaults)
+    if (known(name) && !given(name)) options.set(name, value);
+  return options;
+}
+
 bool OptionValues::known(const std::string& name) const {
   return std::any_of(specs_.begin(), specs_.end(), [&](const auto& one) { return one.name == name; });
 }
@@ -192,7 +218,14 @@ std::vector<double> OptionValues::reals(const std::string& name) const {
 std::string OptionValues::ini() const {
   std::string lines;
   for (const auto& one : specs_)
-    if (has(one.name)) lines += one.name + " = " + text(one.name) + "\n";
+    if (has(one.name)) lines += ini_line(one.name, text(one.name));
+  return lines;
+}
+
+std::string OptionValues::portable_ini() const {
+  std::string lines;
+  for (const auto& one : specs_)
+    if (is_portable(one) && has(one.name)) lines += ini_line(one.name, text(one.name));
   return lines;
 }
 

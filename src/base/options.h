@@ -18,7 +18,22 @@ struct OptionSpec {
   std::string help;           ///< one sentence
   /// Says what is allowed (for example "a number from 0 to 1") when the text is not, else returns "".
   std::function<std::string(const std::string&)> refusal;
+  /// False for an option that says how a machine is used: it goes into no checkpoint and no weights file, so
+  /// that equal runs leave equal files.
+  bool portable = true;
+  /// A resumed run may not change it: the checkpoint means nothing under another value.
+  bool fixed_at_resume = false;
 };
+
+/// Returns the option as one of this machine (OptionSpec::portable).
+OptionSpec of_this_machine(OptionSpec spec);
+/// Returns the option as one that a resumed run may not change (OptionSpec::fixed_at_resume).
+OptionSpec fixed_at_resume(OptionSpec spec);
+
+/// Whether the option's value is a file or a folder, by its value name.
+bool is_path_option(const OptionSpec& spec);
+/// Whether the option goes into checkpoints and weights files: it is not one of this machine, and no path.
+bool is_portable(const OptionSpec& spec);
 
 /// Any text.
 OptionSpec text_option(std::string name, std::string default_value, std::string value_name, std::string help);
@@ -47,6 +62,9 @@ class OptionValues {
   /// allowed).
   void set(const std::string& name, const std::string& text);
 
+  /// Returns a copy that has these values for options that are known and were not given.
+  OptionValues completed(const std::map<std::string, std::string>& defaults) const;
+
   bool known(const std::string& name) const;
   /// Whether set() was called for it (a default does not count).
   bool given(const std::string& name) const;
@@ -62,8 +80,10 @@ class OptionValues {
   std::vector<double> reals(const std::string& name) const;
 
   const std::vector<OptionSpec>& specs() const { return specs_; }
-  /// All options with a value as lines "name = value", in the order of the specs: what --config reads.
+  /// Returns all options with a value as lines of an INI file (base/ini.h), in the order of the specs.
   std::string ini() const;
+  /// Returns the same for the options that are portable: what checkpoints and weights files hold.
+  std::string portable_ini() const;
 
  private:
   const OptionSpec& spec(const std::string& name) const;

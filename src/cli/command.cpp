@@ -46,7 +46,9 @@ Command find_command(const std::string& name) {
 OptionGroup common_options() {
   OptionSpec plugin = text_option("plugin", "", "FILE",
                                   "Load strategies from this shared library (may be given more than once)");
-  return {"Common options", {std::move(plugin), flag_option("quiet", "Show warnings and errors only")}, {}};
+  return {"Common options",
+          {std::move(plugin), of_this_machine(flag_option("quiet", "Show warnings and errors only"))},
+          {}};
 }
 
 }  // namespace isnet::cli

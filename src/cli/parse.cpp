@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/ini.h"
 
 namespace po = boost::program_options;
 
@@ -28,8 +29,7 @@ OptionGroup program_options() {
 
 std::vector<OptionSpec> specs_of(const std::vector<OptionGroup>& groups) {
   std::vector<OptionSpec> specs;
-  for (const auto& group : groups)
-    specs.insert(specs.end(), group.options.begin(), group.options.end());
+  for (const auto& group : groups) specs.insert(specs.end(), group.options.begin(), group.options.end());
   return specs;
 }
 
@@ -88,40 +88,18 @@ po::basic_parsed_options<char> checked_words(const std::vector<std::string>& wor
   }
 }
 
-/// Fails for the first line that is none of an INI file. The parser would, too, with a message that it makes
-/// by replacing
-/// "%invalid_line%" by the line, without end if the line holds these words.
-void check_ini_lines(const std::string& text, const std::string& file) {
-  std::istringstream stream(text);
-  std::string line;
-  for (int number = 1; std::getline(stream, line); ++number) {
-    line = line.substr(0, line.find('#'));
-    const auto first = line.find_first_not_of(" \t\r\n");
-    if (first == std::string::npos || line.find('=') != std::string::npos) continue;
-    line = line.substr(first, line.find_last_not_of(" \t\r\n") - first + 1);
-    if (line.front() != '[' || line.back() != ']')
-      fail(ErrorKind::usage, file, ": line ", number, ": '", line,
-           "' (expected lines like: max-epochs = 10)");
-  }
-}
-
-/// Lines of an INI file in their order, unknown names included.
-std::vector<std::pair<std::string, std::string>> ini_lines(const std::string& file) {
+/// Lines of an INI file in their order, unknown names included. Errors: usage (the first line that is none).
+std::vector<IniEntry> ini_lines(const std::string& file) {
   std::ifstream stream(file);
   if (!stream || std::filesystem::is_directory(file))
     fail(ErrorKind::usage, "--config: cannot read '", file, "'");
   std::stringstream text;
   text << stream.rdbuf();
-  check_ini_lines(text.str(), file);
-  text.clear();  // an empty file sets the state of failure
-  std::vector<std::pair<std::string, std::string>> lines;
-  try {
-    for (const auto& option : po::parse_config_file(text, po::options_description(), true).options)
-      lines.emplace_back(option.string_key, option.value.empty() ? "" : option.value.front());
-  } catch (const po::error& e) {
-    fail(ErrorKind::usage, file, ": ", e.what(), " (expected lines like: max-epochs = 10)");
-  }
-  return lines;
+  IniText ini = read_ini(text.str());
+  if (!ini.faults.empty())
+    fail(ErrorKind::usage, file, ": line ", ini.faults.front().line, ": '", ini.faults.front().text,
+         "' (expected lines like: max-epochs = 10)");
+  return std::move(ini.entries);
 }
 
 void add_once(std::vector<std::string>& list, const std::string& texts) {
@@ -158,9 +136,7 @@ void apply_config(const EarlyOptions& early, OptionValues& values) {
 /// Whatever is in force has to survive options.ini, where "#" begins a comment and blanks around a value do
 /// not count. Errors: usage.
 void check_fits_ini(const std::string& name, const std::string& value) {
-  const bool blanks = !value.empty() && (std::isspace(static_cast<unsigned char>(value.front())) ||
-                                         std::isspace(static_cast<unsigned char>(value.back())));
-  if (blanks || value.find_first_of("#\n\r") != std::string::npos)
+  if (!fits_ini(value))
     fail(ErrorKind::usage, "--", name, ": '", value,
          "' is not allowed: an option file cannot hold '#', line breaks, or blanks at either end");
 }

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "base/ini.h"
 #include "cli/command.h"
 
 namespace isnet::cli {
@@ -15,7 +15,7 @@ struct EarlyOptions {
   bool help = false;
   std::string config;  ///< file of --config; empty: none
   /// Its lines in their order: read once, since the file may be a pipe.
-  std::vector<std::pair<std::string, std::string>> config_lines;
+  std::vector<IniEntry> config_lines;
   std::vector<std::string> plugins;  ///< from the command line and from the file of --config, each once
 };
 

@@ -82,5 +82,41 @@ TEST(Registry, AnUnknownNameIsAnsweredWithTheKnownOnes) {
   EXPECT_THROW(registry.add({"a", "", {}, 1}), Error);
 }
 
+TEST(Options, OnlyPortableOptionsAreStoredWithAModel) {
+  OptionValues options({real_option("lr", "0.1", "", 0, 1), text_option("data", "x", "DIR", ""),
+                        text_option("resume", "last", "last|FILE", ""),
+                        of_this_machine(integer_option("threads", "2", "", 1))});
+  EXPECT_EQ(options.ini(), "lr = 0.1\ndata = x\nresume = last\nthreads = 2\n");
+  EXPECT_EQ(options.portable_ini(), "lr = 0.1\nresume = last\n");
+}
+
+TEST(Options, AreCompletedWhereNothingWasGiven) {
+  auto options = example();
+  options.set("batch-size", "32");
+  const OptionValues completed =
+      options.completed({{"batch-size", "8"}, {"heatmap-weight", "0.5"}, {"unknown", "1"}});
+  EXPECT_EQ(completed.integer("batch-size"), 32);
+  EXPECT_EQ(completed.real("heatmap-weight"), 0.5);
+  EXPECT_EQ(options.real("heatmap-weight"), 0.7);
+}
+
+struct Shape {};
+OptionGroup colours() {
+  return {"Colours", {text_option("colour", "red", "NAME", ""), text_option("size", "1", "N", "")}, {}};
+}
+
+TEST(Registry, AStrategyReadsItsOwnOptionsAndThoseOfTheGroupsThatItUses) {
+  Registry<Shape> shapes("shape");
+  shapes.add({"plain", "", {text_option("size", "2", "N", "")}, {}});
+  shapes.add({.name = "round", .description = "", .options = {}, .make = {}, .uses = {colours}});
+  shapes.add({.name = "square", .description = "", .options = {}, .make = {}, .uses = {colours}});
+  EXPECT_EQ(shapes.own_options().size(), 1U);
+  ASSERT_EQ(shapes.used_groups().size(), 1U);
+  const auto all = shapes.options();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].name + all[0].default_value, "size2");
+  EXPECT_EQ(all[1].name, "colour");
+}
+
 }  // namespace
 }  // namespace isnet

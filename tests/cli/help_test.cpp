@@ -4,6 +4,7 @@
 
 #include <sstream>
 
+#include "base/registry.h"
 #include "cli/terminal.h"
 
 namespace isnet::cli {
