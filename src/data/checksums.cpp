@@ -17,11 +17,12 @@ constexpr std::int64_t fewest_blocks = 8, most_blocks = 256;
 }  // namespace
 
 OptionSpec verify_data_option() {
-  return choice_option("verify-data", "sample",
-                       "what is read to find shards that differ between hosts, and staged copies that were "
-                       "changed: a sample of each, or all of it (full), which is compared with dataset.json, "
-                       "too; 0: nothing",
-                       {"0", "sample", "full"});
+  return of_this_machine(
+      choice_option("verify-data", "sample",
+                    "what is read to find shards that differ between hosts, and staged copies that were "
+                    "changed: a sample of each, or all of it (full), which is compared with dataset.json, "
+                    "too; 0: nothing",
+                    {"0", "sample", "full"}));
 }
 
 VerifyData verify_data_of(const OptionValues& options) {

@@ -8,6 +8,9 @@
 
 namespace isnet {
 
+/// --num-workers, for commands that read without the other options.
+OptionSpec num_workers_option();
+
 /// --num-workers, --prefetch, --prefetch-mb, --read-retry-seconds, --shuffle-block.
 std::vector<OptionSpec> loading_option_specs();
 /// Of those, what a Loader takes.

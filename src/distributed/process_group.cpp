@@ -1,6 +1,5 @@
 #include "distributed/process_group.h"
 
-#include <c10/util/Exception.h>
 #include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
@@ -9,7 +8,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string>
-#include <typeinfo>
 #include <vector>
 
 #include "base/activity.h"
@@ -18,6 +16,7 @@
 #include "base/log.h"
 #include "base/profile.h"
 #include "distributed/facts.h"
+#include "distributed/failures.h"
 #include "distributed/heartbeat.h"
 #include "distributed/shared_memory/group.h"
 #include "distributed/shared_memory/ring.h"
@@ -154,26 +153,6 @@ ProcessGroup::BackendType backend_type(const std::string& name) {
 
 }  // namespace
 
-bool is_communication_failure(const std::exception& exception) {
-  if (const auto* error = dynamic_cast<const Error*>(&exception))
-    return error->kind() == ErrorKind::communication;
-  if (dynamic_cast<const c10::DistError*>(&exception)) return true;
-  // Gloo's exceptions are known by the name of their type only, without its headers.
-  return std::string(typeid(exception).name()).find("gloo") != std::string::npos;
-}
-
-std::string communication_failure_text(const std::exception& exception) {
-  std::string text = exception.what();
-  text = text.substr(0, text.find('\n'));
-  // Gloo: "[/path/pair.cc:537] Read error [10.0.0.1]:54460: … This is typically caused by …".
-  if (const auto place = text.find("[/"); place != std::string::npos)
-    if (const auto end = text.find("] ", place); end != std::string::npos) text.erase(place, end + 2 - place);
-  if (const auto advice = text.find(" This is typically"); advice != std::string::npos) text.erase(advice);
-  // The store's, which hold the run's token.
-  if (const auto keys = text.find(", keys: "); keys != std::string::npos) text.erase(keys);
-  return text;
-}
-
 Registry<BackendFactory>& process_group_backends() {
   static Registry<BackendFactory> registry("backend");
   return registry;
@@ -263,26 +242,29 @@ std::vector<OptionSpec> distributed_options() {
   std::vector<std::string> backends{"auto"};
   for (const auto& name : process_group_backends().names()) backends.push_back(name);
   if (std::find(backends.begin(), backends.end(), "nccl") == backends.end()) backends.emplace_back("nccl");
-  return {choice_option("backend", "auto",
-                        "What carries gradients between ranks; auto: nccl for CUDA, on the CPU shm (shared "
-                        "memory) where all ranks are on one host, else gloo",
-                        backends),
-          integer_option("master-port", "0", "TCP port of rank 0 for the ranks' rendezvous; 0: a free one", 0,
-                         65535),
-          integer_option("threads", "0", "Threads per rank; 0: this rank's share of the cores", 0, 4096),
-          real_option("distributed-timeout", "600",
-                      "Seconds after which an exchange that hangs is an error, and so is a rank that does "
-                      "nothing while it need not wait",
-                      0, 1e9, true),
-          real_option("startup-timeout", "120", "Seconds that ranks may take to find and connect each other",
-                      0, 1e6, true),
-          real_option("heartbeat-interval", "2", "Seconds between a rank's signs of life; 0: none", 0, 3600),
-          real_option("heartbeat-timeout", "60",
-                      "Seconds of silence after which a rank is given up, and the run ends", 0, 1e6, true),
-          real_option("save-timeout", "60",
-                      "Seconds that the end of a run that has failed waits for a checkpoint that is being "
-                      "written",
-                      0, 1e6)};
+  std::vector<OptionSpec> options{
+      choice_option("backend", "auto",
+                    "What carries gradients between ranks; auto: nccl for CUDA, on the CPU shm (shared "
+                    "memory) where all ranks are on one host, else gloo",
+                    backends),
+      integer_option("master-port", "0", "TCP port of rank 0 for the ranks' rendezvous; 0: a free one", 0,
+                     65535),
+      integer_option("threads", "0", "Threads per rank; 0: this rank's share of the cores", 0, 4096),
+      real_option("distributed-timeout", "600",
+                  "Seconds after which an exchange that hangs is an error, and so is a rank that does "
+                  "nothing while it need not wait",
+                  0, 1e9, true),
+      real_option("startup-timeout", "120", "Seconds that ranks may take to find and connect each other", 0,
+                  1e6, true),
+      real_option("heartbeat-interval", "2", "Seconds between a rank's signs of life; 0: none", 0, 3600),
+      real_option("heartbeat-timeout", "60",
+                  "Seconds of silence after which a rank is given up, and the run ends", 0, 1e6, true),
+      real_option("save-timeout", "60",
+                  "Seconds that the end of a run that has failed waits for a checkpoint that is being "
+                  "written",
+                  0, 1e6)};
+  for (auto& option : options) option = of_this_machine(std::move(option));
+  return options;
 }
 
 void set_timeout(c10d::Backend& backend, std::chrono::milliseconds timeout) {

@@ -16,34 +16,24 @@ Registry<NetworkFactory>& networks() {
   return registry;
 }
 
-Registry<PixelNetwork>& pixel_networks() {
-  static Registry<PixelNetwork> registry("network");
-  return registry;
-}
-
 namespace {
 
-// Of the networks that are registered, those that `wanted` means.
-template <typename Wanted>
-std::string names_of_networks(const Wanted& wanted) {
-  const auto pixel = pixel_networks().names();
+// The registered networks that have the capability.
+std::string names_of_networks(bool Capabilities<NetworkFactory>::* capability) {
   std::string text;
-  for (const auto& name : networks().names()) {
-    const bool segments = std::find(pixel.begin(), pixel.end(), name) != pixel.end();
-    if (wanted(segments, !segments || pixel_networks().at(name).make.classifies))
-      text += (text.empty() ? "" : ", ") + name;
-  }
+  for (const auto& name : networks().names())
+    if (networks().at(name).capabilities.*capability) text += (text.empty() ? "" : ", ") + name;
   return text;
 }
 
 }  // namespace
 
 std::string classifying_networks() {
-  return names_of_networks([](bool, bool classifies) { return classifies; });
+  return names_of_networks(&Capabilities<NetworkFactory>::classifies);
 }
 
 std::string segmenting_networks() {
-  return names_of_networks([](bool segments, bool) { return segments; });
+  return names_of_networks(&Capabilities<NetworkFactory>::segments);
 }
 
 void Network::place(at::Device device, at::ScalarType dtype) {

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -70,13 +72,36 @@ class Network : public torch::nn::Module {
 /// Makes a network with K logits from the options that its strategy declares, initialised from torch's
 /// generator (torch::manual_seed). Common option of all: dropout (probability before the head).
 using NetworkFactory = std::function<std::shared_ptr<Network>(const OptionValues&, std::int64_t num_classes)>;
+
+/// How weights that isnet did not write are understood.
+struct ForeignWeights {
+  std::map<std::string, std::string> options;  ///< values that they imply, by name
+  std::string note;                            ///< for people: "torchvision's DenseNet, …"
+};
+
+/// What a network's strategy says of the networks that it makes.
+template <>
+struct Capabilities<NetworkFactory> {
+  bool classifies = true;  ///< yields logits of images
+  bool segments = false;   ///< yields logits of pixels
+  /// Reads the number of classes from a file's tensors, which come by name. Returns nothing where they have
+  /// no classifying layer of such a network. Empty: no file tells it.
+  std::function<std::optional<std::int64_t>(const std::map<std::string, at::Tensor>&)> classes_in = {};
+  /// Options that belong to the weights although no tensor's shape shows them.
+  std::vector<std::string> options_of_weights = {};
+  /// Says what weights of other programs imply; `torch_save`: they are in a file of Python's torch.save.
+  std::function<ForeignWeights(bool torch_save)> foreign_weights = {};
+  /// Says what readers of exported weights have to know; "": nothing.
+  std::function<std::string(const OptionValues&)> export_note = {};
+  /// Options that are the number of a class: the class's name, by option. They are set where the data name
+  /// it.
+  std::map<std::string, std::string> class_options = {};
+  /// The trained network that this one is made around (--unet-weights); "": none.
+  std::string around = {};
+};
+
 Registry<NetworkFactory>& networks();
 
-/// Networks that segment, by name, registered beside networks(): for messages. The others only classify.
-struct PixelNetwork {
-  bool classifies;  ///< too
-};
-Registry<PixelNetwork>& pixel_networks();
 /// Names of networks() with logits of images, or of pixels, as a list for messages.
 std::string classifying_networks();
 std::string segmenting_networks();

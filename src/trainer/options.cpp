@@ -36,11 +36,13 @@ std::int64_t BatchLimit::of(std::int64_t batches) const {
 }
 
 std::vector<OptionSpec> device_option_specs() {
-  return {choice_option("precision", "32",
+  return {
+      fixed_at_resume(
+          choice_option("precision", "32",
                         "bits of the floating-point numbers; bf16-mixed, 16-mixed: convolutions multiply in "
                         "bfloat16 or float16, everything else in 32 bits",
-                        {"32", "64", "bf16-mixed", "16-mixed"}),
-          choice_option("device", "auto", "where the network runs", {"auto", "cpu", "cuda"})};
+                        {"32", "64", "bf16-mixed", "16-mixed"})),
+      of_this_machine(choice_option("device", "auto", "where the network runs", {"auto", "cpu", "cuda"}))};
 }
 
 std::vector<OptionSpec> trainer_option_specs() {
@@ -49,47 +51,50 @@ std::vector<OptionSpec> trainer_option_specs() {
       integer_option("min-epochs", "0", "epochs before which nothing stops early", 0),
       integer_option("min-steps", "0", "optimiser steps before which nothing stops early", 0),
       integer_option("max-steps", "-1", "optimiser steps to train at most; -1: no limit", -1),
-      real_option("max-time", "0", "seconds after which to save and stop with status 75; 0: no limit", 0,
-                  1e12),
+      of_this_machine(real_option(
+          "max-time", "0", "seconds after which to save and stop with status 75; 0: no limit", 0, 1e12)),
       integer_option("batch-size", "32", "samples of each rank in a step", 1),
       accumulation_option(),
-      batch_limit_option("limit-train-batches",
-                         "how many training batches an epoch has: a number, or a share as 0.5"),
+      fixed_at_resume(batch_limit_option(
+          "limit-train-batches", "how many training batches an epoch has: a number, or a share as 0.5")),
       batch_limit_option("limit-val-batches", "the same for validation; 0: no validation"),
       batch_limit_option("val-check-interval",
                          "batches after which to validate within epochs too: a number, or a share as 0.25"),
       integer_option("check-val-every-n-epoch", "1", "validate after every N-th epoch", 1),
       integer_option("num-sanity-val-steps", "2", "validation batches to try before training", 0),
-      integer_option("log-every-n-steps", "50", "how often progress is written where there is no terminal",
-                     1),
+      of_this_machine(integer_option("log-every-n-steps", "50",
+                                     "how often progress is written where there is no terminal", 1)),
       integer_option("checkpoint-every-n-steps", "0", "checkpoints within epochs; 0: only at their ends", 0),
       integer_option("checkpoint-every-n-epochs", "1", "checkpoints after every N-th epoch", 1),
       integer_option("save-top-k", "1", "best checkpoints that are kept, by --monitor; -1: all", -1),
-      switch_option("checkpoint-background", true,
-                    "write checkpoints while training goes on, from copies in memory; 0: training waits"),
+      of_this_machine(switch_option(
+          "checkpoint-background", true,
+          "write checkpoints while training goes on, from copies in memory; 0: training waits")),
       batch_limit_option("overfit-batches",
                          "train and validate on this many first batches (or this share) alone, unshuffled",
                          "0"),
-      integer_option("fast-dev-run", "0",
-                     "a trial of N training and N validation batches, which writes nothing", 0),
+      of_this_machine(integer_option(
+          "fast-dev-run", "0", "a trial of N training and N validation batches, which writes nothing", 0)),
       integer_option("skip-bad-steps", "0",
                      "steps in a row with a loss or gradient that is not finite that are left out before "
                      "training stops",
                      0),
-      switch_option("detect-anomaly", false, "look for the operation that makes a gradient NaN (slow)"),
+      of_this_machine(
+          switch_option("detect-anomaly", false, "look for the operation that makes a gradient NaN (slow)")),
       switch_option("deterministic", false, "refuse operations whose results may differ from run to run"),
-      switch_option(
+      fixed_at_resume(switch_option(
           "sync-batchnorm", false,
-          "batch norms and losses see the global batch, not each rank's: as one rank with all of it"),
+          "batch norms and losses see the global batch, not each rank's: as one rank with all of it")),
       integer_option("recompute-bn-statistics", "",
                      "batches of each rank for re-estimating BN statistics before validation (default: 64 "
                      "for objectives with heatmaps, else 0)",
                      0),
-      integer_option("seed", "0", "of initialisation, order, augmentation, dropout and heatmap selection", 0),
-      switch_option("shuffle", true, "a new order in each epoch"),
-      sampling_option(),
-      choice_option("last-batch", "drop", "samples that do not fill a global batch",
-                    {"drop", "pad", "short"})};
+      fixed_at_resume(integer_option(
+          "seed", "0", "of initialisation, order, augmentation, dropout and heatmap selection", 0)),
+      fixed_at_resume(switch_option("shuffle", true, "a new order in each epoch")),
+      fixed_at_resume(sampling_option()),
+      fixed_at_resume(choice_option("last-batch", "drop", "samples that do not fill a global batch",
+                                    {"drop", "pad", "short"}))};
   for (auto& more : {monitor_options(), device_option_specs(), gradient_clipping_options(),
                      gradient_scaler_options(), Augmentation::options(), loading_option_specs()})
     specs.insert(specs.end(), more.begin(), more.end());

@@ -9,7 +9,6 @@
 
 #include "model/lrp/operations/operations.h"
 #include "model/lrp/walk.h"
-#include "model/objectives/defaults.h"
 #include "model/objectives/forward_pass.h"
 #include "support/golden.h"
 #include "support/model.h"
@@ -296,15 +295,16 @@ TEST(GradientAt, IsTheGradientByTheMarkedActivation) {
 
 TEST(GradientObjectives, HaveDefaultsOfTheirOwnThatTheUserOverrides) {
   auto options = model_options();
-  options = with_objective_defaults(options, "gradient-x-input");
+  options = options.completed(objectives().at("gradient-x-input").defaults);
   EXPECT_EQ(options.text("heatmap-weight"), "0.5");
   EXPECT_EQ(options.text("gwrp-decay"), "0.996");
   EXPECT_EQ(options.text("dropout"), "0");
-  EXPECT_EQ(with_objective_defaults(model_options(), "rrr").text("dropout"), "0");
+  const auto& of_rrr = objectives().at("rrr").defaults;
+  EXPECT_EQ(model_options().completed(of_rrr).text("dropout"), "0");
   auto given = model_options();
   given.set("heatmap-weight", "0.3");
-  EXPECT_EQ(with_objective_defaults(given, "rrr").text("heatmap-weight"), "0.3");
-  EXPECT_EQ(with_objective_defaults(model_options(), "isnet").text("heatmap-weight"), "0.7");
+  EXPECT_EQ(given.completed(of_rrr).text("heatmap-weight"), "0.3");
+  EXPECT_EQ(model_options().completed(objectives().at("isnet").defaults).text("heatmap-weight"), "0.7");
 }
 
 // L = L_c + P·L_rrr, P unbounded.

@@ -261,7 +261,7 @@ void expect_refused(const std::map<std::string, std::string>& values, const std:
 }
 
 TEST(Rules, WhatIsNotDefinedIsRefused) {
-  expect_refused({{"lrp-rule", "gamma"}}, {"relevance rule 'gamma'", "alpha-beta, epsilon, zplus"});
+  expect_refused({{"lrp-rule", "gamma"}}, {"--lrp-rule: 'gamma'", "alpha-beta|epsilon|zplus"});
   expect_refused({{"lrp-rule", "zplus"}, {"lrp-form", "flex"}},
                  {"--lrp-rule", "'zplus'", "--lrp-form block"});
   expect_refused({{"lrp-rule", "alpha-beta"}, {"lrp-alpha", "2"}, {"lrp-beta", "2"}},

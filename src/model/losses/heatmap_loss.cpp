@@ -14,6 +14,11 @@ Registry<HeatmapLossFactory>& heatmap_losses() {
   return registry;
 }
 
+OptionGroup heatmap_loss_group() {
+  return strategy_group("Heatmap loss", heatmap_losses(), "heatmap-loss", "gwrp",
+                        "how relevance in the background is punished");
+}
+
 at::Tensor resized_masks(const at::Tensor& masks, const at::Tensor& heatmaps) {
   at::Tensor result = masks.to(heatmaps.scalar_type());
   if (result.dim() == 4) result = result.unsqueeze(1);

@@ -32,6 +32,8 @@ class HeatmapLoss {
 /// Makes a heatmap loss from the options that its strategy declares. Errors: usage.
 using HeatmapLossFactory = std::function<std::unique_ptr<HeatmapLoss>(const OptionValues&)>;
 Registry<HeatmapLossFactory>& heatmap_losses();
+/// --heatmap-loss and the options of the losses.
+OptionGroup heatmap_loss_group();
 
 /// Masks as B×M'×C'×H×W (M' = 1 or M, C' = 1 or F, to be broadcast), of the heatmaps' size and type: adaptive
 /// average pooling, after which every non-zero becomes 1 (only where sizes differ). Of masks with several

@@ -47,8 +47,8 @@ std::string exact_text(double value) {
 }  // namespace
 
 std::vector<OptionSpec> supervision_options() {
-  OptionSpec layers = text_option("supervised-layers", "", "NAME,NAME",
-                                  "isnet: hidden layers whose heatmaps are punished too");
+  OptionSpec layers = fixed_at_resume(text_option("supervised-layers", "", "NAME,NAME",
+                                                  "isnet: hidden layers whose heatmaps are punished too"));
   layers.refusal = [](const std::string& text) -> std::string {
     const std::string allowed = "different names of layers, separated by commas";
     std::vector<std::string> seen;

@@ -127,6 +127,11 @@ Registry<FirstLayerRuleFactory>& first_layer_rules() {
   return registry;
 }
 
+OptionGroup first_layer_group() {
+  return strategy_group("First layer", first_layer_rules(), "first-layer", "zb",
+                        "rule of the layer that reads the pixels");
+}
+
 std::vector<FirstLayer> find_first_layers(const Tape& tape, const std::vector<std::vector<int>>& readers) {
   std::vector<FirstLayer> layers;
   for (int index = 0; index < tape.size(); ++index) {

@@ -43,5 +43,7 @@ class FirstLayerRule {
 /// A factory may return null: then the general rule (ε) is used down to the pixels.
 using FirstLayerRuleFactory = std::function<std::unique_ptr<FirstLayerRule>()>;
 Registry<FirstLayerRuleFactory>& first_layer_rules();
+/// --first-layer and the options of the rules.
+OptionGroup first_layer_group();
 
 }  // namespace isnet

@@ -58,6 +58,8 @@ class LayerRule {
 /// A factory may return null: then ε is used.
 using LayerRuleFactory = std::function<std::shared_ptr<const LayerRule>(const OptionValues&)>;
 Registry<LayerRuleFactory>& layer_rules();
+/// --lrp-rule and the options of the rules.
+OptionGroup layer_rule_group();
 
 /// K as 1×K×1×1, or 1×K for what has no space.
 at::Tensor per_channel(const at::Tensor& values, const at::Tensor& like);

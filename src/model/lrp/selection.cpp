@@ -13,6 +13,11 @@ Registry<HeatmapSelectionFactory>& heatmap_selections() {
   return registry;
 }
 
+OptionGroup heatmap_selection_group() {
+  return strategy_group("Heatmaps", heatmap_selections(), "heatmaps", "all",
+                        "which heatmaps a step computes");
+}
+
 LrpStart start_at(const at::Tensor& classes, const at::Tensor& logits) {
   return {at::one_hot(classes, logits.size(1)).to(logits.options()), false};
 }

@@ -50,6 +50,8 @@ class HeatmapSelection {
 /// Makes a selection from the options that its strategy declares. Errors: usage.
 using HeatmapSelectionFactory = std::function<std::unique_ptr<HeatmapSelection>(const OptionValues&)>;
 Registry<HeatmapSelectionFactory>& heatmap_selections();
+/// --heatmaps and the options of the selections.
+OptionGroup heatmap_selection_group();
 
 /// A start at one logit for each image. classes: B×M (int64).
 LrpStart start_at(const at::Tensor& classes, const at::Tensor& logits);

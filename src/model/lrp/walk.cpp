@@ -67,10 +67,7 @@ std::vector<OptionSpec> lrp_option_specs() {
   };
   return {
       choice_option("lrp-form", "block", "isnet: where epsilon enters", {"block", "flex"}),
-      text_option("lrp-rule", "epsilon", "RULE", "isnet: rule of the layers above the first"),
-      real_option("lrp-epsilon", "0.01", "isnet: epsilon of LRP", 0, 1e300, true),
-      std::move(by_layer),
-      text_option("first-layer", "zb", "RULE", "isnet: rule of the layer that reads the pixels"),
+      real_option("lrp-epsilon", "0.01", "isnet: epsilon of LRP", 0, 1e300, true), std::move(by_layer),
       switch_option("checkpoint-activations", false,
                     "isnet: compute the walk's coefficients again in the backward pass instead of keeping "
                     "them: less memory, more time")};

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "model/network.h"
 #include "model/networks/attention_gate.h"
+#include "model/networks/classes_in.h"
 
 namespace isnet {
 namespace {
@@ -192,16 +193,21 @@ std::vector<OptionSpec> options() {
 }
 
 const Registration<NetworkFactory> ag_sononet(
-    networks(), {"ag-sononet", "attention-gated Sononet", options(),
-                 [](const OptionValues& values, std::int64_t num_classes) {
-                   const SononetShape shape{values.integer("feature-scale"),
-                                            values.flag("sononet-batch-norm"),
-                                            attention_norm_of(values.text("attention-norm")),
-                                            aggregation_of(values.text("aggregation")),
-                                            values.integer("late-gate"),
-                                            values.text("mean-of") == "sigmoid"};
-                   return std::make_shared<AgSononet>(shape, num_classes, values.real("dropout"));
-                 }});
+    networks(), {.name = "ag-sononet",
+                 .description = "attention-gated Sononet",
+                 .options = options(),
+                 .make =
+                     [](const OptionValues& values, std::int64_t num_classes) {
+                       const SononetShape shape{values.integer("feature-scale"),
+                                                values.flag("sononet-batch-norm"),
+                                                attention_norm_of(values.text("attention-norm")),
+                                                aggregation_of(values.text("aggregation")),
+                                                values.integer("late-gate"),
+                                                values.text("mean-of") == "sigmoid"};
+                       return std::make_shared<AgSononet>(shape, num_classes, values.real("dropout"));
+                     },
+                 .defaults = {{"dropout", "0"}},
+                 .capabilities = {.classes_in = classes_by_rows({"classifier", "classifier1"})}});
 
 }  // namespace
 }  // namespace isnet

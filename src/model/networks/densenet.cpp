@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "model/network.h"
+#include "model/networks/classes_in.h"
 #include "model/networks/options.h"
 
 namespace isnet {
@@ -153,16 +154,42 @@ OptionSpec transition_relu_option() {
                        "papers; torchvision has none (default for weights that isnet did not write: 0)");
 }
 
+// torchvision has the published sizes, without a ReLU in transitions; Python's torch.save writes its files.
+ForeignWeights foreign_weights(bool of_torchvision) {
+  if (of_torchvision)
+    return {{{"transition-relu", "0"}},
+            "torchvision's DenseNet, without a ReLU in transitions (--transition-relu 1: with it)"};
+  return {{{"transition-relu", "1"}},
+          "those of a DenseNet with a ReLU in transitions (--transition-relu 0: without, as torchvision's)"};
+}
+
+std::string export_note(const OptionValues& options) {
+  if (!options.flag("transition-relu")) return "";
+  return "this DenseNet has a ReLU in its transitions (--transition-relu 1); torchvision's has none: it "
+         "loads these "
+         "weights without complaint and computes other logits (docs/networks.md)";
+}
+
+// Whether transitions have a ReLU goes with the weights: no shape tells the variants apart.
+Capabilities<NetworkFactory> capabilities(bool published) {
+  return {.classes_in = classes_by_rows({"classifier"}),
+          .options_of_weights = {"transition-relu"},
+          .foreign_weights = [=](bool torch_save) { return foreign_weights(published || torch_save); },
+          .export_note = export_note};
+}
+
 Strategy<NetworkFactory> published(const std::string& name, DenseNetShape shape) {
-  return {name,
-          cat("DenseNet, growth ", shape.growth_rate),
-          {stem_option(), transition_relu_option()},
-          [shape](const OptionValues& options, std::int64_t num_classes) {
-            DenseNetShape chosen = shape;
-            chosen.stem = stem_of(options);
-            chosen.transition_relu = options.flag("transition-relu");
-            return std::make_shared<DenseNet>(chosen, num_classes, options.real("dropout"));
-          }};
+  return {.name = name,
+          .description = cat("DenseNet, growth ", shape.growth_rate),
+          .options = {stem_option(), transition_relu_option()},
+          .make =
+              [shape](const OptionValues& options, std::int64_t num_classes) {
+                DenseNetShape chosen = shape;
+                chosen.stem = stem_of(options);
+                chosen.transition_relu = options.flag("transition-relu");
+                return std::make_shared<DenseNet>(chosen, num_classes, options.real("dropout"));
+              },
+          .capabilities = capabilities(/*published=*/true)};
 }
 
 const Registration<NetworkFactory> densenet121(networks(),
@@ -175,18 +202,21 @@ const Registration<NetworkFactory> densenet201(networks(),
                                                published("densenet201", {32, 64, {6, 12, 48, 32}}));
 const Registration<NetworkFactory> densenet(
     networks(),
-    {"densenet",
-     "DenseNet of any size, for tests and small data",
-     {integer_option("growth-rate", "8", "densenet: channels that each layer adds", 1, 4096), blocks_option(),
-      stem_option(), transition_relu_option(),
-      integer_option("init-features", "16", "densenet: channels of the first convolution", 1, 65536)},
-     [](const OptionValues& options, std::int64_t num_classes) {
-       const DenseNetShape shape{
-           options.integer("growth-rate"), options.integer("init-features"),
-           options.has("blocks") ? options.integers("blocks") : std::vector<std::int64_t>{3, 9, 2},
-           stem_of(options), options.flag("transition-relu")};
-       return std::make_shared<DenseNet>(shape, num_classes, options.real("dropout"));
-     }});
+    {.name = "densenet",
+     .description = "DenseNet of any size, for tests and small data",
+     .options = {integer_option("growth-rate", "8", "densenet: channels that each layer adds", 1, 4096),
+                 blocks_option(), stem_option(), transition_relu_option(),
+                 integer_option("init-features", "16", "densenet: channels of the first convolution", 1,
+                                65536)},
+     .make =
+         [](const OptionValues& options, std::int64_t num_classes) {
+           const DenseNetShape shape{
+               options.integer("growth-rate"), options.integer("init-features"),
+               options.has("blocks") ? options.integers("blocks") : std::vector<std::int64_t>{3, 9, 2},
+               stem_of(options), options.flag("transition-relu")};
+           return std::make_shared<DenseNet>(shape, num_classes, options.real("dropout"));
+         },
+     .capabilities = capabilities(/*published=*/false)});
 
 }  // namespace
 }  // namespace isnet

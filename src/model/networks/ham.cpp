@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "model/networks/classes_in.h"
 #include "model/networks/residual_body.h"
 
 namespace isnet {
@@ -202,9 +203,15 @@ std::vector<OptionSpec> options() {
   return options;
 }
 
+// The normal class has no row of its own; public sets of chest X-rays call it "No Finding".
 const Registration<NetworkFactory> ham(networks(),
-                                       {"ham", "residual network of hierarchical attention mining", options(),
-                                        make});
+                                       {.name = "ham",
+                                        .description = "residual network of hierarchical attention mining",
+                                        .options = options(),
+                                        .make = make,
+                                        .capabilities = {
+                                            .classes_in = classes_by_rows({"cls_fc"}, /*more=*/1),
+                                            .class_options = {{"normal-class", "No Finding"}}}});
 
 }  // namespace
 }  // namespace isnet

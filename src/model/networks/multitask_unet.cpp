@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "model/network.h"
+#include "model/networks/classes_in.h"
 #include "model/networks/options.h"
 #include "model/networks/unet.h"
 
@@ -84,11 +85,13 @@ std::shared_ptr<Network> make(const OptionValues& options, std::int64_t num_clas
       shape, HeadShape{height, width, options.integers("hidden"), num_classes, options.real("dropout")});
 }
 
-const Registration<PixelNetwork> segments(pixel_networks(),
-                                          {"multitask-unet", "", {}, {/*classifies=*/true}});
-const Registration<NetworkFactory> multitask_unet(networks(),
-                                                  {"multitask-unet", "U-Net that segments and classifies",
-                                                   options(), make});
+const Registration<NetworkFactory> multitask_unet(
+    networks(), {.name = "multitask-unet",
+                 .description = "U-Net that segments and classifies",
+                 .options = options(),
+                 .make = make,
+                 .capabilities = {.segments = true,
+                                  .classes_in = classes_by_last_rows("classification_head.block.", 2)}});
 
 }  // namespace
 }  // namespace isnet

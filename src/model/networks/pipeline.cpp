@@ -93,7 +93,11 @@ std::vector<OptionSpec> options() {
 }
 
 const Registration<NetworkFactory> pipeline(
-    networks(), {"pipeline", "a trained U-Net, then a classifier of what it leaves", options(), make});
+    networks(), {.name = "pipeline",
+                 .description = "a trained U-Net, then a classifier of what it leaves",
+                 .options = options(),
+                 .make = make,
+                 .capabilities = {.around = "unet"}});
 
 }  // namespace
 }  // namespace isnet

@@ -4,6 +4,7 @@
 #include <torch/nn/modules/linear.h>
 
 #include "model/network.h"
+#include "model/networks/classes_in.h"
 #include "model/networks/residual_body.h"
 
 namespace isnet {
@@ -31,28 +32,39 @@ class ResNet : public Network {
   double dropout_;
 };
 
+Capabilities<NetworkFactory> capabilities() {
+  return {.classes_in = classes_by_rows({"fc"})};
+}
+
 const bool published_registered = [] {
   for (const auto& name : published_resnet_names()) {
     const ResidualShape shape = published_resnet(name);
-    networks().add({name,
-                    shape.kind == BlockKind::basic ? "ResNet of basic blocks" : "ResNet of bottleneck blocks",
-                    {stem_option()},
-                    [shape](const OptionValues& options, std::int64_t num_classes) {
-                      ResidualShape with_stem = shape;
-                      with_stem.stem = stem_of(options);
-                      return std::make_shared<ResNet>(with_stem, num_classes, options.real("dropout"));
-                    }});
+    networks().add({.name = name,
+                    .description = shape.kind == BlockKind::basic ? "ResNet of basic blocks"
+                                                                  : "ResNet of bottleneck blocks",
+                    .options = {stem_option()},
+                    .make =
+                        [shape](const OptionValues& options, std::int64_t num_classes) {
+                          ResidualShape with_stem = shape;
+                          with_stem.stem = stem_of(options);
+                          return std::make_shared<ResNet>(with_stem, num_classes, options.real("dropout"));
+                        },
+                    .capabilities = capabilities()});
   }
   return true;
 }();
 
 const Registration<NetworkFactory> resnet(networks(),
-                                          {"resnet", "ResNet of any size", residual_options(),
-                                           [](const OptionValues& options, std::int64_t num_classes) {
-                                             return std::make_shared<ResNet>(residual_shape(options),
-                                                                             num_classes,
-                                                                             options.real("dropout"));
-                                           }});
+                                          {.name = "resnet",
+                                           .description = "ResNet of any size",
+                                           .options = residual_options(),
+                                           .make =
+                                               [](const OptionValues& options, std::int64_t num_classes) {
+                                                 return std::make_shared<ResNet>(residual_shape(options),
+                                                                                 num_classes,
+                                                                                 options.real("dropout"));
+                                               },
+                                           .capabilities = capabilities()});
 
 }  // namespace
 }  // namespace isnet

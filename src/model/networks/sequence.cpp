@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "model/network.h"
+#include "model/networks/classes_in.h"
 #include "model/networks/layer_list.h"
 #include "model/networks/options.h"
 
@@ -160,17 +161,20 @@ class Sequence : public Network {
 };
 
 const Registration<NetworkFactory> sequence(
-    networks(), {"sequence",
-                 "a plain sequence of layers, given by --layers",
-                 {layers_option()},
-                 [](const OptionValues& options, std::int64_t num_classes) {
-                   if (!options.has("layers"))
-                     fail(ErrorKind::usage,
-                          "--layers: is required by --network sequence, for example \"conv 16 3 pad 1, relu, "
-                          "avgpool global, flatten, linear\"");
-                   return std::make_shared<Sequence>(parse_layers(layers_text(options.text("layers"))),
-                                                     num_classes, options.real("dropout"));
-                 }});
+    networks(),
+    {.name = "sequence",
+     .description = "a plain sequence of layers, given by --layers",
+     .options = {layers_option()},
+     .make =
+         [](const OptionValues& options, std::int64_t num_classes) {
+           if (!options.has("layers"))
+             fail(ErrorKind::usage,
+                  "--layers: is required by --network sequence, for example \"conv 16 3 pad 1, relu, "
+                  "avgpool global, flatten, linear\"");
+           return std::make_shared<Sequence>(parse_layers(layers_text(options.text("layers"))), num_classes,
+                                             options.real("dropout"));
+         },
+     .capabilities = {.classes_in = classes_by_rows({"classifier"})}});
 
 }  // namespace
 }  // namespace isnet

@@ -27,11 +27,13 @@ class Unet : public Network {
   UnetPaths paths_;
 };
 
-const Registration<PixelNetwork> segments(pixel_networks(), {"unet", "", {}, {/*classifies=*/false}});
-const Registration<NetworkFactory> unet(networks(), {"unet", "U-Net: segments images", unet_options(),
-                                                     [](const OptionValues& options, std::int64_t) {
-                                                       return std::make_shared<Unet>(unet_shape(options, 1));
-                                                     }});
+const Registration<NetworkFactory> unet(
+    networks(), {.name = "unet",
+                 .description = "U-Net: segments images",
+                 .options = unet_options(),
+                 .make = [](const OptionValues& options,
+                            std::int64_t) { return std::make_shared<Unet>(unet_shape(options, 1)); },
+                 .capabilities = {.classifies = false, .segments = true}});
 
 }  // namespace
 }  // namespace isnet

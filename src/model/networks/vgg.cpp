@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "model/network.h"
+#include "model/networks/classes_in.h"
 #include "model/networks/options.h"
 
 namespace isnet {
@@ -103,17 +104,23 @@ const std::vector<std::int64_t> layers16{64, 64,  M,   128, 128, M,   256, 256, 
 const std::vector<std::int64_t> layers19{64,  64,  M,   128, 128, M,   256, 256, 256, 256, M,
                                          512, 512, 512, 512, M,   512, 512, 512, 512, M};
 
+Capabilities<NetworkFactory> capabilities() {
+  return {.classes_in = classes_by_last_rows("classifier.", 0)};
+}
+
 // Both variants of a published network: without and with batch norm.
 struct PublishedVgg {
   PublishedVgg(const std::string& name, const std::vector<std::int64_t>& layers) {
     for (const bool batch_norm : {false, true})
-      networks().add({name + (batch_norm ? "_bn" : ""),
-                      batch_norm ? "VGG with batch norm" : "VGG",
-                      {},
-                      [=](const OptionValues& options, std::int64_t num_classes) {
-                        return std::make_shared<Vgg>(VggShape{layers, batch_norm, 7, 7, {4096, 4096}},
-                                                     num_classes, options.real("dropout"));
-                      }});
+      networks().add({.name = name + (batch_norm ? "_bn" : ""),
+                      .description = batch_norm ? "VGG with batch norm" : "VGG",
+                      .options = {},
+                      .make =
+                          [=](const OptionValues& options, std::int64_t num_classes) {
+                            return std::make_shared<Vgg>(VggShape{layers, batch_norm, 7, 7, {4096, 4096}},
+                                                         num_classes, options.real("dropout"));
+                          },
+                      .capabilities = capabilities()});
   }
 };
 const PublishedVgg vgg11("vgg11", layers11), vgg13("vgg13", layers13), vgg16("vgg16", layers16),
@@ -133,17 +140,20 @@ std::vector<std::int64_t> parse_layers(const OptionValues& options) {
   return layers;
 }
 
-const Registration<NetworkFactory> vgg(
-    networks(),
-    {"vgg",
-     "VGG of any size",
-     {layers_option(), batch_norm_option(), pool_option(), hidden_option()},
-     [](const OptionValues& options, std::int64_t num_classes) {
-       const auto [height, width] = pool_size(options);
-       return std::make_shared<Vgg>(VggShape{parse_layers(options), options.flag("batch-norm"), height, width,
-                                             options.integers("hidden")},
-                                    num_classes, options.real("dropout"));
-     }});
+const Registration<NetworkFactory> vgg(networks(),
+                                       {.name = "vgg",
+                                        .description = "VGG of any size",
+                                        .options = {layers_option(), batch_norm_option(), pool_option(),
+                                                    hidden_option()},
+                                        .make =
+                                            [](const OptionValues& options, std::int64_t num_classes) {
+                                              const auto [height, width] = pool_size(options);
+                                              return std::make_shared<Vgg>(
+                                                  VggShape{parse_layers(options), options.flag("batch-norm"),
+                                                           height, width, options.integers("hidden")},
+                                                  num_classes, options.real("dropout"));
+                                            },
+                                        .capabilities = capabilities()});
 
 }  // namespace
 }  // namespace isnet

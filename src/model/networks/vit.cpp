@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "model/network.h"
+#include "model/networks/classes_in.h"
 
 namespace isnet {
 namespace {
@@ -183,30 +184,39 @@ OptionSpec image_size_option() {
                         65536);
 }
 
+Capabilities<NetworkFactory> capabilities() {
+  return {.classes_in = classes_by_rows({"heads.head"})};
+}
+
 const Registration<NetworkFactory> vit_b_16(networks(),
-                                            {"vit-b-16",
-                                             "vision transformer, base, patches of 16 pixels",
-                                             {image_size_option()},
-                                             [](const OptionValues& options, std::int64_t num_classes) {
-                                               VitShape shape;
-                                               shape.image = options.integer("image-size");
-                                               return std::make_shared<Vit>(shape, num_classes,
-                                                                            options.real("dropout"));
-                                             }});
+                                            {.name = "vit-b-16",
+                                             .description = "vision transformer, base, patches of 16 pixels",
+                                             .options = {image_size_option()},
+                                             .make =
+                                                 [](const OptionValues& options, std::int64_t num_classes) {
+                                                   VitShape shape;
+                                                   shape.image = options.integer("image-size");
+                                                   return std::make_shared<Vit>(shape, num_classes,
+                                                                                options.real("dropout"));
+                                                 },
+                                             .capabilities = capabilities()});
 const Registration<NetworkFactory> vit(
-    networks(), {"vit",
-                 "vision transformer of any size",
-                 {image_size_option(), integer_option("patch-size", "16", "vit: side of a patch", 1, 65536),
-                  integer_option("hidden-dim", "192", "vit: features of each position", 1, 65536),
-                  integer_option("encoder-layers", "12", "vit: layers", 1, 1000),
-                  integer_option("heads", "3", "vit: attention heads of a layer", 1, 1024),
-                  integer_option("mlp-dim", "768", "vit: hidden features of a layer", 1, 1'000'000)},
-                 [](const OptionValues& options, std::int64_t num_classes) {
-                   const VitShape shape{options.integer("image-size"), options.integer("patch-size"),
-                                        options.integer("hidden-dim"), options.integer("encoder-layers"),
-                                        options.integer("heads"),      options.integer("mlp-dim")};
-                   return std::make_shared<Vit>(shape, num_classes, options.real("dropout"));
-                 }});
+    networks(),
+    {.name = "vit",
+     .description = "vision transformer of any size",
+     .options = {image_size_option(), integer_option("patch-size", "16", "vit: side of a patch", 1, 65536),
+                 integer_option("hidden-dim", "192", "vit: features of each position", 1, 65536),
+                 integer_option("encoder-layers", "12", "vit: layers", 1, 1000),
+                 integer_option("heads", "3", "vit: attention heads of a layer", 1, 1024),
+                 integer_option("mlp-dim", "768", "vit: hidden features of a layer", 1, 1'000'000)},
+     .make =
+         [](const OptionValues& options, std::int64_t num_classes) {
+           const VitShape shape{options.integer("image-size"), options.integer("patch-size"),
+                                options.integer("hidden-dim"), options.integer("encoder-layers"),
+                                options.integer("heads"),      options.integer("mlp-dim")};
+           return std::make_shared<Vit>(shape, num_classes, options.real("dropout"));
+         },
+     .capabilities = capabilities()});
 
 }  // namespace
 }  // namespace isnet

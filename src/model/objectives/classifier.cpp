@@ -33,8 +33,11 @@ class Classifier : public Objective {
 };
 
 const Registration<ObjectiveFactory> classifier(
-    objectives(), {"classifier", "cross-entropy alone: the plain classifier", classification_loss_options(),
-                   [](const OptionValues& options) { return std::make_unique<Classifier>(options); }});
+    objectives(), {.name = "classifier",
+                   .description = "cross-entropy alone: the plain classifier",
+                   .options = classification_loss_options(),
+                   .make = [](const OptionValues& options) { return std::make_unique<Classifier>(options); },
+                   .capabilities = {.trains_heatmaps = false}});
 
 }  // namespace
 }  // namespace isnet

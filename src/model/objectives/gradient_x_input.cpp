@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 
 #include "base/error.h"
+#include "model/losses/heatmap_loss.h"
 #include "model/lrp/selection.h"
-#include "model/objectives/defaults.h"
 #include "model/objectives/heatmap_objective.h"
 
 namespace isnet {
@@ -72,14 +72,20 @@ std::vector<OptionSpec> options() {
   return options;
 }
 
-const ObjectiveDefaults defaults(name,
-                                 {{"heatmap-weight", "0.5"}, {"gwrp-decay", "0.996"}, {"dropout", "0"}});
+const NamedTexts defaults{{"heatmap-weight", "0.5"}, {"gwrp-decay", "0.996"}, {"dropout", "0"}};
 
 const Registration<ObjectiveFactory> registration(
-    objectives(), {name, "classifier, and the pixels times the logits' gradients punished outside the mask",
-                   options(), [](const OptionValues& values) {
-                     return std::make_unique<GradientTimesInput>(with_objective_defaults(values, name));
-                   }});
+    objectives(),
+    {.name = name,
+     .description = "classifier, and the pixels times the logits' gradients punished outside the mask",
+     .options = options(),
+     .make =
+         [](const OptionValues& values) {
+           return std::make_unique<GradientTimesInput>(values.completed(defaults));
+         },
+     .uses = {heatmap_loss_group},
+     .defaults = defaults,
+     .capabilities = {.needs_masks = true}});
 
 }  // namespace
 }  // namespace isnet

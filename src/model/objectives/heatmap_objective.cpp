@@ -137,14 +137,12 @@ NamedNumbers HeatmapObjective::settings() const {
 std::vector<OptionSpec> heatmap_objective_options() {
   std::vector<OptionSpec> options{
       heatmap_weight_option(),
-      integer_option(
+      fixed_at_resume(integer_option(
           "tune-cut", "0",
           "isnet, gradient-x-input: train the plain classifier for this many epochs (5 is usual), in the "
           "last "
           "of them choose C1 and C2 from its heatmaps, and go on with these; 0: as --cut and --cut2 say",
-          0),
-      text_option("heatmap-loss", "gwrp", "LOSS",
-                  "isnet, gradient-x-input: how relevance in the background is punished")};
+          0))};
   for (auto& more : supervision_options()) options.push_back(std::move(more));
   return options;
 }

@@ -64,7 +64,7 @@ class HeatmapObjective : public Objective {
   bool warm_up_ = false, gathering_ = false;
 };
 
-/// Their options: --heatmap-weight, --tune-cut, --heatmap-loss, supervised layers.
+/// Their options: --heatmap-weight, --tune-cut, supervised layers. They use heatmap_loss_group() besides.
 std::vector<OptionSpec> heatmap_objective_options();
 
 }  // namespace isnet

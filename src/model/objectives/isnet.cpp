@@ -1,7 +1,9 @@
 // ISNet: the classifier's loss and its LRP heatmaps' loss, L = (1 − P)·L_c + P·L_LRP (arXiv 2202.00232); with
 // heatmaps of hidden layers on request (arXiv 2401.08409), and C1 and C2 chosen by a warm-up on request.
 #include "model/losses/classification_loss.h"
+#include "model/losses/heatmap_loss.h"
 #include "model/lrp/first_layer.h"
+#include "model/lrp/layer_rule.h"
 #include "model/lrp/selection.h"
 #include "model/lrp/walk.h"
 #include "model/objectives/heatmap_objective.h"
@@ -36,16 +38,18 @@ class IsnetObjective : public HeatmapObjective {
 
 std::vector<OptionSpec> isnet_options() {
   std::vector<OptionSpec> options = heatmap_objective_options();
-  options.push_back(text_option("heatmaps", "all", "SELECTION", "isnet: which heatmaps a step computes"));
   for (auto& more : lrp_option_specs()) options.push_back(std::move(more));
   return options;
 }
 
-const Registration<ObjectiveFactory> isnet(objectives(),
-                                           {"isnet", "classifier and LRP heatmaps punished outside the mask",
-                                            isnet_options(), [](const OptionValues& options) {
-                                              return std::make_unique<IsnetObjective>(options);
-                                            }});
+const Registration<ObjectiveFactory> isnet(
+    objectives(),
+    {.name = "isnet",
+     .description = "classifier and LRP heatmaps punished outside the mask",
+     .options = isnet_options(),
+     .make = [](const OptionValues& options) { return std::make_unique<IsnetObjective>(options); },
+     .uses = {heatmap_selection_group, layer_rule_group, first_layer_group, heatmap_loss_group},
+     .capabilities = {.needs_masks = true}});
 
 }  // namespace
 }  // namespace isnet

@@ -16,11 +16,17 @@ double& number_of(NamedNumbers& numbers, const std::string& name) {
 }
 
 void require_outputs(const Objective& objective, const std::string& name, const Network& network) {
-  if (objective.needs_classes() && network.num_classes() == 0)
+  require_outputs({.needs_classes = objective.needs_classes(), .needs_pixels = objective.needs_pixels()},
+                  name, {.classifies = network.num_classes() > 0, .segments = network.mask_classes() > 0});
+}
+
+void require_outputs(const Capabilities<ObjectiveFactory>& needs, const std::string& name,
+                     const Capabilities<NetworkFactory>& network) {
+  if (needs.needs_classes && !network.classifies)
     fail(ErrorKind::usage, "--objective ", name,
          " needs a network that classifies images, which this one does not; allowed: ",
          classifying_networks());
-  if (objective.needs_pixels() && network.mask_classes() == 0)
+  if (needs.needs_pixels && !network.segments)
     fail(ErrorKind::usage, "--objective ", name,
          " needs a network that segments images, which this one does not; allowed: ", segmenting_networks());
 }

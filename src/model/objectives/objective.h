@@ -104,11 +104,26 @@ class Objective {
 
 /// Options that every objective may read: seed.
 using ObjectiveFactory = std::function<std::unique_ptr<Objective>(const OptionValues&)>;
+
+/// What an objective's strategy says of the objectives that it makes; see the functions of the same names.
+template <>
+struct Capabilities<ObjectiveFactory> {
+  bool needs_masks = false;
+  bool needs_classes = true;
+  bool needs_pixels = false;
+  /// It trains heatmaps: batch norms' statistics are estimated anew before validation, and there is dropout
+  /// before the head, unless its defaults say otherwise.
+  bool trains_heatmaps = true;
+};
+
 Registry<ObjectiveFactory>& objectives();
 
 /// Refuses a network that does not yield what the objective `name` judges. Errors: usage, with the networks
 /// that do.
 void require_outputs(const Objective& objective, const std::string& name, const Network& network);
+/// The same of strategies, before anything is made.
+void require_outputs(const Capabilities<ObjectiveFactory>& needs, const std::string& name,
+                     const Capabilities<NetworkFactory>& network);
 
 /// Whether fused kernels are used for such images: not in double precision.
 bool fuses(const at::Tensor& images);

@@ -8,15 +8,12 @@
 #include "base/profile.h"
 #include "model/losses/classification_loss.h"
 #include "model/losses/heatmap_loss.h"
-#include "model/objectives/defaults.h"
 #include "model/objectives/forward_pass.h"
 #include "model/objectives/heatmap_weight.h"
 #include "model/objectives/objective.h"
 
 namespace isnet {
 namespace {
-
-constexpr const char* name = "rrr";
 
 class RightReasons : public Objective {
  public:
@@ -97,13 +94,18 @@ std::vector<OptionSpec> options() {
   return options;
 }
 
-const ObjectiveDefaults defaults(name, {{"heatmap-weight", "0.5"}, {"dropout", "0"}});
+const NamedTexts defaults{{"heatmap-weight", "0.5"}, {"dropout", "0"}};
 
 const Registration<ObjectiveFactory> registration(
-    objectives(), {name, "classifier, and squared input gradients punished outside the mask (RRR)", options(),
-                   [](const OptionValues& values) {
-                     return std::make_unique<RightReasons>(with_objective_defaults(values, name));
-                   }});
+    objectives(), {.name = "rrr",
+                   .description = "classifier, and squared input gradients punished outside the mask (RRR)",
+                   .options = options(),
+                   .make =
+                       [](const OptionValues& values) {
+                         return std::make_unique<RightReasons>(values.completed(defaults));
+                       },
+                   .defaults = defaults,
+                   .capabilities = {.needs_masks = true}});
 
 }  // namespace
 }  // namespace isnet

@@ -7,7 +7,6 @@
 #include "model/losses/classification_loss.h"
 #include "model/losses/mask_threshold.h"
 #include "model/losses/segmentation_loss.h"
-#include "model/objectives/defaults.h"
 #include "model/objectives/objective.h"
 #include "model/segmentation.h"
 
@@ -229,18 +228,22 @@ std::vector<OptionSpec> multitask_options() {
   return options;
 }
 
-const ObjectiveDefaults of_segmentation("segmentation", {{"dropout", "0"}, {"recompute-bn-statistics", "0"}});
-const ObjectiveDefaults of_multitask("multitask", {{"recompute-bn-statistics", "0"}});
-const Registration<ObjectiveFactory> segmentation(objectives(),
-                                                  {"segmentation", "masks alone: a segmenter", mask_options(),
-                                                   [](const OptionValues& options) {
-                                                     return std::make_unique<Segmentation>(options);
-                                                   }});
-const Registration<ObjectiveFactory> multitask(objectives(),
-                                               {"multitask", "classes and masks from one network",
-                                                multitask_options(), [](const OptionValues& options) {
-                                                  return std::make_unique<Multitask>(options);
-                                                }});
+const Registration<ObjectiveFactory> segmentation(
+    objectives(),
+    {.name = "segmentation",
+     .description = "masks alone: a segmenter",
+     .options = mask_options(),
+     .make = [](const OptionValues& options) { return std::make_unique<Segmentation>(options); },
+     .defaults = {{"dropout", "0"}, {"recompute-bn-statistics", "0"}},
+     .capabilities = {
+         .needs_masks = true, .needs_classes = false, .needs_pixels = true, .trains_heatmaps = false}});
+const Registration<ObjectiveFactory> multitask(
+    objectives(), {.name = "multitask",
+                   .description = "classes and masks from one network",
+                   .options = multitask_options(),
+                   .make = [](const OptionValues& options) { return std::make_unique<Multitask>(options); },
+                   .defaults = {{"dropout", "0.5"}, {"recompute-bn-statistics", "0"}},
+                   .capabilities = {.needs_masks = true, .needs_pixels = true, .trains_heatmaps = false}});
 
 }  // namespace
 }  // namespace isnet

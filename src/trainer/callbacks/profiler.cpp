@@ -132,10 +132,11 @@ const Registration<CallbackFactory> registration(
     callbacks(),
     {"profiler",
      "measures where the time of a step goes",
-     {switch_option("profile", false,
-                    "measure where the time of a step goes: a table, profile.json and traces"),
-      integer_option("profile-steps", "4",
-                     "first steps that --profile writes as Chrome traces, one file for each rank", 0, 10000)},
+     {of_this_machine(switch_option(
+          "profile", false, "measure where the time of a step goes: a table, profile.json and traces")),
+      of_this_machine(integer_option(
+          "profile-steps", "4", "first steps that --profile writes as Chrome traces, one file for each rank",
+          0, 10000))},
      [](const CallbackContext& context) -> std::shared_ptr<Callback> {
        if (!context.options.flag("profile")) return nullptr;
        return std::make_shared<Profiler>(context.folder, context.options.integer("profile-steps"));

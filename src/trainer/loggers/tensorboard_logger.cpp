@@ -90,14 +90,15 @@ void TensorboardLogger::on_load_checkpoint(const Trainer& trainer, const Checkpo
 namespace {
 
 const Registration<CallbackFactory> registration(
-    loggers(), {"tensorboard",
-                "event files for TensorBoard",
-                {integer_option("tensorboard-histograms", "0",
-                                "tensorboard: epochs between histograms of the weights; 0: none", 0)},
-                [](const CallbackContext& context) {
-                  return std::make_shared<TensorboardLogger>(
-                      context.folder.path(), context.options.integer("tensorboard-histograms"));
-                }});
+    loggers(),
+    {"tensorboard",
+     "event files for TensorBoard",
+     {of_this_machine(integer_option("tensorboard-histograms", "0",
+                                     "tensorboard: epochs between histograms of the weights; 0: none", 0))},
+     [](const CallbackContext& context) {
+       return std::make_shared<TensorboardLogger>(context.folder.path(),
+                                                  context.options.integer("tensorboard-histograms"));
+     }});
 
 }  // namespace
 }  // namespace isnet

@@ -69,7 +69,8 @@ std::vector<OptionSpec> parameter_group_options() {
       text_option("lr-factors", "", "PATTERN=X,…",
                   "Learning rate of some parameters, as a multiple of the others': backbone=0.1; of several "
                   "patterns that fit, the last counts"),
-      text_option("freeze", "", "PATTERNS", "Parameters that are not trained (running BN statistics are)"),
+      fixed_at_resume(text_option("freeze", "", "PATTERNS",
+                                  "Parameters that are not trained (running BN statistics are)")),
       integer_option("freeze-until-epoch", "0",
                      "Epoch in which training of what --freeze names begins; 0: never", 0)};
 }
