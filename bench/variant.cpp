@@ -164,7 +164,7 @@ class Explain : public Variant {
 }  // namespace
 
 std::shared_ptr<Network> network_of(const OptionValues& options) {
-  return make_network(options, options.integer("num-classes"), at::kCPU, precision_of(options));
+  return make_network(resolve(options), at::kCPU);
 }
 
 namespace {
@@ -243,7 +243,7 @@ void settle_variant(OptionValues& options) {
   if (!options.has("num-classes")) options.set("num-classes", "3");
   const std::string& variant = options.text("variant");
   if (variant != "system") options.set("objective", variant == "isnet" ? "isnet" : "classifier");
-  settle_defaults(options);
+  options = resolve(options).options();
   at::manual_seed(static_cast<std::uint64_t>(options.integer("seed")));
 }
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "commands/ranks.h"
+#include "data/loading_options.h"
 #include "evaluation/comparison.h"
 #include "evaluation/predictions_csv.h"
 #include "run/inputs.h"
@@ -29,7 +30,7 @@ std::vector<OptionGroup> compare_options() {
       text_option("split", "test", "NAME", "split to compare on"),
       text_option("output", "", "DIR", "folder for comparison.json and comparison.csv"),
       integer_option("batch-size", "64", "samples of a batch", 1),
-      integer_option("num-workers", "1", "threads that read data", 1, 1024),
+      num_workers_option(),
       integer_option("seed", "0", "of the bootstrap", 0)};
   std::vector<OptionGroup> groups{{"Models and data", std::move(what), {}}};
   groups.push_back({"Tests", interval_options(), {}});
@@ -59,9 +60,8 @@ std::string data_of_run(const std::filesystem::path& run) {
   std::error_code ignored;
   const auto file = RunFolder(run).options();
   if (!std::filesystem::exists(file, ignored)) return "";
-  OptionValues stated({text_option("data", "", "", "")});
-  StoredOptions(file.string(), read_file(file, Links::refuse)).adopt(stated, {"data"});
-  return std::filesystem::exists(stated.text("data"), ignored) ? stated.text("data") : "";
+  const auto data = StoredOptions(file.string(), read_file(file, Links::refuse)).text("data");
+  return data && std::filesystem::exists(*data, ignored) ? *data : "";
 }
 
 Predictions read_split(const std::string& file, const std::string& split) {
@@ -78,14 +78,9 @@ Predictions read_split(const std::string& file, const std::string& split) {
 
 // Options of a network of its own: models do not share what their checkpoints say.
 OptionValues options_for(const OptionValues& given, const std::string& model) {
-  std::vector<OptionSpec> specs = trained_model_options();
-  for (const auto& spec : given.specs()) specs.push_back(spec);
-  for (const auto& group : model_option_groups())
-    for (const auto& spec : group.options)
-      if (std::none_of(specs.begin(), specs.end(),
-                       [&](const OptionSpec& one) { return one.name == spec.name; }))
-        specs.push_back(spec);
-  OptionValues options(std::move(specs));
+  std::vector<OptionGroup> groups{{"", trained_model_options(), {}}, {"", given.specs(), {}}};
+  for (auto& group : model_option_groups()) groups.push_back(std::move(group));
+  OptionValues options(options_of(groups));
   for (const auto& spec : given.specs())
     if (given.given(spec.name)) options.set(spec.name, given.text(spec.name));
   const bool weights = std::filesystem::path(model).extension() == ".safetensors" ||
@@ -96,9 +91,9 @@ OptionValues options_for(const OptionValues& given, const std::string& model) {
 }
 
 Predictions run_model(const OptionValues& given, const std::string& path) {
-  OptionValues options = options_for(given, path);
-  const at::Device device = device_of(options, 0);
-  TrainedModel model = load_trained_model(options, device);
+  const at::Device device = device_of(given, 0);
+  TrainedModel model = load_trained_model(options_for(given, path), device);
+  const OptionValues& options = model.config.options();
   if (model.network->num_classes() == 0)
     fail(ErrorKind::usage, path, " classifies no images: there is nothing to compare");
   require_same_classes(model);

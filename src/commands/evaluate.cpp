@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "commands/ranks.h"
+#include "data/loading_options.h"
 #include "run/model_options.h"
 #include "run/report_options.h"
 #include "run/result_files.h"
@@ -45,7 +46,7 @@ std::vector<OptionGroup> evaluate_options(const Kind& kind) {
           "recompute-bn-statistics", "0",
           "batches of split train for re-estimating BN statistics first; scores without it are shown too",
           0),
-      integer_option("num-workers", "1", "threads that read data", 1, 1024),
+      num_workers_option(),
       integer_option("seed", "0",
                      "of stochastic heatmaps, the order for BN statistics, bootstrap and posteriors", 0)});
   const std::vector<OptionGroup> own{{"Predictions of other programs", prediction_file_options(), {}},
@@ -127,12 +128,13 @@ ReportsBySplit reports_of(const PredictionsBySplit& predictions, const OptionVal
   return reports;
 }
 
-int run(OptionValues& options, World& world, const Kind& kind) {
-  const at::Device device = device_of(options, world.local_rank());
-  const Communicator communicator(world, process_group_options(options, device.type()));
+int run(const OptionValues& given, World& world, const Kind& kind) {
+  const at::Device device = device_of(given, world.local_rank());
+  const Communicator communicator(world, process_group_options(given, device.type()));
   if (!communicator.is_main()) log::configure({log::Level::warning, cat("rank ", communicator.rank(), ": ")});
-  refuse_results_over_inputs(options);
-  TrainedModel model = load_trained_model(options, device);
+  refuse_results_over_inputs(given);
+  TrainedModel model = load_trained_model(given, device);
+  const OptionValues& options = model.config.options();
   const auto objective = objectives().at(options.text("objective")).make(options);
   require_outputs(*objective, options.text("objective"), *model.network);
   if (objective->needs_classes()) require_same_classes(model);

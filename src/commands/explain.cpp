@@ -112,15 +112,15 @@ class HeatmapFile {
 
 class Explainer {
  public:
-  Explainer(OptionValues& options)
-      : options_(options),
-        inputs_(options),
-        device_(device_of(options, 0)),
-        chosen_(options.given("heatmaps") || options.given("selective-class")),
-        model_(load_trained_model(options, device_)),
-        split_(model_.data->split(options.text("split"))),
-        panels_(model_.network, split_, class_names(), {device_, model_.dtype}, options, selection()) {
-    const std::int64_t limit = options.integer("limit");
+  explicit Explainer(const OptionValues& given)
+      : inputs_(given),
+        device_(device_of(given, 0)),
+        chosen_(given.given("heatmaps") || given.given("selective-class")),
+        model_(load_trained_model(given, device_)),
+        options_(model_.config.options()),
+        split_(model_.data->split(options_.text("split"))),
+        panels_(model_.network, split_, class_names(), {device_, model_.dtype}, options_, selection()) {
+    const std::int64_t limit = options_.integer("limit");
     samples_ = limit > 0 ? std::min(limit, split_->size()) : split_->size();
   }
 
@@ -191,11 +191,11 @@ class Explainer {
     write_png(file, panels_.draw(batch, explained, i));
   }
 
-  OptionValues& options_;
   InputFiles inputs_;
   at::Device device_;
   bool chosen_;  // the user named the maps
   TrainedModel model_;
+  const OptionValues& options_;
   std::shared_ptr<const SplitReader> split_;
   SamplePanels panels_;
   std::int64_t samples_ = 0;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "commands/ranks.h"
+#include "data/loading_options.h"
 #include "model/weights.h"
 #include "run/inputs.h"
 #include "run/model_options.h"
@@ -24,17 +25,18 @@ std::vector<OptionGroup> export_options() {
       integer_option("recompute-bn-statistics", "0",
                      "batches of split train for re-estimating BN statistics first", 0),
       integer_option("batch-size", "64", "samples of such a batch", 1),
-      integer_option("num-workers", "1", "threads that read data", 1, 1024),
+      num_workers_option(),
       integer_option("seed", "0", "of the order for BN statistics", 0)});
 }
 
-int run(OptionValues& options) {
-  InputFiles(options).refuse("output", options.text("output"));
-  const at::Device device = device_of(options, 0);
-  const std::int64_t batches = options.integer("recompute-bn-statistics");
-  if (batches > 0 && !options.has("data"))
+int run(const OptionValues& given) {
+  InputFiles(given).refuse("output", given.text("output"));
+  const at::Device device = device_of(given, 0);
+  const std::int64_t batches = given.integer("recompute-bn-statistics");
+  if (batches > 0 && !given.has("data"))
     fail(ErrorKind::usage, "--recompute-bn-statistics needs --data, whose split train it reads");
-  TrainedModel model = load_trained_model(options, device, DataNeed::optional);
+  TrainedModel model = load_trained_model(given, device, DataNeed::optional);
+  const OptionValues& options = model.config.options();
   if (batches > 0) {
     const auto loader = split_loader(model.data->split("train"), options, true, Communicator());
     recompute_bn_statistics(*model.network, *loader, batches, 0, {device, model.dtype}, Communicator());
@@ -43,11 +45,8 @@ int run(OptionValues& options) {
                weights_metadata(options, model.class_names, model.task));
   std::cout << options.text("output") << ": " << named_tensors(*model.network).size() << " tensors of "
             << model.source << (batches > 0 ? ", BN statistics re-estimated" : "") << '\n';
-  if (is_dense_net(options) && options.flag("transition-relu"))
-    log::info(
-        cat(options.text("output"),
-            ": this DenseNet has a ReLU in its transitions (--transition-relu 1); torchvision's has none: "
-            "it loads these weights without complaint and computes other logits (docs/networks.md)"));
+  if (const auto& note_of = networks().at(model.config.model().network).capabilities.export_note)
+    if (const auto note = note_of(options); !note.empty()) log::info(cat(options.text("output"), ": ", note));
   return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "commands/ranks.h"
+#include "data/loading_options.h"
 #include "evaluation/predictions_csv.h"
 #include "run/inputs.h"
 #include "run/model_options.h"
@@ -30,7 +31,7 @@ std::vector<OptionGroup> predict_options() {
       batch_limit_option("limit-predict-batches",
                          "how many batches to predict: a number, or a share as 0.5"),
       integer_option("batch-size", "64", "samples of a batch", 1),
-      integer_option("num-workers", "1", "threads that read data", 1, 1024),
+      num_workers_option(),
       flag_option("logits", "columns with logits too"),
       integer_option("seed", "0", "unused by networks that are not trained", 0)});
 }
@@ -46,9 +47,10 @@ bool several_classes(const OptionValues& options, const SplitReader& split, cons
   return model.task == task_name(LabelKind::multi);
 }
 
-int run(OptionValues& options, World& world) {
-  InputFiles(options).refuse("output", options.text("output"));
-  const TrainedModel model = load_trained_model(options, device_of(options, world.local_rank()));
+int run(const OptionValues& given, World& world) {
+  InputFiles(given).refuse("output", given.text("output"));
+  const TrainedModel model = load_trained_model(given, device_of(given, world.local_rank()));
+  const OptionValues& options = model.config.options();
   if (model.network->num_classes() == 0)
     fail(ErrorKind::usage, model.source, " classifies no images; its masks are made by isnet segment");
   const auto split = model.data->split(options.text("split"));

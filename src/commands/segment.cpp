@@ -53,17 +53,17 @@ std::string shard_name(const std::string& split, std::size_t number) {
 
 class MaskMaker {
  public:
-  explicit MaskMaker(OptionValues& options)
-      : options_(options),
-        inputs_(options),
-        device_(device_of(options, 0)),
-        model_(load_trained_model(options, device_)) {
+  explicit MaskMaker(const OptionValues& given)
+      : inputs_(given),
+        device_(device_of(given, 0)),
+        model_(load_trained_model(given, device_)),
+        options_(model_.config.options()) {
     if (model_.network->mask_classes() == 0)
       fail(ErrorKind::usage, "segment needs a network that segments images, ", model_.source,
            " does not; allowed: ", segmenting_networks());
-    form_ = mask_form(options);
-    output_ = options.text("output");
-    names_ = options.has("split") ? options.list("split") : model_.data->split_names();
+    form_ = mask_form(options_);
+    output_ = options_.text("output");
+    names_ = options_.has("split") ? options_.list("split") : model_.data->split_names();
   }
 
   int run() {
@@ -203,10 +203,10 @@ class MaskMaker {
     write_png(file, picture);
   }
 
-  OptionValues& options_;
   InputFiles inputs_;
   at::Device device_;
   TrainedModel model_;
+  const OptionValues& options_;
   MaskForm form_;
   std::filesystem::path output_;
   std::vector<std::string> names_;

@@ -9,9 +9,9 @@
 namespace isnet {
 
 std::vector<OptionSpec> heatmap_image_options() {
-  return {integer_option("tensorboard-images", "0",
-                         "tensorboard: validation samples of which it shows image, mask and heatmap", 0,
-                         10000)};
+  return {of_this_machine(
+      integer_option("tensorboard-images", "0",
+                     "tensorboard: validation samples of which it shows image, mask and heatmap", 0, 10000))};
 }
 
 namespace {

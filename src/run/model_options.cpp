@@ -1,20 +1,13 @@
 #include "run/model_options.h"
 
-#include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <utility>
 
 #include "base/error.h"
 #include "data/shard_limits.h"
-#include "model/losses/heatmap_loss.h"
-#include "model/lrp/first_layer.h"
-#include "model/lrp/layer_rule.h"
-#include "model/lrp/selection.h"
 #include "model/network.h"
 #include "model/objectives/objective.h"
-#include "run/stored_options.h"
 #include "trainer/options.h"
 
 namespace isnet {
@@ -33,44 +26,41 @@ OptionSpec normalize_option() {
   return spec;
 }
 
+namespace {
+
+// A network of another shape has no use for the run's checkpoint.
+OptionGroup network_group() {
+  OptionGroup group = strategy_group("Network", networks(), "network", "densenet121", "architecture");
+  for (auto& option : group.options) option = fixed_at_resume(std::move(option));
+  const std::vector<OptionSpec> of_all{
+      fixed_at_resume(normalize_option()),
+      real_option("dropout", "",
+                  "before the head (default: 0.5 for isnet, gain, ham and multitask, else 0; 0 for --network "
+                  "ag-sononet)",
+                  0, 0.999),
+      fixed_at_resume(integer_option("num-classes", "", "classes (default: from the data)", 1))};
+  group.options.insert(group.options.begin() + 1, of_all.begin(), of_all.end());
+  return group;
+}
+
+OptionGroup objective_group() {
+  OptionGroup group = strategy_group("Objective", objectives(), "objective", "isnet", "what a step computes");
+  group.options.front() = fixed_at_resume(std::move(group.options.front()));
+  return group;
+}
+
+}  // namespace
+
 std::vector<OptionGroup> model_option_groups() {
-  std::vector<OptionGroup> groups;
-  groups.push_back(strategy_group(
-      "Network", networks(), "network", "densenet121", "architecture",
-      {normalize_option(),
-       real_option(
-           "dropout", "",
-           "before the head (default: 0.5 for isnet, gain, ham and multitask, else 0; 0 for --network "
-           "ag-sononet)",
-           0, 0.999),
-       integer_option("num-classes", "", "classes (default: from the data)", 1)}));
-  groups.push_back(
-      strategy_group("Heatmaps", heatmap_selections(), "heatmaps", "all", "which heatmaps a step computes"));
-  groups.push_back(strategy_group("Relevance rule", layer_rules(), "lrp-rule", "epsilon",
-                                  "rule of the layers above the first"));
-  groups.push_back(strategy_group("First layer", first_layer_rules(), "first-layer", "zb",
-                                  "rule of the layer that reads the pixels"));
-  groups.push_back(strategy_group("Heatmap loss", heatmap_losses(), "heatmap-loss", "gwrp",
-                                  "how relevance in the background is punished"));
-  groups.push_back(strategy_group("Objective", objectives(), "objective", "isnet", "what a step computes"));
-  // Objectives declare what they read of other registries; here those are declared already, with their names.
-  auto& last = groups.back().options;
-  last.erase(std::remove_if(
-                 last.begin(), last.end(),
-                 [&](const OptionSpec& option) {
-                   return std::any_of(groups.begin(), groups.end() - 1, [&](const OptionGroup& group) {
-                     return std::any_of(group.options.begin(), group.options.end(),
-                                        [&](const OptionSpec& other) { return other.name == option.name; });
-                   });
-                 }),
-             last.end());
+  std::vector<OptionGroup> groups{network_group()};
+  for (auto& group : objectives().used_groups()) groups.push_back(std::move(group));
+  groups.push_back(objective_group());
   return groups;
 }
 
 std::vector<std::string> model_option_names() {
   std::vector<std::string> names{"precision"};
-  for (const auto& group : model_option_groups())
-    for (const auto& option : group.options) names.push_back(option.name);
+  for (const auto& option : options_of(model_option_groups())) names.push_back(option.name);
   return names;
 }
 
@@ -96,27 +86,11 @@ std::vector<OptionGroup> trained_model_groups(std::vector<OptionSpec> own) {
   return groups;
 }
 
-std::string portable_options(const OptionValues& options) {
-  static const std::set<std::string> local{"data", "output", "resume", "overwrite", "allow-other-data",
-      "verify-data", "max-inflation", "max-inflated-mb", "lock-timeout", "weights", "unet-weights",
-      "checkpoint", "quiet", "plugin", "backend", "device", "master-port", "threads",
-      "distributed-timeout", "startup-timeout", "heartbeat-interval", "heartbeat-timeout", "save-timeout",
-      "num-workers", "prefetch", "prefetch-mb", "read-retry-seconds", "stage", "max-time",
-      "checkpoint-background", "log-every-n-steps", "logger", "tensorboard-histograms",
-      "tensorboard-images", "model-summary", "profile", "profile-steps", "detect-anomaly", "find-lr",
-      "find-lr-min", "find-lr-max", "fast-dev-run"};
-  std::string lines;
-  for (const auto& spec : options.specs())
-    if (options.has(spec.name) && !is_path_option(spec) && !local.contains(spec.name))
-      lines += spec.name + " = " + options.text(spec.name) + "\n";
-  return lines;
-}
-
 std::map<std::string, std::string> weights_metadata(const OptionValues& options,
                                                     const std::vector<std::string>& class_names,
                                                     const std::string& task) {
   std::map<std::string, std::string> metadata{{"format", "pt"},
-                                              {"isnet.options", portable_options(options)},
+                                              {"isnet.options", options.portable_ini()},
                                               {"isnet.class_names", nlohmann::json(class_names).dump()}};
   if (!task.empty()) metadata["isnet.task"] = task;
   return metadata;

@@ -9,7 +9,8 @@
 
 namespace isnet {
 
-/// --network and its options; --objective, heatmaps, rules, losses and their options.
+/// --network and its options; --objective and its options; between them the groups that objectives use:
+/// heatmaps, rules, losses. Strategies of two groups may share an option (options_of()).
 std::vector<OptionGroup> model_option_groups();
 
 /// --normalize.
@@ -23,10 +24,6 @@ std::vector<OptionSpec> trained_model_options();
 
 /// The groups of a command that runs a trained model: these and its `own` options, the device, the model's.
 std::vector<OptionGroup> trained_model_groups(std::vector<OptionSpec> own);
-
-/// The options without those that say where files are or how a machine is used: what goes into checkpoints
-/// and weights, so that equal runs leave equal files.
-std::string portable_options(const OptionValues& options);
 
 /// What goes into a weights file besides its tensors, so that it can be used without options. `task`:
 /// task_name() of the data that the model was trained on; empty: not known.

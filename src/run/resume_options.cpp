@@ -1,53 +1,44 @@
 #include "run/resume_options.h"
 
-#include <vector>
+#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
-#include "base/log.h"
-#include "model/network.h"
-#include "run/model_options.h"
+#include "run/stored_model.h"
 #include "run/stored_options.h"
-#include "run/trained_model.h"
 #include "trainer/batch_sharing.h"
 #include "trainer/checkpoint_state.h"
 
 namespace isnet {
 namespace {
 
-// Options that a resumed run may not change: its checkpoint means nothing under others.
-std::vector<std::string> bound_options() {
-  std::vector<std::string> names{
-      "network",           "normalize",          "num-classes", "objective",  "tune-cut",
-      "supervised-layers", "optimizer",          "freeze",      "average",    "seed",
-      "shuffle",           "shuffle-block",      "sampling",    "last-batch", "precision",
-      "sync-batchnorm",    "limit-train-batches"};
-  for (const auto& option : networks().options()) names.push_back(option.name);
-  return names;
-}
-
-// A checkpoint's options, as far as this program knows them.
-OptionValues stored_options(const OptionValues& options, const std::string& file, const std::string& ini) {
+// A checkpoint's options, as far as this program knows them. What the run has found is in its options.ini
+// too.
+OptionValues stored_options(const OptionValues& options, const FoundCheckpoint& found) {
   OptionValues stored(options.specs());
   std::vector<std::string> names;
   for (const auto& spec : options.specs())
     if (!is_path_option(spec)) names.push_back(spec.name);
-  StoredOptions(file, ini).adopt(stored, names);
+  StoredOptions(found.file, options_text(found.checkpoint.state, found.file)).adopt_into(stored, names);
+  for (const auto& [name, value] : found_options(found.checkpoint))
+    if (stored.known(name) && options.text(name) == value) stored.set(name, value);
   return stored;
 }
 
-void refuse_other_options(const OptionValues& options, const OptionValues& stored, const std::string& file) {
-  for (const std::string& name : bound_options()) {
-    if (!options.known(name) || options.text(name) == stored.text(name)) continue;
-    fail(ErrorKind::usage, "--", name, ": '", options.text(name), "' does not go with ", file,
-         ", which was trained with '", stored.text(name),
-         "'; resume with that, or start a new run with --weights");
+// Returns the others that change, as notes.
+std::vector<std::string> refuse_other_options(const OptionValues& options, const OptionValues& stored,
+                                              const std::string& file) {
+  std::vector<std::string> notes;
+  for (const auto& spec : options.specs()) {
+    const std::string &now = options.text(spec.name), &then = stored.text(spec.name);
+    if (now == then) continue;
+    if (spec.fixed_at_resume)
+      fail(ErrorKind::usage, "--", spec.name, ": '", now, "' does not go with ", file,
+           ", which was trained with '", then, "'; resume with that, or start a new run with --weights");
+    if (is_portable(spec) && options.has(spec.name))
+      notes.push_back(cat("--", spec.name, " changes from '", then, "' to '", now, "' at this resume"));
   }
-  const std::string portable = cat("\n", portable_options(options));
-  for (const auto& spec : options.specs())
-    if (portable.find(cat("\n", spec.name, " = ")) != std::string::npos &&
-        options.text(spec.name) != stored.text(spec.name))
-      log::info(cat("--", spec.name, " changes from '", stored.text(spec.name), "' to '",
-                    options.text(spec.name), "' at this resume"));
+  return notes;
 }
 
 RunBatches batches_of(const OptionValues& options, std::int64_t ranks) {
@@ -71,30 +62,30 @@ std::optional<std::int64_t> other_shares(const RunBatches& run, const RunBatches
 
 }  // namespace
 
-std::optional<std::int64_t> settle_resumed_options(OptionValues& options, const Checkpoint& checkpoint,
-                                                   const std::string& file, std::int64_t ranks) {
-  OptionValues stored = stored_options(options, file, options_text(checkpoint.state, file));
-  // What the run has found is in its options.ini too.
-  for (const auto& [name, value] : found_options(checkpoint))
-    if (stored.known(name) && options.text(name) == value) stored.set(name, value);
-  refuse_other_options(options, stored, file);
+ResumedOptions resumed_options(const OptionValues& options, const FoundCheckpoint& found,
+                               std::int64_t ranks) {
+  const OptionValues stored = stored_options(options, found);
+  ResumedOptions resumed{options, 0, refuse_other_options(options, stored, found.file)};
   const auto same = [&](const char* name) { return options.text(name) == stored.text(name); };
-  if (same("batch-size") && same("accumulate-grad-batches")) return std::nullopt;
-  const auto world = checkpoint.state.value("world_size", std::int64_t{1});
+  if (same("batch-size") && same("accumulate-grad-batches")) return resumed;
+  const auto& state = found.checkpoint.state;
+  const auto world = state.value("world_size", std::int64_t{1});
   const RunBatches run =
-      batches_of(stored, checkpoint.state.value("batches", nlohmann::json::object()).value("ranks", world));
+      batches_of(stored, state.value("batches", nlohmann::json::object()).value("ranks", world));
   const RunBatches now = batches_of(options, ranks);
   const auto largest = other_shares(run, now);
   if (!largest)
     fail(ErrorKind::usage, same("batch-size") ? "--accumulate-grad-batches" : "--batch-size", ": ",
-         batches_text(now, options), " does not go with ", file, ", whose steps are ",
+         batches_text(now, options), " does not go with ", found.file, ", whose steps are ",
          batches_text(run, stored),
          " samples; resume with these two options as they were, on any number of ranks that divides its "
          "steps, or start a new run with --weights");
-  for (const char* name : {"batch-size", "accumulate-grad-batches"}) options.set(name, stored.text(name));
-  log::info(cat("steps stay those of ", batches_text(run, stored), "; a rank takes ", *largest,
-                " samples at once at most"));
-  return largest;
+  for (const char* name : {"batch-size", "accumulate-grad-batches"})
+    resumed.options.set(name, stored.text(name));
+  resumed.notes.push_back(cat("steps stay those of ", batches_text(run, stored), "; a rank takes ", *largest,
+                              " samples at once at most"));
+  resumed.largest_share = *largest;
+  return resumed;
 }
 
 std::string circumstances_difference(const StoredCheckpoint& checkpoint, const Communicator& communicator) {

@@ -11,14 +11,15 @@
 namespace isnet {
 
 std::vector<OptionSpec> run_start_options() {
-  return {text_option("resume", "", "last|FILE",
-                      "resume from the latest valid checkpoint of --output, or from this one"),
-          flag_option("overwrite", "replace the run that --output holds"),
-          real_option(
-              "lock-timeout", "30",
-              "seconds without a sign of life after which the lock of a run on another host counts as left "
-              "behind",
-              1, 1e6)};
+  return {
+      of_this_machine(text_option("resume", "", "last|FILE",
+                                  "resume from the latest valid checkpoint of --output, or from this one")),
+      of_this_machine(flag_option("overwrite", "replace the run that --output holds")),
+      of_this_machine(real_option(
+          "lock-timeout", "30",
+          "seconds without a sign of life after which the lock of a run on another host counts as left "
+          "behind",
+          1, 1e6))};
 }
 
 namespace {
@@ -66,22 +67,26 @@ std::string RunStart::newest() const {
   return newest ? newest->string() : std::string();
 }
 
+// "" where the run starts from the beginning.
+std::string RunStart::chosen_file() const {
+  if (!options_.has("resume")) return "";
+  return options_.text("resume") == "last" ? newest() : options_.text("resume");
+}
+
 std::optional<FoundCheckpoint> RunStart::find_checkpoint() {
   const bool trial = options_.integer("fast-dev-run") > 0 || options_.integer("find-lr") > 0;
   if (communicator_.is_main() && !trial) {
     if (!goes_on_in_place()) refuse_replacement();
     if (folder_.holds_run()) take_lock();
   }
-  if (!options_.has("resume")) return std::nullopt;
-  std::string file = options_.text("resume");
-  if (file == "last") {
-    file = communicator_.is_main() ? newest() : std::string();
-    communicator_.broadcast(file);
-    if (file.empty()) {
+  // Rank 0 chooses for all: ranks that were given other options still meet here, and are told apart later.
+  std::string file = communicator_.is_main() ? chosen_file() : std::string();
+  communicator_.broadcast(file);
+  if (file.empty()) {
+    if (options_.has("resume"))
       log::info(
           cat("no valid checkpoint in ", folder_.path().string(), ": the run starts from the beginning"));
-      return std::nullopt;
-    }
+    return std::nullopt;
   }
   std::error_code code;
   if (!std::filesystem::exists(std::filesystem::status(file, code)) &&
@@ -91,7 +96,7 @@ std::optional<FoundCheckpoint> RunStart::find_checkpoint() {
   return FoundCheckpoint{file, load_checkpoint_patiently(file, options_.real("read-retry-seconds"))};
 }
 
-void RunStart::open(bool resumed) {
+void RunStart::open(bool resumed, const OptionValues& options) {
   if (communicator_.is_main()) {
     const bool in_place = goes_on_in_place();
     if (!in_place) refuse_replacement();
@@ -103,7 +108,7 @@ void RunStart::open(bool resumed) {
     else if (!resumed)
       folder_.keep_aside();
     if (in_place) folder_.open();
-    write_file_atomically(folder_.options(), options_.ini());
+    write_file_atomically(folder_.options(), options.ini());
     log::to_file(folder_.log());
   }
   communicator_.barrier();

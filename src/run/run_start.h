@@ -33,8 +33,9 @@ class RunStart {
   /// What --resume means; nothing for a run from the beginning. Errors: usage (the folder holds another run),
   /// checkpoint, runtime (another process has the folder; a checkpoint that cannot be read).
   std::optional<FoundCheckpoint> find_checkpoint();
-  /// Makes the folder ready for a run that goes on from a checkpoint, or starts. Errors: usage, runtime.
-  void open(bool resumed);
+  /// Makes the folder ready for a run that goes on from a checkpoint, or starts, and writes `options` to it.
+  /// Errors: usage, runtime.
+  void open(bool resumed, const OptionValues& options);
   /// Null on other ranks than 0, and before there is a folder.
   std::shared_ptr<const RunLock> lock() const { return lock_; }
 
@@ -43,6 +44,7 @@ class RunStart {
   void refuse_replacement() const;
   void take_lock();
   std::string newest() const;
+  std::string chosen_file() const;
 
   const OptionValues& options_;
   const Communicator& communicator_;

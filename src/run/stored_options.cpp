@@ -1,7 +1,6 @@
 #include "run/stored_options.h"
 
 #include <algorithm>
-#include <sstream>
 
 #include "base/error.h"
 #include "base/failure.h"
@@ -22,46 +21,58 @@ bool names_a_file(const OptionSpec& spec, const std::string& value) {
   return is_path_option(spec) || (spec.value_name.find("@FILE") != std::string::npos && value.front() == '@');
 }
 
+template <typename... What>
+[[noreturn]] void refuse(const std::string& source, const IniEntry& entry, const What&... what) {
+  fail(ErrorKind::checkpoint, source, ": its option '", entry.name, "' is ", quoted_name(entry.value),
+       what...);
+}
+
+void check_text(const std::string& source, const IniEntry& entry) {
+  if (const auto refusal = name_refusal(NameKind::text, entry.value); !refusal.empty())
+    refuse(source, entry, ": ", refusal);
+}
+
 }  // namespace
 
-bool is_path_option(const OptionSpec& spec) {
-  return spec.value_name.starts_with("FILE") || spec.value_name.starts_with("DIR");
+StoredOptions::StoredOptions(std::string source, const std::string& ini)
+    : source_(std::move(source)), text_(read_ini(ini)) {}
+
+std::optional<std::string> StoredOptions::text(const std::string& name) const {
+  const std::string* value = text_.find(name);
+  if (!value || value->empty()) return std::nullopt;
+  check_text(source_, {name, *value});
+  return *value;
 }
 
-void StoredOptions::adopt(OptionValues& options, const std::vector<std::string>& names) {
-  for (const auto& spec : options.specs())
-    if (options.given(spec.name) && !adopted_.contains(spec.name)) given_.insert(spec.name);
-  std::istringstream lines(ini_);
-  for (std::string line; std::getline(lines, line);) {
-    const auto equals = line.find(" = ");
-    if (equals == std::string::npos) continue;
-    const std::string name = line.substr(0, equals);
-    const bool wanted = std::find(names.begin(), names.end(), name) != names.end();
-    if (wanted && options.known(name) && !options.given(name))
-      adopt_line(options, name, line.substr(equals + 3));
+std::set<std::string> StoredOptions::adopt_into(OptionValues& options,
+                                                const std::vector<std::string>& names) const {
+  std::set<std::string> adopted;
+  for (const auto& entry : text_.entries) {
+    const bool wanted = std::find(names.begin(), names.end(), entry.name) != names.end();
+    if (wanted && options.known(entry.name) && !options.given(entry.name) && adopt_entry(options, entry))
+      adopted.insert(entry.name);
   }
+  return adopted;
 }
 
-void StoredOptions::adopt_line(OptionValues& options, const std::string& name, const std::string& value) {
-  const auto refuse = [&](const auto&... what) {
-    fail(ErrorKind::checkpoint, source_, ": its option '", name, "' is ", quoted_name(value), what...);
-  };
+bool StoredOptions::adopt_entry(OptionValues& options, const IniEntry& entry) const {
   const auto& specs = options.specs();
   const auto spec =
-      std::find_if(specs.begin(), specs.end(), [&](const auto& one) { return one.name == name; });
-  if (value.empty()) return;
-  if (const auto refusal = name_refusal(NameKind::text, value); !refusal.empty()) refuse(": ", refusal);
-  if (names_a_file(*spec, value))
-    refuse(": options that are stored in a file may not name files; give --", name, " yourself");
+      std::find_if(specs.begin(), specs.end(), [&](const auto& one) { return one.name == entry.name; });
+  if (entry.value.empty()) return false;
+  check_text(source_, entry);
+  if (names_a_file(*spec, entry.value))
+    refuse(source_, entry, ": options that are stored in a file may not name files; give --", entry.name,
+           " yourself");
   try {
-    options.set(name, value);
+    options.set(entry.name, entry.value);
   } catch (const Error& e) {
-    fail(ErrorKind::checkpoint, source_, ": its option '", name, "': ", e.what());
+    fail(ErrorKind::checkpoint, source_, ": its option '", entry.name, "': ", e.what());
   }
-  adopted_.insert(name);
+  return true;
 }
 
-void StoredOptions::blamed(const std::function<void()>& make) const {
+void Blame::blamed(const std::function<void()>& make) const {
   const std::string where = cat(source_, ": its options describe no model that can be made");
   try {
     make();
@@ -79,10 +90,17 @@ void StoredOptions::blamed(const std::function<void()>& make) const {
   }
 }
 
-void StoredOptions::limited(const NamedTensors& tensors, const std::function<void()>& make) const {
+void Blame::limited(const NamedTensors& tensors, const std::function<void()>& make) const {
   if (adopted_.empty()) return blamed(make);
   const AllocationLimit limit(allowance_for(tensors));
   blamed(make);
+}
+
+std::set<std::string> given_options(const OptionValues& options) {
+  std::set<std::string> names;
+  for (const auto& spec : options.specs())
+    if (options.given(spec.name)) names.insert(spec.name);
+  return names;
 }
 
 }  // namespace isnet

@@ -3,31 +3,50 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "base/ini.h"
 #include "base/options.h"
 #include "model/weights.h"
 
 namespace isnet {
 
-/// Whether the option's value is a file or a folder: it says where something is on one machine, and belongs into
-/// no model.
-bool is_path_option(const OptionSpec& spec);
-
-/// The options of one file, and which of them are in force.
+/// The options of one file.
 class StoredOptions {
  public:
-  /// `ini`: lines "name = value"; the first for a name counts. `source`: the file.
-  StoredOptions(std::string source, std::string ini) : source_(std::move(source)), ini_(std::move(ini)) {}
+  /// `ini`: lines of an INI file; the first for a name counts, others than entries are ignored. `source`: the
+  /// file.
+  StoredOptions(std::string source, const std::string& ini);
 
-  bool empty() const { return ini_.empty(); }
-  const std::string& ini() const { return ini_; }
+  bool empty() const { return text_.entries.empty(); }
+  const std::string& source() const { return source_; }
 
-  /// Sets those of `names` that the file has, this command knows, and the user did not give. Errors:
-  /// checkpoint (file, option, what is wrong: a value that is not allowed, or names a file).
-  void adopt(OptionValues& options, const std::vector<std::string>& names);
+  /// Returns the value of an option, nothing where the file has none. Errors: checkpoint (a text that no
+  /// option has).
+  std::optional<std::string> text(const std::string& name) const;
+
+  /// Sets those of `names` that the file has, `options` knows and were not given, and returns their names.
+  /// Errors: checkpoint (file, option, what is wrong: a value that is not allowed, or names a file).
+  std::set<std::string> adopt_into(OptionValues& options, const std::vector<std::string>& names) const;
+
+ private:
+  bool adopt_entry(OptionValues& options, const IniEntry& entry) const;
+
+  std::string source_;
+  IniText text_;
+};
+
+/// Says whose fault it is when options describe no model: that of the file which they come from, or the
+/// user's.
+class Blame {
+ public:
+  Blame() = default;  ///< all options are the user's
+  /// `adopted`: options of the file `source` that are in force. `given`: those of the user.
+  Blame(std::string source, std::set<std::string> adopted, std::set<std::string> given)
+      : source_(std::move(source)), adopted_(std::move(adopted)), given_(std::move(given)) {}
 
   /// Runs `make`, which goes by the options; what it refuses is said of the file, unless it is an option that
   /// the user gave. Errors: checkpoint; those of `make`.
@@ -37,10 +56,11 @@ class StoredOptions {
   void limited(const NamedTensors& tensors, const std::function<void()>& make) const;
 
  private:
-  void adopt_line(OptionValues& options, const std::string& name, const std::string& value);
-
-  std::string source_, ini_;
-  std::set<std::string> adopted_, given_;  // from the file; by the user
+  std::string source_;
+  std::set<std::string> adopted_, given_;
 };
+
+/// Returns the names of options that were given.
+std::set<std::string> given_options(const OptionValues& options);
 
 }  // namespace isnet

@@ -15,11 +15,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::vector<std::string> names;
     for (const auto& spec : specs) names.push_back(spec.name);
     OptionValues options(specs);
-    isnet::StoredOptions stored("input", std::string(fuzz::text_of(data, size)));
-    stored.adopt(options, names);
+    const isnet::StoredOptions stored("input", std::string(fuzz::text_of(data, size)));
+    const Blame blame("input", stored.adopt_into(options, names), {});
     // What goes by no option of the file is larger than these tensors, and no fault of it.
     if (!options.given("blocks") && !options.given("layers")) return;
-    stored.limited({{"weight", at::zeros({10})}},
-                   [&] { networks().at(options.text("network")).make(options, 2); });
+    blame.limited({{"weight", at::zeros({10})}},
+                  [&] { networks().at(options.text("network")).make(options, 2); });
   });
 }

@@ -1,0 +1,183 @@
+#include "run/training.h"
+
+#include <ATen/Parallel.h>
+#include <torch/version.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "data/sampling/sampling.h"
+#include "run/data_identity.h"
+#include "run/heatmap_images.h"
+#include "run/range_test.h"
+#include "run/resume_options.h"
+#include "run/trained_model.h"
+#include "run/weights_export.h"
+#include "trainer/callbacks/folder_watch.h"
+#include "trainer/callbacks/progress.h"
+#include "trainer/model_summary.h"
+
+namespace isnet {
+
+Training::Training(OptionValues given, World& world)
+    : given_(std::move(given)),
+      folder_(given_.text("output")),
+      device_(device_of(given_, world.local_rank())),
+      communicator_(world, process_group_options(given_, device_.type())),
+      start_(given_, communicator_, folder_) {}
+
+Training::~Training() = default;
+
+int Training::run() {
+  if (communicator_.world_size() > 1 && !communicator_.is_main())
+    log::configure({log::Level::warning, cat("rank ", communicator_.rank(), ": ")});
+  resumed_ = start_.find_checkpoint();
+  data_ = open_training_data(given_, communicator_);
+  settle();
+  make_job();
+  const Checkpoint* resumed = resumed_ ? &resumed_->checkpoint : nullptr;
+  Trainer(trainer_options(), communicator_, {}).check(*job_, resumed);
+  if (resumed) refuse_other_data(*resumed);
+  if (given_.integer("find-lr") > 0) {
+    if (resumed)
+      fail(ErrorKind::usage, "--find-lr tries rates from the beginning of a training: without --resume");
+    find_learning_rate(*job_, trainer_options(), communicator_, config_->options(), folder_.path());
+    return 0;
+  }
+  if (!is_trial()) {
+    if (given_.integer("tensorboard-images") > 0)
+      images_ = std::make_shared<HeatmapImages>(*job_, config_->options(), facts_.class_names,
+                                                EvaluationPlace{device_, config_->model().dtype});
+    start_.open(resumed_.has_value(), config_->options());
+  }
+  return fit();
+}
+
+// Reads the files that the run begins from, and settles its options, alike on all ranks.
+void Training::settle() {
+  facts_ = facts_of(*data_.set, *data_.train, given_);
+  if (given_.has("weights")) first_weights_ = read_weights_model(given_.text("weights"));
+  const std::string& around = networks().at(given_.text("network")).capabilities.around;
+  if (!around.empty() && given_.has("unet-weights")) unet_ = read_stored_model(given_.text("unet-weights"));
+  config_ = resolve(given_, facts_,
+                    {.weights = first_weights_ ? &*first_weights_ : nullptr,
+                     .unet = unet_ ? &*unet_ : nullptr,
+                     .resumed = resumed_ ? &*resumed_ : nullptr},
+                    communicator_.world_size());
+  announce(*config_);
+  check_same_on_all_ranks(
+      communicator_,
+      {{"options", config_->options().ini()}, {"torch", TORCH_VERSION}, {"data set", data_.text()}});
+  if (!resumed_) return;
+  if (const auto difference = circumstances_difference(resumed_->checkpoint, communicator_);
+      !difference.empty())
+    log::warning(difference);
+  log::info(cat("resuming from ", resumed_->file, " (", text_of(position_of(resumed_->checkpoint)), ")"));
+}
+
+void Training::make_job() {
+  const OptionValues& options = config_->options();
+  order_ = samplings().at(options.text("sampling")).make(*data_.train, config_->trainer()->seed);
+  const auto network = make_network(*config_, device_);
+  const std::string head = network->head_name();
+  if (first_weights_)
+    announce_weights(first_weights_->source(),
+                     load_weights(first_weights_->source(), first_weights_->weights, *network, {head}));
+  if (unet_) load_unet(*unet_, *network, networks().at(config_->model().network).capabilities.around);
+  first_weights_.reset();
+  unet_.reset();
+  std::shared_ptr<Objective> objective = objectives().at(config_->model().objective).make(options);
+  require_outputs(*objective, config_->model().objective, *network);
+  if (!objective->needs_pixels()) network->classify_only();
+  if (objective->needs_masks()) require_masks(facts_, config_->model().objective);
+  NamedParameters parameters;
+  for (const auto& entry : network->named_parameters()) parameters.emplace_back(entry.key(), entry.value());
+  freeze(parameters, options, head);
+  job_ = std::make_unique<TrainingJob>(
+      TrainingJob{network, std::move(objective), make_optimizer(parameters, options, head),
+                  std::make_shared<LearningRate>(options), data_.train, data_.validation});
+}
+
+void Training::refuse_other_data(const Checkpoint& checkpoint) const {
+  const auto difference = data_difference(checkpoint, data_identity(*data_.set));
+  if (difference.empty()) {
+    if (!checkpoint.state.contains("data"))
+      log::info("the checkpoint does not say what its data were: only their number and classes are compared");
+  } else if (given_.flag("allow-other-data")) {
+    log::warning(cat("--allow-other-data: the run goes on with other data: ", difference));
+  } else {
+    fail(ErrorKind::usage, "--resume: the checkpoint was trained on other data than those of --data ",
+         facts_.source, ": ", difference,
+         "; resume on the same data, or allow others with --allow-other-data 1");
+  }
+}
+
+TrainerOptions Training::trainer_options() const {
+  TrainerOptions trainer = *config_->trainer();
+  trainer.device = device_;
+  trainer.order = order_;
+  return trainer;
+}
+
+std::shared_ptr<ModelCheckpoint> Training::make_checkpoints() const {
+  const auto& description = data_.set->description();
+  nlohmann::json state{{"options", config_->options().portable_ini()},
+                       {"class_names", description.class_names},
+                       {"data", data_identity(*data_.set)},
+                       {"task", task_name(description.task)}};
+  CheckpointWriterOptions writing;
+  if (const auto lock = start_.lock()) writing.before_write = [lock] { lock->check(); };
+  return std::make_shared<ModelCheckpoint>(folder_, std::move(state), writing);
+}
+
+std::vector<std::shared_ptr<Callback>> Training::all_callbacks(
+    const std::shared_ptr<ModelCheckpoint>& checkpoints) const {
+  std::vector<std::shared_ptr<Callback>> callbacks{
+      std::make_shared<FolderWatch>(start_.lock()),
+      std::make_shared<ProgressBar>(::isatty(STDERR_FILENO) == 1, given_.flag("quiet"))};
+  if (is_trial()) return callbacks;
+  for (auto& callback : make_callbacks({config_->options(), folder_}))
+    callbacks.push_back(std::move(callback));
+  if (images_) callbacks.push_back(images_);
+  callbacks.push_back(checkpoints);
+  return callbacks;
+}
+
+int Training::fit() {
+  const auto checkpoints = make_checkpoints();
+  const auto callbacks = all_callbacks(checkpoints);
+  Trainer trainer(trainer_options(), communicator_, callbacks);
+  announce_job();
+  const FitOutcome outcome = trainer.fit(*job_, resumed_ ? &resumed_->checkpoint : nullptr);
+  if (outcome == FitOutcome::interrupted) {
+    log::info(cat("stopped in epoch ", trainer.position().epoch, ", batch ", trainer.position().batch,
+                  "; the run goes on with --resume last"));
+    return exit_status_stopped;
+  }
+  if (is_trial()) log::info("the trial went through; nothing was written");
+  if (communicator_.is_main() && !is_trial())
+    export_best(*checkpoints, *config_, data_.set->description(), folder_, *start_.lock());
+  for (const auto& callback : callbacks) callback->on_run_end(trainer);
+  return 0;
+}
+
+void Training::announce_job() const {
+  const Network& network = *job_->network;
+  std::int64_t parameters = 0;
+  for (const auto& parameter : network.parameters()) parameters += parameter.numel();
+  log::info(cat(config_->model().network, " with ", parameters, " parameters, ", facts_.classes, " classes, ",
+                facts_.samples, " training samples; objective ", config_->model().objective, "; ",
+                communicator_.world_size(), " rank(s), backend ", communicator_.backend(), ", ",
+                at::get_num_threads(), " thread(s) each"));
+  const auto& layout = data_.train->layout();
+  const std::int64_t rows = network.output_side(layout.height), columns = network.output_side(layout.width);
+  if (job_->objective->needs_pixels() && (rows != layout.height || columns != layout.width))
+    log::info(cat("the network has logits for the middle ", rows, "×", columns, " of ", layout.height, "×",
+                  layout.width, " pixels: masks are cut to it"));
+  if (const std::int64_t depth = given_.integer("model-summary"); depth > 0)
+    log::info(cat("the network:\n", model_summary(network, static_cast<int>(depth))));
+}
+
+}  // namespace isnet
