@@ -22,6 +22,7 @@ enum class Purpose : std::uint32_t {
   sampling = 8,
   bootstrap = 9,
   posterior = 10,
+  background = 11,
 };
 
 /// Four independent 32-bit words of Philox 4x32-10 for this key and counter.
