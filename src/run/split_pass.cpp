@@ -3,15 +3,11 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/error.h"
 
 namespace isnet {
 namespace {
-
-// Doubles of one exchange between ranks.
-constexpr std::size_t exchanged_numbers = 1 << 20;
 
 void add_facts(const SplitReader& split, std::int64_t sample, Predictions& into) {
   into.ids.push_back(split.id(sample));
@@ -78,45 +74,24 @@ bool are_numbers(const std::vector<std::string>& names) {
 
 void PredictionCollector::add(const at::Tensor& ids, const at::Tensor& logits, std::int64_t samples) {
   const at::Tensor rows = logits.to(at::kCPU, at::kDouble).contiguous();
-  if (static_cast<std::size_t>(rows.size(1)) != classes_)
-    fail(ErrorKind::internal, "predictions: ", rows.size(1), " logits for ", classes_, " classes");
+  const auto width = static_cast<std::size_t>(rows.size(1));
   const auto* sample = ids.const_data_ptr<std::int64_t>();
   const auto* values = rows.const_data_ptr<double>();
-  samples_.insert(samples_.end(), sample, sample + samples);
-  logits_.insert(logits_.end(), values, values + samples * rows.size(1));
+  for (std::size_t i = 0; i < static_cast<std::size_t>(samples); ++i)
+    rows_.add(sample[i], {values + i * width, width});
 }
 
-// In pieces, so that an exchange takes little memory: each sample's numbers come from the rank that has it,
-// and zeros from the others.
 Predictions PredictionCollector::gather(const SplitReader& split, ScoreKind kind,
                                         const std::vector<std::string>& class_names,
                                         const Communicator& communicator) const {
   Predictions all;
   all.kind = kind;
   all.class_names = class_names;
-  std::vector<std::size_t> order(samples_.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(),
-            [&](std::size_t a, std::size_t b) { return samples_[a] < samples_[b]; });
-  const std::size_t width = classes_ + 1, step = std::max<std::size_t>(1, exchanged_numbers / width);
-  std::size_t next = 0;
-  for (std::size_t begin = 0; begin < static_cast<std::size_t>(split.size()); begin += step) {
-    const std::size_t end = std::min(begin + step, static_cast<std::size_t>(split.size()));
-    std::vector<double> piece((end - begin) * width, 0.0);
-    for (; next < order.size() && static_cast<std::size_t>(samples_[order[next]]) < end; ++next) {
-      double* row = &piece[(static_cast<std::size_t>(samples_[order[next]]) - begin) * width];
-      row[0] += 1;
-      std::copy_n(&logits_[order[next] * classes_], classes_, row + 1);
-    }
-    communicator.all_reduce_sum(piece);
-    for (std::size_t i = begin; communicator.is_main() && i < end; ++i) {
-      const double* row = &piece[(i - begin) * width];
-      if (row[0] == 0) continue;  // left out by a limit
-      if (row[0] != 1) fail(ErrorKind::internal, "sample ", i, " was scored ", row[0], " times");
-      add_facts(split, static_cast<std::int64_t>(i), all);
-      all.logits.insert(all.logits.end(), row + 1, row + width);
-    }
-  }
+  rows_.gather(split.size(), communicator, [&](std::int64_t sample, std::span<const double> logits) {
+    if (!communicator.is_main()) return;
+    add_facts(split, sample, all);
+    all.logits.insert(all.logits.end(), logits.begin(), logits.end());
+  });
   drop_empty_groups(all);
   set_probabilities_from_logits(all);
   decide(all);

@@ -7,6 +7,7 @@
 
 #include "evaluation/metrics.h"
 #include "evaluation/predictions.h"
+#include "run/sample_rows.h"
 #include "run/trained_model.h"
 #include "trainer/evaluation_loop.h"
 
@@ -15,7 +16,9 @@ namespace isnet {
 /// Collects logits by sample, each rank its own, and brings them together on rank 0.
 class PredictionCollector {
  public:
-  explicit PredictionCollector(std::size_t classes) : classes_(classes) {}
+  explicit PredictionCollector(std::size_t classes) : rows_(classes) {}
+
+  std::size_t classes() const { return rows_.width(); }
 
   /// The first `samples` rows of B×K logits; ids: indices in the split.
   void add(const at::Tensor& ids, const at::Tensor& logits, std::int64_t samples);
@@ -26,9 +29,7 @@ class PredictionCollector {
                      const Communicator& communicator) const;
 
  private:
-  std::size_t classes_;
-  std::vector<std::int64_t> samples_;
-  std::vector<double> logits_;
+  SampleRows rows_;
 };
 
 /// What came of one split.

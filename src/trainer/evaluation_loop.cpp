@@ -4,23 +4,10 @@
 
 #include "base/activity.h"
 #include "trainer/batches.h"
+#include "trainer/eval_mode.h"
 
 namespace isnet {
 namespace {
-
-class EvalMode {
- public:
-  explicit EvalMode(Network& network) : network_(network), training_(network.is_training()) {
-    network_.eval();
-  }
-  ~EvalMode() { network_.train(training_); }
-  EvalMode(const EvalMode&) = delete;
-  EvalMode& operator=(const EvalMode&) = delete;
-
- private:
-  Network& network_;
-  bool training_;
-};
 
 // Padding samples stand at the end; without them nothing counts twice.
 void drop_padding(Batch& batch, std::int64_t samples) {
