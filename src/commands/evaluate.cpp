@@ -10,6 +10,8 @@
 #include "cli/command.h"
 #include "commands/ranks.h"
 #include "data/loading_options.h"
+#include "run/background_tests.h"
+#include "run/explanation_tests.h"
 #include "run/model_options.h"
 #include "run/report_options.h"
 #include "run/result_files.h"
@@ -51,6 +53,8 @@ std::vector<OptionGroup> evaluate_options(const Kind& kind) {
                      "of stochastic heatmaps, the order for BN statistics, bootstrap and posteriors", 0)});
   const std::vector<OptionGroup> own{{"Predictions of other programs", prediction_file_options(), {}},
                                      {"Report", report_option_specs(), {}},
+                                     {"Other backgrounds", background_test_options(), {}},
+                                     {"Explanations", explanation_test_options(), {}},
                                      {"Distribution", distributed_options(), {}}};
   groups.insert(groups.begin() + 1, own.begin(), own.end());
   return groups;
@@ -131,6 +135,36 @@ ReportsBySplit reports_of(const PredictionsBySplit& predictions, const OptionVal
 int run(const OptionValues& given, World& world, const Kind& kind) {
   const at::Device device = device_of(given, world.local_rank());
   const Communicator communicator(world, process_group_options(given, device.type()));
+// What --background and --explanation ask for, of each split that has a report; collective.
+void look_at_backgrounds(const ScoredModel& model, const DataSet& data,
+                         const std::vector<std::string>& splits, const OptionValues& options,
+                         const Kind& kind, const Communicator& communicator, ReportsBySplit& reports) {
+  const auto backgrounds = background_tests(options);
+  const auto explanations = explanation_tests(options);
+  if (!backgrounds && !explanations) return;
+  const ReportOptions report = report_options(options);
+  for (const auto& name : splits) {
+    const auto split = data.split(name);
+    ScoreReport unused;  // of a split without a report, and of other ranks
+    const auto found = reports.find(name);
+    ScoreReport& into = found == reports.end() ? unused : found->second;
+    if (split->layout().mask_channels == 0) {
+      into.remarks.push_back(
+          "There are no masks: the figures of --background and --explanation are left out.");
+      continue;
+    }
+    if (backgrounds)
+      into.background =
+          test_backgrounds(model, split, *backgrounds, options, kind.limit, report, communicator);
+    if (explanations)
+      into.explanations =
+          test_explanations(model, split, *explanations, options, kind.limit, report, communicator);
+  }
+}
+
+int run(const OptionValues& given, World& world, const Kind& kind) {
+  const at::Device device = device_of(given, world.local_rank());
+  const Communicator communicator(world, process_group_options(given, device.type()));
   if (!communicator.is_main()) log::configure({log::Level::warning, cat("rank ", communicator.rank(), ": ")});
   refuse_results_over_inputs(given);
   TrainedModel model = load_trained_model(given, device);
@@ -138,6 +172,8 @@ int run(const OptionValues& given, World& world, const Kind& kind) {
   const auto objective = objectives().at(options.text("objective")).make(options);
   require_outputs(*objective, options.text("objective"), *model.network);
   if (objective->needs_classes()) require_same_classes(model);
+  background_tests(options);  // refused before the work
+  explanation_tests(options);
   const auto splits = splits_of(options, *model.data, kind);
   DataAgreement(communicator, *model.data, splits, verify_data_of(options)).check();
   const auto& of_data = model.data->description().class_names;
@@ -162,8 +198,11 @@ int run(const OptionValues& given, World& world, const Kind& kind) {
   }
   std::optional<ValidationChoices> choices;
   if (!validation.empty()) choices = choose(scored, *model.data, options, validation, results, communicator);
+  ReportsBySplit reports;
+  if (communicator.is_main()) reports = reports_of(results.predictions, options, choices, validation);
+  if (objective->needs_classes())
+    look_at_backgrounds(scored, *model.data, splits, options, kind, communicator, reports);
   if (!communicator.is_main()) return 0;
-  const ReportsBySplit reports = reports_of(results.predictions, options, choices, validation);
   std::cout << text << result_tables(results.scores, reports);
   if (options.has("output"))
     write_results(options.text("output"), results.scores, reports, results.predictions,
@@ -177,6 +216,10 @@ int run_evaluate(Invocation& invocation, const Kind& kind) {
     if (of_file && world.size() > 1)
       fail(ErrorKind::usage,
            "--predictions: is scored by one process: start it without mpirun, or with -n 1");
+    for (const char* name : {"background", "explanation"})
+      if (of_file && invocation.options.has(name))
+        fail(ErrorKind::usage, "--", name,
+             ": needs a network (--checkpoint or --weights), not --predictions");
     return of_file ? score_predictions(invocation.options, kind.prefix)
                    : run(invocation.options, world, kind);
   });

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "evaluation/background_effects.h"
 #include "evaluation/bootstrap.h"
+#include "evaluation/explanation_scores.h"
 #include "evaluation/figures.h"
 #include "evaluation/group_scores.h"
 #include "evaluation/posterior.h"
@@ -75,7 +77,9 @@ struct ScoreReport {
   std::optional<CalibrationReport> calibration;
   std::optional<ImplicitClassReport> implicit_class;
   std::vector<GroupTable> groups;
-  std::vector<std::string> remarks;  ///< what readers have to know, in sentences
+  std::optional<BackgroundEffects> background;  ///< where other backgrounds were tried
+  std::vector<ExplanationScores> explanations;  ///< where heatmaps were looked at
+  std::vector<std::string> remarks;             ///< what readers have to know, in sentences
 
   /// Errors: internal (unknown).
   const Estimate& figure(const std::string& name, std::int64_t of_class = -1) const;

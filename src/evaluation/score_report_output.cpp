@@ -43,7 +43,7 @@ Json posterior_json(const ScoreReport& report) {
 
 Json calibration_json(const CalibrationReport& of) {
   Json json = of.temperature.to_json();
-  const auto pair = [](const double(&values)[2]) {
+  const auto pair = [](const double (&values)[2]) {
     return Json{{"before", finite_or_null(values[0])}, {"after", finite_or_null(values[1])}};
   };
   json["log_loss"] = pair(of.log_loss);
@@ -119,6 +119,11 @@ nlohmann::ordered_json ScoreReport::to_json() const {
     json["groups"] = Json::array();
     for (const auto& table : groups) json["groups"].push_back(table.to_json());
   }
+  if (background) json["background"] = background->to_json();
+  if (!explanations.empty()) {
+    json["explanations"] = Json::array();
+    for (const auto& one : explanations) json["explanations"].push_back(one.to_json());
+  }
   if (!remarks.empty()) json["remarks"] = remarks;
   return json;
 }
@@ -126,9 +131,9 @@ nlohmann::ordered_json ScoreReport::to_json() const {
 std::string ScoreReport::csv(const std::string& split) const {
   std::string text;
   const auto add = [&](std::int64_t of_class, const std::string& name, const Estimate& of) {
-    text += cat(csv_field(split), ",", csv_field(class_name_or_empty(*this, of_class)), ",", name, ",",
-                csv_number(of.value), ",", csv_number(of.low), ",", csv_number(of.high), ",", of.method,
-                "\n");
+    text +=
+        cat(csv_field(split), ",", csv_field(class_name_or_empty(*this, of_class)), ",", name, ",",
+            csv_number(of.value), ",", csv_number(of.low), ",", csv_number(of.high), ",", of.method, "\n");
   };
   for (const auto& [name, estimate] : figures) add(name.of_class, name.name, estimate);
   const auto add_posterior = [&](std::int64_t of_class, const std::string& name, const PosteriorSummary& of) {
@@ -230,7 +235,8 @@ std::string ScoreReport::further_tables() const {
   if (implicit_class) text += implicit_table(*implicit_class, class_names);
   for (const auto& table : groups)
     text += cat("\nBy ", table.by, " (worst first; gap ", fixed(table.gap(), 4), "):\n", table.table());
-  return text;
+  if (background) text += background->table();
+  return text + explanation_table(explanations);
 }
 
 }  // namespace isnet

@@ -96,14 +96,6 @@ at::Tensor gaussian_matrix(std::int64_t size, double sigma, const at::TensorOpti
   return (weights / weights.sum(1, /*keepdim=*/true)).to(like);
 }
 
-at::Tensor blurred(const at::Tensor& images, double sigma_share) {
-  const std::int64_t height = images.size(2), width = images.size(3);
-  const double sigma = sigma_share * static_cast<double>(std::min(height, width));
-  return gaussian_matrix(height, sigma, images.options())
-      .matmul(images)
-      .matmul(gaussian_matrix(width, sigma, images.options()).t());
-}
-
 SampleRandom random_of(const at::Tensor& ids, std::int64_t place, const BackgroundOptions& options) {
   return {options.seed, Purpose::background, options.draw,
           static_cast<std::uint64_t>(ids.const_data_ptr<std::int64_t>()[place])};
@@ -181,6 +173,14 @@ at::Tensor filled_background(const at::Tensor& images, const at::Tensor& foregro
   return filled.empty() ? images : at::stack(filled);
 }
 
+at::Tensor blurred_images(const at::Tensor& images, double sigma_share) {
+  const std::int64_t height = images.size(2), width = images.size(3);
+  const double sigma = sigma_share * static_cast<double>(std::min(height, width));
+  return gaussian_matrix(height, sigma, images.options())
+      .matmul(images)
+      .matmul(gaussian_matrix(width, sigma, images.options()).t());
+}
+
 at::Tensor on_background(const at::Tensor& images, const at::Tensor& foreground,
                          const at::Tensor& backgrounds) {
   return images * foreground + backgrounds * (1 - foreground);
@@ -199,8 +199,9 @@ at::Tensor change_backgrounds(const at::Tensor& images, const at::Tensor& masks,
     case BackgroundKind::noise:
       return on_background(images, foreground, noise(images, ids, options));
     case BackgroundKind::blur:
-      return on_background(images, foreground,
-                           blurred(filled_background(images, foreground, options.fill), options.blur_sigma));
+      return on_background(
+          images, foreground,
+          blurred_images(filled_background(images, foreground, options.fill), options.blur_sigma));
     case BackgroundKind::constant:
       return on_background(images, foreground, at::full({1}, options.constant, images.options()));
     case BackgroundKind::shuffle:

@@ -58,6 +58,10 @@ at::Tensor joint_foreground(const at::Tensor& masks);
 /// inpainted. An image that is all object becomes grey 0.5.
 at::Tensor filled_background(const at::Tensor& images, const at::Tensor& foreground, BackgroundFill fill);
 
+/// Images blurred by a Gaussian, B×C×H×W, whose deviation is this share (> 0) of the smaller side; it is cut
+/// off at the borders and sums to 1.
+at::Tensor blurred_images(const at::Tensor& images, double sigma_share);
+
 /// x·M + background·(1 − M). backgrounds: B×C×H×W, or what broadcasts to it.
 at::Tensor on_background(const at::Tensor& images, const at::Tensor& foreground,
                          const at::Tensor& backgrounds);

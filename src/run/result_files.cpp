@@ -12,7 +12,8 @@ namespace isnet {
 void refuse_results_over_inputs(const OptionValues& options) {
   if (!options.has("output")) return;
   const InputFiles inputs(options);
-  for (const char* name : {"metrics.json", "scores.csv", "curves.csv", "predictions.csv"})
+  for (const char* name :
+       {"metrics.json", "scores.csv", "curves.csv", "predictions.csv", "background.csv", "explanations.csv"})
     inputs.refuse("output", std::filesystem::path(options.text("output")) / name);
 }
 
@@ -20,13 +21,15 @@ void write_results(const std::filesystem::path& folder, const ScoresBySplit& sco
                    const ReportsBySplit& reports, const PredictionsBySplit& predictions, bool logits) {
   create_folders(folder);
   auto json = metrics_json(scores);
-  std::string table = scores_csv_header, curves = curves_csv_header;
+  std::string table = scores_csv_header, curves = curves_csv_header, backgrounds, explanations;
   for (const auto& [name, of_split] : scores) {
     const auto report = reports.find(name);
     if (report == reports.end()) continue;
     json[name].update(report->second.to_json());
     table += report->second.csv(name);
     curves += report->second.curves_csv(name);
+    if (report->second.background) backgrounds += report->second.background->csv(name);
+    for (const auto& one : report->second.explanations) explanations += one.csv(name);
   }
   if (!predictions.empty())
     write_file_atomically(folder / "predictions.csv", predictions_csv(predictions, logits));
@@ -34,6 +37,10 @@ void write_results(const std::filesystem::path& folder, const ScoresBySplit& sco
     write_file_atomically(folder / "scores.csv", table);
     write_file_atomically(folder / "curves.csv", curves);
   }
+  if (!backgrounds.empty())
+    write_file_atomically(folder / "background.csv", background_csv_header + backgrounds);
+  if (!explanations.empty())
+    write_file_atomically(folder / "explanations.csv", explanations_csv_header + explanations);
   write_file_atomically(folder / "metrics.json", json.dump(2) + "\n");
   log::info(cat("metrics written to ", (folder / "metrics.json").string()));
 }

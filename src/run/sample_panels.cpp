@@ -6,8 +6,6 @@
 
 #include "base/error.h"
 #include "data/loader.h"
-#include "model/objectives/grad_cam.h"
-#include "model/objectives/objective.h"
 #include "trainer/batches.h"
 
 namespace isnet {
@@ -17,28 +15,38 @@ std::vector<float> floats(const at::Tensor& tensor) {
   return {host.data_ptr<float>(), host.data_ptr<float>() + host.numel()};
 }
 
-at::Tensor Explained::mask_of(std::int64_t sample, std::int64_t map) const {
-  const at::Tensor mask = masks[sample];  // 1×H×W or M×1×H×W
-  return mask.dim() == 3 ? mask : mask[map];
+namespace {
+
+ExplainerOptions explainer_options(const OptionValues& options) {
+  ExplainerOptions how;
+  if (options.known("method")) how.method = options.text("method");
+  how.attention_maps = options.known("attention-maps") && options.flag("attention-maps");
+  if (options.known("integration-steps")) how.integration_steps = options.integer("integration-steps");
+  if (options.known("hidden-layers")) how.layers = options.list("hidden-layers");
+  return how;
 }
+
+// One map as three equal channels that add up to it: B×M×H×W → B×M×3×H×W.
+at::Tensor as_channels(const at::Tensor& maps) {
+  return (maps / 3).unsqueeze(2).expand({-1, -1, 3, -1, -1});
+}
+
+}  // namespace
 
 SamplePanels::SamplePanels(std::shared_ptr<Network> network, std::shared_ptr<const SplitReader> split,
                            std::vector<std::string> class_names, const EvaluationPlace& place,
                            const OptionValues& options, const std::string& selection)
+    : SamplePanels(std::move(network), std::move(split), std::move(class_names), place, options,
+                   heatmap_selections().at(selection).make(options)) {}
+
+SamplePanels::SamplePanels(std::shared_ptr<Network> network, std::shared_ptr<const SplitReader> split,
+                           std::vector<std::string> class_names, const EvaluationPlace& place,
+                           const OptionValues& options, std::shared_ptr<const HeatmapSelection> selection)
     : network_(std::move(network)),
       split_(std::move(split)),
       class_names_(std::move(class_names)),
       place_(place),
-      seed_(static_cast<std::uint64_t>(options.integer("seed"))),
-      lrp_(lrp_options(options)),
-      selection_(heatmap_selections().at(selection).make(options)) {
-  if (network_->num_classes() == 0)
-    fail(ErrorKind::usage,
-         "this network classifies no images, so that there is nothing to explain; allowed: ",
-         classifying_networks());
-  if (options.known("method")) method_ = options.text("method");
-  attention_maps_ = options.known("attention-maps") && options.flag("attention-maps");
-}
+      explainer_(*network_, std::move(selection), options, explainer_options(options)) {}
 
 Batch SamplePanels::read(const std::vector<std::int64_t>& samples) const {
   BatchPlan plan;
@@ -50,96 +58,18 @@ Batch SamplePanels::read(const std::vector<std::int64_t>& samples) const {
 }
 
 std::vector<OptionSpec> explanation_options() {
+  std::vector<std::string> methods = explanation_methods();
+  methods.insert(methods.begin(), "auto");
   return {
       choice_option("method", "auto",
                     "how maps are made; auto: by LRP, or where the network has no rules for it by attention "
                     "rollout, or by gradients times pixels",
-                    {"auto", "lrp", "rollout", "gradient-x-input", "grad-cam"}),
+                    methods),
+      integration_steps_option(),
+      text_option("hidden-layers", "", "NAME,…",
+                  "LRP: relevance at these layers too, as --supervised-layers names them"),
       flag_option("attention-maps",
                   "also write and draw where the network itself says that it looks (ag-sononet, ham, vit)")};
-}
-
-namespace {
-
-// One map as three equal channels that add up to it: B×M×H×W → B×M×3×H×W.
-at::Tensor as_channels(const at::Tensor& maps) {
-  return (maps / 3).unsqueeze(2).expand({-1, -1, 3, -1, -1});
-}
-
-const at::Tensor* rollout_of(const Tape& tape) {
-  for (const auto& [name, map] : tape.shown())
-    if (name == "rollout") return &map;
-  return nullptr;
-}
-
-bool has_rules(const Tape& tape) {
-  for (int index = 0; index < tape.size(); ++index)
-    if (!tape.node(index).operation->has_rule()) return false;
-  return true;
-}
-
-}  // namespace
-
-std::string SamplePanels::method_for(const Tape& tape) const {
-  if (method_ != "auto") return method_;
-  return has_rules(tape) ? "lrp" : rollout_of(tape) ? "rollout" : "gradient-x-input";
-}
-
-Explained SamplePanels::explain(const Batch& batch, BatchStatistics statistics) const {
-  TapeContext context;
-  context.recording = true;
-  context.network = network_.get();
-  context.multiplication = network_->multiplication;
-  context.fused = fuses(batch.images);
-  context.statistics = statistics;
-  Tape tape(std::move(context));
-  const Value out = network_->forward(tape, batch.images);
-  const std::string method = method_for(tape);
-  Explained explained;
-  if (method == "lrp") {
-    const Selected selected = selection_->select(logits_of(tape, out, lrp_), batch, seed_);
-    explained.heatmaps = relevance(tape, out, selected, lrp_).pixels;
-    explained.classes = selected.classes;
-    if (batch.masks.defined()) explained.masks = selected_masks(batch.masks, selected);
-    explained.starts = selected.start.coefficients.detach();
-  } else {
-    explained = method == "rollout" ? by_rollout(tape, out, batch) : by_gradients(batch, statistics);
-  }
-  explained.logits = tape.prediction(out);
-  if (attention_maps_) explained.shown = tape.shown();
-  return explained;
-}
-
-Explained SamplePanels::by_rollout(const Tape& tape, Value out, const Batch& batch) const {
-  const at::Tensor* map = rollout_of(tape);
-  if (!map)
-    fail(ErrorKind::usage,
-         "--method: 'rollout' is not allowed for this network; allowed for vit and vit-b-16");
-  Explained explained;
-  explained.heatmaps = as_channels(*map);
-  explained.classes = at::full({batch.size(), 1}, -1, at::kLong);
-  explained.starts = at::zeros({batch.size(), 1, tape.output(out).size(1)});
-  explained.map_name = "attention rollout";
-  if (batch.masks.defined()) explained.masks = batch.masks.dim() == 5 ? batch.masks.amax(1) : batch.masks;
-  return explained;
-}
-
-Explained SamplePanels::by_gradients(const Batch& batch, BatchStatistics statistics) const {
-  if (statistics != BatchStatistics::running)
-    fail(ErrorKind::usage, "--train-statistics goes with --method lrp and rollout only");
-  const ForwardPass pass = GradientForward()(*network_, batch, seed_);
-  const Selected selected = selection_->select(logits_of(*pass.tape, pass.logits, lrp_), batch, seed_);
-  const at::Tensor& start = selected.start.coefficients;
-  Explained explained;
-  if (method_ == "grad-cam")
-    explained.heatmaps = as_channels(
-        grad_cam(pass, start, last_layer(*pass.tape), batch.images.size(2), batch.images.size(3)).detach());
-  else
-    explained.heatmaps = batch.images.unsqueeze(1) * input_gradients(pass, start).pixels;
-  explained.classes = selected.classes;
-  explained.starts = start.detach();
-  if (batch.masks.defined()) explained.masks = selected_masks(batch.masks, selected);
-  return explained;
 }
 
 namespace {
@@ -150,6 +80,13 @@ MapCaption named_caption(const std::string& name) {
   caption.class_name = name;
   caption.logit = caption.probability = std::numeric_limits<double>::quiet_NaN();
   return caption;
+}
+
+// Where the network says that it looks, and relevance at hidden layers for the first map: names and B×1×h×w.
+std::vector<std::pair<std::string, at::Tensor>> shown_besides(const Explained& explained) {
+  auto maps = explained.shown;
+  for (const auto& [name, map] : explained.hidden) maps.emplace_back(name, map.narrow(1, 0, 1));
+  return maps;
 }
 
 std::vector<std::int64_t> shown_maps(const Explained& explained, const at::Tensor& logits,
@@ -189,7 +126,7 @@ Picture SamplePanels::draw(const Batch& batch, const Explained& explained, std::
       mask.insert(mask.end(), more.begin(), more.end());
     }
   }
-  for (const auto& [name, shown] : explained.shown) {
+  for (const auto& [name, shown] : shown_besides(explained)) {
     input.maps.push_back(named_caption(name));
     const at::Tensor large =
         at::upsample_bilinear2d(shown.narrow(0, i, 1), {input.height, input.width}, false);
