@@ -7,9 +7,11 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "commands/picture_shard.h"
 #include "commands/ranks.h"
 #include "data/hdf5.h"
 #include "evaluation/background_share.h"
+#include "run/class_choice.h"
 #include "run/inputs.h"
 #include "run/model_options.h"
 #include "run/sample_panels.h"
@@ -21,7 +23,12 @@ namespace {
 
 std::vector<OptionGroup> explain_options() {
   std::vector<OptionSpec> what{
-      text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required)"),
+      text_option("data", "", "DIR|FILE.h5", "data set, or one shard (this or --image)"),
+      text_option("image", "", "FILE,…", "pictures of any kind that pack reads, instead of --data"),
+      text_option(
+          "class", "", class_choice_words,
+          "class whose maps are computed, instead of --heatmaps; predicted: the class that is decided "
+          "for, highest: the largest logit"),
       text_option("split", "test", "NAME", "split to explain"),
       text_option("output", "", "FILE.h5", "file for logits, heatmaps, labels, ids"),
       text_option("pictures", "", "DIR", "folder for PNG panels"),
@@ -31,7 +38,9 @@ std::vector<OptionGroup> explain_options() {
       integer_option("batch-size", "16", "samples of a batch", 1),
       integer_option("seed", "0", "of stochastic heatmaps", 0)};
   for (auto& more : explanation_options()) what.push_back(std::move(more));
-  return trained_model_groups(std::move(what));
+  std::vector<OptionGroup> groups = trained_model_groups(std::move(what));
+  groups.insert(groups.begin() + 1, {"Pictures (--image)", picture_shard_options(), {}});
+  return groups;
 }
 
 // The datasets of --output, filled batch by batch into a temporary file that gets its name at the end.
@@ -54,6 +63,7 @@ class HeatmapFile {
     write("logits", batch.logits);
     write("heatmaps", batch.heatmaps);
     for (const auto& [name, map] : batch.shown) write(("map_" + name).c_str(), map);
+    for (const auto& [name, map] : batch.hidden) write(("relevance_" + name).c_str(), map);
     if (batch.classes.defined()) {  // the same for all maps of an image
       const at::Tensor classes = batch.classes.select(1, 0).cpu().contiguous();
       if (written_ == 0) file_.create_dataset<std::int64_t>("map_class", {samples_});
@@ -110,9 +120,9 @@ class HeatmapFile {
   bool committed_ = false;
 };
 
-class Explainer {
+class ExplainRun {
  public:
-  explicit Explainer(const OptionValues& given)
+  explicit ExplainRun(const OptionValues& given)
       : inputs_(given),
         device_(device_of(given, 0)),
         chosen_(given.given("heatmaps") || given.given("selective-class")),
@@ -120,6 +130,7 @@ class Explainer {
         options_(model_.config.options()),
         split_(model_.data->split(options_.text("split"))),
         panels_(model_.network, split_, class_names(), {device_, model_.dtype}, options_, selection()) {
+    for (const auto& image : options_.list("image")) inputs_.add("image", image);
     const std::int64_t limit = options_.integer("limit");
     samples_ = limit > 0 ? std::min(limit, split_->size()) : split_->size();
   }
@@ -161,7 +172,15 @@ class Explainer {
   }
 
   // As the user says; maps by label that the model was trained with are not possible without labels.
-  std::string selection() {
+  std::shared_ptr<const HeatmapSelection> selection() {
+    if (!options_.has("class")) return heatmap_selections().at(heatmaps()).make(options_);
+    if (chosen_) fail(ErrorKind::usage, "--class and --heatmaps (or --selective-class) exclude each other");
+    const bool multi =
+        model_.task == task_name(LabelKind::multi) || split_->layout().labels == LabelKind::multi;
+    return select_classes(options_.text("class"), "class", class_names(), multi, options_);
+  }
+
+  std::string heatmaps() {
     const bool by_label =
         options_.text("heatmaps") == "label" ||
         (options_.text("heatmaps") == "selective" && options_.text("selective-class") == "label");
@@ -204,13 +223,22 @@ class Explainer {
 int run_explain(Invocation& invocation) {
   if (!invocation.options.has("output") && !invocation.options.has("pictures"))
     fail(ErrorKind::usage, "nothing to write: give --output FILE.h5, --pictures DIR, or both");
-  return run_alone(invocation, [&](World&) { return Explainer(invocation.options).run(); });
+  return run_alone(invocation, [&](World&) {
+    OptionValues& options = invocation.options;
+    std::optional<PictureShard> pictures;
+    if (options.has("image")) {
+      if (options.has("data")) fail(ErrorKind::usage, "--image and --data exclude each other");
+      pictures.emplace(options.list("image"), options, trained_shape(options));
+      options.set("data", pictures->path());
+    }
+    return ExplainRun(options).run();
+  });
 }
 
 Command explain_command() {
   return {"explain",
           "Compute heatmaps of a trained network",
-          "isnet explain --checkpoint FILE --data DIR --output FILE.h5 [options]",
+          "isnet explain --checkpoint FILE --data DIR|--image FILE --output FILE.h5 [options]",
           {},
           explain_options,
           run_explain,
