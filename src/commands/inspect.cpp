@@ -90,7 +90,8 @@ void write_sheet(const std::filesystem::path& file, const DataSet& data,
     for (std::int64_t n = 0; n < count; ++n) {
       const auto index = n * split->size() / count;
       SheetSample sample = stored_sample(*split, index);
-      sample.lines = {split->id(index), cat(splits[s], classes_text(*split, index, names))};
+      sample.id = split->id(index);
+      sample.lines = {cat(splits[s], classes_text(*split, index, names))};
       samples.push_back(std::move(sample));
     }
   }
@@ -113,7 +114,8 @@ void write_augmented_sheet(const std::filesystem::path& file, const SplitReader&
     const auto index = n * split.size() / count;
     const SheetSample stored = stored_sample(split, index);
     samples.push_back(stored);
-    samples.back().lines = {split.id(index), cat(split.name(), classes_text(split, index, names))};
+    samples.back().id = split.id(index);
+    samples.back().lines = {cat(split.name(), classes_text(split, index, names))};
     for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
       SheetSample sample = stored;
       augmentation->apply(sample.image.data(), sample.masks.empty() ? nullptr : sample.masks.data(),

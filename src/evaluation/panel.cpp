@@ -111,11 +111,12 @@ class PanelWriter {
   void write_header() {
     constexpr int bar_width = 100, bar_height = 10, word_width = 66;
     const int legend = bar_width + 2 * word_width;
-    const bool fits = picture_.width() > 3 * legend;
-    const int room = picture_.width() - 2 * margin - (fits ? legend : 0);
+    const bool with_legend = picture_.width() > 3 * legend;
+    const int room = picture_.width() - 2 * margin - (with_legend ? legend : 0);
     const int baseline = margin + line_height - 6;
-    picture_.write(input_.title, margin, baseline, room, ink, true);
-    if (!fits) return;
+    const auto fits = [&](const std::string& text) { return Picture::text_width(text, true) <= room; };
+    picture_.write(input_.ids.shortened(input_.title, fits), margin, baseline, room, ink, true);
+    if (!with_legend) return;
     const int x = picture_.width() - margin - legend + word_width;
     picture_.write("negative", x - word_width, baseline, word_width, faint);
     for (int i = 0; i < bar_width; ++i)

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "evaluation/picture.h"
+#include "evaluation/short_names.h"
 
 namespace isnet {
 
@@ -23,6 +24,7 @@ struct MapCaption {
 /// Views; what they view must outlive the call.
 struct PanelInput {
   std::string title;                ///< the sample's id
+  NameShortener ids = {};           ///< shortens the title where it is too wide
   int height = 0;                   ///< H
   int width = 0;                    ///< W
   std::span<const float> image;     ///< 3×H×W in [0, 1]

@@ -138,15 +138,35 @@ Picture contact_sheet(std::span<const Picture> pictures) {
   return sheet;
 }
 
+namespace {
+
+// Without the ending of a picture file: "a.png" → "a".
+std::string without_picture_ending(const std::string& name) {
+  const auto dot = name.rfind('.');
+  if (dot == std::string::npos || dot == 0) return name;
+  std::string ending = name.substr(dot + 1);
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  for (const char* known : {"png", "jpg", "jpeg", "jpe", "jp2", "j2k", "bmp", "webp", "tif", "tiff", "pbm", "pgm",
+                            "ppm", "pnm", "pam", "dcm", "dicom"})
+    if (ending == known) return name.substr(0, dot);
+  return name;
+}
+
+}  // namespace
+
 std::string safe_file_name(const std::string& id, const std::string& suffix) {
-  constexpr std::size_t longest = 100;
+  constexpr std::size_t longest = 100, beginning = 40;
   std::string name;
-  for (const char c : id) {
+  for (const char c : without_picture_ending(id)) {
     const bool letter_or_digit = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     name += letter_or_digit || c == '-' || c == '_' || c == '.' ? c : '_';
   }
   if (name.empty() || name.front() == '.') name.insert(0, 1, '_');
-  return name.substr(0, longest - std::min(longest, suffix.size())) + suffix;
+  const std::size_t room = longest - std::min(longest, suffix.size());
+  if (name.size() > room && room > beginning)
+    name = name.substr(0, beginning) + name.substr(name.size() - (room - beginning));
+  return name.substr(0, room) + suffix;
 }
 
 }  // namespace isnet

@@ -57,8 +57,10 @@ Picture read_png(const std::filesystem::path& path);
 /// Pictures below each other, with a thin rule between them. Errors: internal (none given).
 Picture contact_sheet(std::span<const Picture> pictures);
 
-/// A file name made of a sample's id: letters, digits, ".", "-" and "_" stay, all else becomes "_"; no
-/// leading dot, never empty, at most 100 characters (`suffix` included; two ids may get the same name).
+/// A file name made of a sample's id. Letters, digits, ".", "-" and "_" stay, all else becomes "_". The ending
+/// of a picture file (".png", ".jpg", ".dcm", …) is dropped, `suffix` is added. The name has no leading dot, is
+/// never empty and has at most 100 characters; of a longer one the beginning of 40 and the end stay. Two ids may
+/// get the same name.
 std::string safe_file_name(const std::string& id, const std::string& suffix = ".png");
 
 }  // namespace isnet

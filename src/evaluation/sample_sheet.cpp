@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "evaluation/overlay.h"
+#include "evaluation/short_names.h"
 
 namespace isnet {
 namespace {
@@ -57,11 +58,29 @@ Picture cell_of(const SheetSample& sample, int cell_size) {
   return image;
 }
 
+// The id, then the other lines.
+std::vector<std::string> caption_of(const SheetSample& sample, const NameShortener& ids, int room) {
+  std::vector<std::string> lines;
+  if (!sample.id.empty())
+    lines.push_back(
+        ids.shortened(sample.id, [&](const std::string& text) { return Picture::text_width(text) <= room; }));
+  lines.insert(lines.end(), sample.lines.begin(), sample.lines.end());
+  return lines;
+}
+
+NameShortener shortener_of(std::span<const SheetSample> samples) {
+  std::vector<std::string> ids;
+  for (const auto& sample : samples)
+    if (!sample.id.empty()) ids.push_back(sample.id);
+  return NameShortener(ids);
+}
+
 }  // namespace
 
 Picture sample_sheet(std::span<const SheetSample> samples, const SheetOptions& options) {
   if (samples.empty()) fail(ErrorKind::internal, "a sheet of no samples");
   const auto columns = static_cast<std::size_t>(std::max(1, options.columns));
+  const NameShortener ids = shortener_of(samples);
   std::vector<Picture> rows;
   for (std::size_t first = 0; first < samples.size(); first += columns) {
     const auto row = samples.subspan(first, std::min(columns, samples.size() - first));
@@ -72,7 +91,7 @@ Picture sample_sheet(std::span<const SheetSample> samples, const SheetOptions& o
       cells.push_back(cell_of(sample, options.cell_size));
       cell_width = std::max(cell_width, cells.back().width());
       cell_height = std::max(cell_height, cells.back().height());
-      lines = std::max(lines, sample.lines.size());
+      lines = std::max(lines, sample.lines.size() + (sample.id.empty() ? 0 : 1));
     }
     Picture picture(gap + static_cast<int>(row.size()) * (cell_width + gap),
                     gap + cell_height + static_cast<int>(lines) * line_height + gap);
@@ -80,7 +99,8 @@ Picture sample_sheet(std::span<const SheetSample> samples, const SheetOptions& o
       const int x = gap + static_cast<int>(i) * (cell_width + gap);
       picture.place(cells[i], x, gap);
       int baseline = gap + cell_height - 4;
-      for (const auto& line : row[i].lines) picture.write(line, x, baseline += line_height, cell_width, ink);
+      for (const auto& line : caption_of(row[i], ids, cell_width))
+        picture.write(line, x, baseline += line_height, cell_width, ink);
     }
     rows.push_back(std::move(picture));
   }

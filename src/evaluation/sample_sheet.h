@@ -11,7 +11,8 @@ namespace isnet {
 
 /// A sample as it is to be shown on a sheet.
 struct SheetSample {
-  std::vector<std::string> lines;  ///< written below it
+  std::string id = {};                  ///< written below it, shortened where it is too wide; empty: none
+  std::vector<std::string> lines = {};  ///< written below the id
   int height = 0;                  ///< H
   int width = 0;                   ///< W
   std::vector<float> image;        ///< 3×H×W in [0, 1]

@@ -120,5 +120,19 @@ TEST(Picture, FileNamesAreSafe) {
   EXPECT_EQ(safe_file_name(std::string(500, 'a')).size(), 100u);
 }
 
+TEST(Picture, FileNamesHaveOneEnding) {
+  EXPECT_EQ(safe_file_name("cats/x.png"), "cats_x.png");
+  EXPECT_EQ(safe_file_name("cats/x.JPEG"), "cats_x.png");
+  EXPECT_EQ(safe_file_name("1.2.840.17"), "1.2.840.17.png");
+  EXPECT_EQ(safe_file_name(".png"), "_.png.png") << "a name alone, not an ending";
+}
+
+TEST(Picture, LongFileNamesKeepTheirBeginningAndTheirEnd) {
+  const auto name = safe_file_name("00007-" + std::string(300, 'a') + "-view2.png");
+  EXPECT_EQ(name.size(), 100u);
+  EXPECT_TRUE(name.starts_with("00007-aaa")) << name;
+  EXPECT_TRUE(name.ends_with("-view2.png")) << name;
+}
+
 }  // namespace
 }  // namespace isnet

@@ -10,7 +10,7 @@ namespace {
 
 // Grey, with a mask on the left half.
 SheetSample sample_of(int height, int width, float value) {
-  SheetSample sample{{"id", "class"}, height, width, {}, {}};
+  SheetSample sample{"id", {"class"}, height, width, {}, {}};
   sample.image.assign(static_cast<std::size_t>(3 * height * width), value);
   for (int i = 0; i < height * width; ++i) sample.masks.push_back(i % width < width / 2 ? 1.0f : 0.0f);
   return sample;
