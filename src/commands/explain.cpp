@@ -14,6 +14,7 @@
 #include "run/class_choice.h"
 #include "run/inputs.h"
 #include "run/model_options.h"
+#include "run/sample_choice.h"
 #include "run/sample_panels.h"
 #include "run/trained_model.h"
 #include "trainer/options.h"
@@ -30,17 +31,31 @@ std::vector<OptionGroup> explain_options() {
           "class whose maps are computed, instead of --heatmaps; predicted: the class that is decided "
           "for, highest: the largest logit"),
       text_option("split", "test", "NAME", "split to explain"),
-      text_option("output", "", "FILE.h5", "file for logits, heatmaps, labels, ids"),
+      text_option("output", "", "FILE.h5", "file for heatmaps, logits, ids, classes, masks"),
       text_option("pictures", "", "DIR", "folder for PNG panels"),
-      integer_option("limit", "0", "explain the first N samples only; 0: all", 0),
       integer_option("pictures-limit", "16", "panels to draw at most", 1),
       flag_option("train-statistics", "normalise with each batch's statistics instead of the running ones"),
       integer_option("batch-size", "16", "samples of a batch", 1),
       integer_option("seed", "0", "of stochastic heatmaps", 0)};
+  for (auto& more : sample_choice_options()) what.push_back(std::move(more));
   for (auto& more : explanation_options()) what.push_back(std::move(more));
   std::vector<OptionGroup> groups = trained_model_groups(std::move(what));
   groups.insert(groups.begin() + 1, {"Pictures (--image)", picture_shard_options(), {}});
   return groups;
+}
+
+std::vector<double> doubles(const at::Tensor& tensor) {
+  const at::Tensor host = tensor.to(at::kCPU, at::kDouble).contiguous();
+  return {host.data_ptr<double>(), host.data_ptr<double>() + host.numel()};
+}
+
+// B×M, in double precision.
+at::Tensor background_shares(const Explained& batch) {
+  at::Tensor shares = at::empty({batch.heatmaps.size(0), batch.heatmaps.size(1)}, at::kDouble);
+  for (std::int64_t i = 0; i < shares.size(0); ++i)
+    for (std::int64_t map = 0; map < shares.size(1); ++map)
+      shares[i][map] = background_share(doubles(batch.heatmaps[i][map]), doubles(batch.mask_of(i, map)));
+  return shares;
 }
 
 // The datasets of --output, filled batch by batch into a temporary file that gets its name at the end.
@@ -59,9 +74,14 @@ class HeatmapFile {
   HeatmapFile(const HeatmapFile&) = delete;
   HeatmapFile& operator=(const HeatmapFile&) = delete;
 
-  void append(const Explained& batch) {
+  // shares: B×M, undefined without masks.
+  void append(const Explained& batch, const at::Tensor& shares) {
     write("logits", batch.logits);
     write("heatmaps", batch.heatmaps);
+    if (batch.masks.defined()) {
+      write("masks", batch.masks);
+      write("background_share", shares);
+    }
     for (const auto& [name, map] : batch.shown) write(("map_" + name).c_str(), map);
     for (const auto& [name, map] : batch.hidden) write(("relevance_" + name).c_str(), map);
     if (batch.classes.defined()) {  // the same for all maps of an image
@@ -71,24 +91,29 @@ class HeatmapFile {
     }
     written_ += batch.logits.size(0);
   }
-  void finish(const SplitReader& split, std::int64_t samples) {
+  void finish(const SplitReader& split, const std::vector<std::int64_t>& samples,
+              const std::vector<std::string>& class_names) {
+    const auto count = static_cast<std::int64_t>(samples.size());
     if (split.layout().labels == LabelKind::single) {
       std::vector<std::int64_t> labels;
-      for (std::int64_t i = 0; i < samples; ++i) labels.push_back(split.label(i));
-      file_.write("labels", labels, {samples});
+      for (const auto i : samples) labels.push_back(split.label(i));
+      file_.write("labels", labels, {count});
     } else if (split.layout().labels == LabelKind::multi) {
       const std::int64_t classes = file_.dataset("logits").shape()[1];
       std::vector<float> row(static_cast<std::size_t>(classes));
       std::vector<std::uint8_t> labels;
-      for (std::int64_t i = 0; i < samples; ++i) {
+      for (const auto i : samples) {
         split.multi_label(i, row.data());
         for (const float value : row) labels.push_back(value > 0.5f);
       }
-      file_.write("labels", labels, {samples, classes});
+      file_.write("labels", labels, {count, classes});
     }
     std::vector<std::string> ids;
-    for (std::int64_t i = 0; i < samples; ++i) ids.push_back(split.id(i));
-    file_.write("ids", ids, {samples});
+    for (const auto i : samples) ids.push_back(split.id(i));
+    file_.write("ids", ids, {count});
+    file_.write("samples", samples, {count});
+    if (!class_names.empty())
+      file_.write("class_names", class_names, {static_cast<std::int64_t>(class_names.size())});
     file_.close();
     commit_file(temporary_, path_);
     committed_ = true;
@@ -96,14 +121,14 @@ class HeatmapFile {
 
  private:
   void write(const char* name, const at::Tensor& tensor) {
-    if (dtype_ == at::kDouble)
+    if (dtype_ == at::kDouble || tensor.scalar_type() == at::kDouble)
       write_as<double>(name, tensor);
     else
       write_as<float>(name, tensor);
   }
   template <typename Real>
   void write_as(const char* name, const at::Tensor& tensor) {
-    const at::Tensor host = tensor.to(at::kCPU, dtype_).contiguous();
+    const at::Tensor host = tensor.to(at::kCPU, c10::CppTypeToScalarType<Real>::value).contiguous();
     if (written_ == 0) {
       hdf5::Shape shape = host.sizes().vec();
       shape[0] = samples_;
@@ -131,32 +156,37 @@ class ExplainRun {
         split_(model_.data->split(options_.text("split"))),
         panels_(model_.network, split_, class_names(), {device_, model_.dtype}, options_, selection()) {
     for (const auto& image : options_.list("image")) inputs_.add("image", image);
-    const std::int64_t limit = options_.integer("limit");
-    samples_ = limit > 0 ? std::min(limit, split_->size()) : split_->size();
   }
 
   int run() {
     const at::NoGradGuard no_grad;
     if (options_.has("output")) inputs_.refuse("output", options_.text("output"));
+    const std::int64_t batch_size = options_.integer("batch-size");
+    const auto samples = chosen_samples(*split_, class_names(), options_, batch_size,
+                                        [this](const auto& some) { return right(some); });
+    const auto count = static_cast<std::int64_t>(samples.size());
     std::unique_ptr<HeatmapFile> file;
     if (options_.has("output"))
-      file = std::make_unique<HeatmapFile>(options_.text("output"), samples_, model_.dtype);
+      file = std::make_unique<HeatmapFile>(options_.text("output"), count, model_.dtype);
     if (options_.has("pictures")) create_folders(options_.text("pictures"));
     double background = 0;
     std::int64_t maps = 0;
-    for (std::int64_t first = 0; first < samples_; first += options_.integer("batch-size")) {
-      const Batch batch = read(first, std::min(options_.integer("batch-size"), samples_ - first));
-      const Explained explained = panels_.explain(
-          batch, options_.flag("train-statistics") ? BatchStatistics::batch : BatchStatistics::running);
-      if (file) file->append(explained);
-      for (std::int64_t i = 0; i < batch.size(); ++i) {
-        if (batch.masks.defined()) add_background(explained, i, background, maps);
+    for (std::int64_t first = 0; first < count; first += batch_size) {
+      const Batch batch =
+          panels_.read({samples.begin() + first, samples.begin() + std::min(first + batch_size, count)});
+      const Explained explained = panels_.explain(batch, statistics());
+      const at::Tensor shares = batch.masks.defined() ? background_shares(explained) : at::Tensor();
+      if (file) file->append(explained, shares);
+      if (shares.defined()) {
+        background += shares.sum().item<double>();
+        maps += shares.numel();
+      }
+      for (std::int64_t i = 0; i < batch.size(); ++i)
         if (options_.has("pictures") && first + i < options_.integer("pictures-limit"))
           draw(batch, explained, i);
-      }
     }
-    if (file) file->finish(*split_, samples_);
-    std::cout << samples_ << " samples of split " << split_->name() << " explained";
+    if (file) file->finish(*split_, samples, class_names());
+    std::cout << count << " samples of split " << split_->name() << " explained";
     if (maps > 0)
       std::cout << "; share of relevance in the background, mean over " << maps
                 << " heatmaps: " << background / static_cast<double>(maps);
@@ -189,15 +219,20 @@ class ExplainRun {
     return "all";
   }
 
-  Batch read(std::int64_t first, std::int64_t count) const {
-    std::vector<std::int64_t> samples;
-    for (std::int64_t i = 0; i < count; ++i) samples.push_back(first + i);
-    return panels_.read(samples);
+  BatchStatistics statistics() const {
+    return options_.flag("train-statistics") ? BatchStatistics::batch : BatchStatistics::running;
   }
 
-  static void add_background(const Explained& explained, std::int64_t i, double& sum, std::int64_t& maps) {
-    for (std::int64_t map = 0; map < explained.heatmaps.size(1); ++map, ++maps)
-      sum += background_share(floats(explained.heatmaps[i][map]), floats(explained.mask_of(i, map)));
+  // Whether the decisions about these samples are right; multi-label: about every class.
+  std::vector<std::uint8_t> right(const std::vector<std::int64_t>& samples) const {
+    const Batch batch = panels_.read(samples);
+    const at::Tensor logits = panels_.logits(batch, statistics());
+    const at::Tensor flags = (split_->layout().labels == LabelKind::multi
+                                  ? ((logits > 0) == (batch.labels > 0.5)).all(1)
+                                  : logits.argmax(1) == batch.labels)
+                                 .to(at::kCPU, at::kByte)
+                                 .contiguous();
+    return {flags.data_ptr<std::uint8_t>(), flags.data_ptr<std::uint8_t>() + flags.numel()};
   }
 
   void draw(const Batch& batch, const Explained& explained, std::int64_t i) const {
@@ -217,7 +252,6 @@ class ExplainRun {
   const OptionValues& options_;
   std::shared_ptr<const SplitReader> split_;
   SamplePanels panels_;
-  std::int64_t samples_ = 0;
 };
 
 int run_explain(Invocation& invocation) {

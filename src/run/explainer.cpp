@@ -63,13 +63,23 @@ std::string Explainer::method_for(const Tape& tape) const {
   return has_rules(tape) ? "lrp" : rollout_of(tape) ? "rollout" : "gradient-x-input";
 }
 
-Explained Explainer::explain(const Batch& batch, BatchStatistics statistics) const {
+TapeContext Explainer::context_of(const Batch& batch, BatchStatistics statistics) const {
   TapeContext context;
-  context.recording = true;
   context.network = &network_;
   context.multiplication = network_.multiplication;
   context.fused = fuses(batch.images);
   context.statistics = statistics;
+  return context;
+}
+
+at::Tensor Explainer::logits(const Batch& batch, BatchStatistics statistics) const {
+  Tape tape(context_of(batch, statistics));
+  return tape.prediction(network_.forward(tape, batch.images));
+}
+
+Explained Explainer::explain(const Batch& batch, BatchStatistics statistics) const {
+  TapeContext context = context_of(batch, statistics);
+  context.recording = true;
   Tape tape(std::move(context));
   const Value out = network_.forward(tape, batch.images);
   const std::string method = method_for(tape);

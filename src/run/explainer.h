@@ -55,10 +55,13 @@ class Explainer {
   Explainer(Network& network, std::shared_ptr<const HeatmapSelection> selection, const OptionValues& options,
             ExplainerOptions how);
 
+  /// B×K, without heatmaps.
+  at::Tensor logits(const Batch& batch, BatchStatistics statistics = BatchStatistics::running) const;
   /// Errors: usage (an operation without a relevance rule, a method that the network does not have).
   Explained explain(const Batch& batch, BatchStatistics statistics = BatchStatistics::running) const;
 
  private:
+  TapeContext context_of(const Batch& batch, BatchStatistics statistics) const;
   std::string method_for(const Tape& tape) const;
   Explained by_relevance(const Tape& tape, Value out, const Batch& batch) const;
   Explained by_gradients(const std::string& method, const Batch& batch, BatchStatistics statistics) const;

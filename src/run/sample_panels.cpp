@@ -110,6 +110,7 @@ Picture SamplePanels::draw(const Batch& batch, const Explained& explained, std::
   std::vector<float> mask, heatmaps;
   PanelInput input;
   input.title = split_->id(index);
+  input.ids = NameShortener(ids_of(batch));
   input.height = static_cast<int>(batch.images.size(2));
   input.width = static_cast<int>(batch.images.size(3));
   for (const std::int64_t map : shown_maps(explained, logits, single ? label_of(index) : -1)) {
@@ -168,6 +169,12 @@ MapCaption SamplePanels::joint_caption(const at::Tensor& start, const at::Tensor
           (caption.class_name.empty() ? "" : " + ") + class_names_.at(static_cast<std::size_t>(k));
   if (caption.class_name.empty()) caption.class_name = "no label";
   return caption;
+}
+
+std::vector<std::string> SamplePanels::ids_of(const Batch& batch) const {
+  std::vector<std::string> ids;
+  for (std::int64_t i = 0; i < batch.size(); ++i) ids.push_back(split_->id(batch.ids[i].item<std::int64_t>()));
+  return ids;
 }
 
 std::int64_t SamplePanels::label_of(std::int64_t index) const {

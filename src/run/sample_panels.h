@@ -35,6 +35,10 @@ class SamplePanels {
                const OptionValues& options, std::shared_ptr<const HeatmapSelection> selection);
 
   Batch read(const std::vector<std::int64_t>& samples) const;
+  /// B×K, without heatmaps.
+  at::Tensor logits(const Batch& batch, BatchStatistics statistics = BatchStatistics::running) const {
+    return explainer_.logits(batch, statistics);
+  }
   /// Errors: usage (an operation without a relevance rule, a method that the network does not have).
   Explained explain(const Batch& batch, BatchStatistics statistics = BatchStatistics::running) const {
     return explainer_.explain(batch, statistics);
@@ -46,6 +50,7 @@ class SamplePanels {
   MapCaption caption_of(std::int64_t k, const Batch& batch, std::int64_t i, const at::Tensor& logits,
                         const at::Tensor& probabilities) const;
   MapCaption joint_caption(const at::Tensor& start, const at::Tensor& logits) const;
+  std::vector<std::string> ids_of(const Batch& batch) const;
   std::int64_t label_of(std::int64_t index) const;
 
   std::shared_ptr<Network> network_;
