@@ -1,6 +1,7 @@
 // isnet export: the classifier of a checkpoint as a weights file, which Python and torchvision read.
 #include <ATen/ATen.h>
 
+#include <filesystem>
 #include <iostream>
 
 #include "base/error.h"
@@ -29,8 +30,17 @@ std::vector<OptionGroup> export_options() {
       integer_option("seed", "0", "of the order for BN statistics", 0)});
 }
 
+// Programs go by the ending: a file called classifier.onnx or classifier.pt must not hold safetensors.
+void refuse_other_endings(const std::string& file) {
+  const std::string ending = std::filesystem::path(file).extension().string();
+  if (ending.empty() || ending == ".safetensors") return;
+  fail(ErrorKind::usage, "--output: '", file, "' is not allowed: isnet export writes safetensors, not ", ending,
+       "; allowed: a name that ends in .safetensors (docs/python.md loads such a file in Python)");
+}
+
 int run(const OptionValues& given) {
   InputFiles(given).refuse("output", given.text("output"));
+  refuse_other_endings(given.text("output"));
   const at::Device device = device_of(given, 0);
   const std::int64_t batches = given.integer("recompute-bn-statistics");
   if (batches > 0 && !given.has("data"))
