@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/input_file.h"
+#include "model/network_guess.h"
 #include "model/pickle/state_dictionary.h"
 #include "model/weight_names.h"
 
@@ -247,9 +248,12 @@ WeightsReport load_weights(const std::string& source, const NamedTensors& stored
   });
   WeightsReport report = compare(tensors, wanted);
   if (!note.empty()) report.notes.push_back(note);
-  if (const auto wrong = objections(report, options); !wrong.complete())
+  if (const auto wrong = objections(report, options); !wrong.complete()) {
+    const std::string guess = guessed_network(tensors);
     fail(ErrorKind::checkpoint, source, ": these are not the weights of this network: ", wrong.text(),
-         " (choose the network and its options as they were when the file was written)");
+         guess.empty() ? " (choose the network and its options as they were when the file was written)"
+                       : cat(" (they look like ", guess, ")"));
+  }
   for (const auto& [name, tensor] : wanted) {
     const auto found = tensors.find(name);
     if (found == tensors.end() || !same_shape(found->second, tensor)) continue;

@@ -96,7 +96,18 @@ void RunConfig::adopt_weights(const StoredModel& weights) {
     adopt_convention(weights);
 }
 
+// Published weights of torchvision's networks expect images normalised by ImageNet's mean and deviation.
+void RunConfig::suggest_normalization(const StoredModel& weights) {
+  const bool published =
+      options_.text("network").find_first_of("0123456789") != std::string::npos;  // densenet121, vit-b-16
+  if (published && options_.text("normalize") == "none" && !options_.given("normalize"))
+    notes_.push_back(cat(weights.source(),
+                         ": if these weights were pretrained with torchvision, use --normalize imagenet; now "
+                         "images keep their values from 0 to 1 (--normalize none)"));
+}
+
 void RunConfig::adopt_convention(const StoredModel& weights) {
+  suggest_normalization(weights);
   const auto& convention = network_of(options_).foreign_weights;
   if (!convention) return;
   const ForeignWeights foreign = convention(weights.weights.torch_save);

@@ -61,6 +61,7 @@ class RunConfig {
 
   void adopt_model(const StoredModel& model);
   void adopt_weights(const StoredModel& weights);
+  void suggest_normalization(const StoredModel& weights);
   void adopt_convention(const StoredModel& weights);
   void adopt_unet(const StoredModel* unet);
   void take_from_data(const DataFacts& data);

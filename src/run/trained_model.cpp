@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdlib>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "data/shard_limits.h"
@@ -54,13 +56,31 @@ std::shared_ptr<Network> make_network(const RunConfig& config, at::Device device
   return network;
 }
 
+namespace {
+
+// " (1000 classes in the file, 3 here)" of "fc.weight: 1000×512 in the file, 3×512 in the network"; "" where the
+// head is missing.
+std::string head_classes(const WeightsReport& report) {
+  const std::string between = " in the file, ";
+  for (const auto& text : report.mis_shaped) {
+    const auto name = text.find(".weight: "), own = text.find(between);
+    if (name == std::string::npos || own == std::string::npos) continue;
+    return cat(" (", std::atoll(text.c_str() + name + 9), " classes in the file, ",
+               std::atoll(text.c_str() + own + between.size()), " here)");
+  }
+  return "";
+}
+
+}  // namespace
+
 void announce_weights(const std::string& source, const WeightsReport& report) {
   for (const auto& note : report.notes) log::info(cat(source, ": ", note));
   if (report.complete()) return;
   if (report.lacks_only_counters())
     log::info(cat(source, ": counters of batch norms (num_batches_tracked) are missing; they count from 0"));
   else
-    log::warning(cat(source, ": the head keeps the values that it was made with; ", report.text()));
+    log::warning(cat(source, ": all layers but the head were loaded; the head", head_classes(report),
+                     " starts from random values: ", report.text()));
 }
 
 void announce(const RunConfig& config) {

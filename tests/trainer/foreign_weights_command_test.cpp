@@ -233,7 +233,7 @@ TEST_F(ForeignWeights, LoseAnyPrefixWithoutWhichTheyFit) {
                  small_densenet));
   ASSERT_EQ(headless.status, 0) << headless.output;
   EXPECT_THAT(headless.output, AllOf(HasSubstr("left over: head.weight"),
-                                     HasSubstr("the head keeps the values that it was made with")));
+                                     HasSubstr("all layers but the head were loaded; the head")));
 }
 
 TEST_F(ForeignWeights, ThatFitTwiceOrNotAtAllAreRefusedWithTheirNames) {
@@ -247,6 +247,25 @@ TEST_F(ForeignWeights, ThatFitTwiceOrNotAtAllAreRefusedWithTheirNames) {
     EXPECT_THAT(result.output, AllOf(HasSubstr(file), HasSubstr(message)));
   }
   EXPECT_THAT(explain("other.pth").output, HasSubstr("its tensors: projector.features.denseblock1"));
+}
+
+TEST_F(ForeignWeights, OfAnotherNetworkAreRefusedWithTheOneTheyLookLike) {
+  for (const char* command : {"evaluate", "train"}) {
+    const auto result = run({command, "--data", "./data", "--output", "./other", "--weights", "./plain.safetensors",
+                             "--network", "resnet18"});
+    EXPECT_EQ(result.status, 3) << command;
+    EXPECT_THAT(result.output, HasSubstr("they look like --network densenet --growth-rate 4 --blocks 2,2 "
+                                         "--init-features 6"));
+  }
+}
+
+TEST_F(ForeignWeights, OfNetworksOfTorchvisionBringTheHintToNormalise) {
+  const std::vector<std::string> command{"evaluate", "--data", "./data", "--weights", "./plain.safetensors"};
+  const auto resnet = run(joined(command, {"--network", "resnet18"}));
+  EXPECT_THAT(resnet.output, HasSubstr("use --normalize imagenet"));
+  const auto normalised = run(joined(command, {"--network", "resnet18", "--normalize", "imagenet"}));
+  EXPECT_THAT(normalised.output, Not(HasSubstr("use --normalize imagenet")));
+  EXPECT_THAT(run(joined(command, small_densenet)).output, Not(HasSubstr("use --normalize imagenet")));
 }
 
 TEST_F(ForeignWeights, AndCheckpointsAreToldApart) {
