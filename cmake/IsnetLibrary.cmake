@@ -1,5 +1,6 @@
 # isnet_library(NAME sources…): the shared library isnet_NAME of src/NAME, known as isnet::NAME.
-# Headers are installed, except those after PRIVATE_HEADERS and those of kernels.
+# Headers are installed, except those after PRIVATE_HEADERS and those of kernels. Installed headers include each other by
+# paths that begin with isnet/ (Package.cmake).
 # Shared, so that self-registering strategies are never dropped and plug-ins see the same registries.
 function(isnet_library name)
   cmake_parse_arguments(ARG "" "" "PRIVATE_HEADERS" ${ARGN})
@@ -10,7 +11,7 @@ function(isnet_library name)
     DEFINE_SYMBOL ""  # the same flags everywhere, so that precompiled headers can be shared
     VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
   target_include_directories(isnet_${name} PUBLIC
-    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<INSTALL_INTERFACE:include/isnet>)
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<INSTALL_INTERFACE:include>)
   target_compile_features(isnet_${name} PUBLIC cxx_std_20)
   target_link_libraries(isnet_${name} PRIVATE $<BUILD_INTERFACE:isnet_warnings>)
   install(TARGETS isnet_${name} EXPORT isnet-targets)

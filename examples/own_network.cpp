@@ -1,5 +1,5 @@
-// A network of your own, written on the tape, trained as an ISNet by the library's fit loop. It writes a data
-// set first, whose background gives the class away: mpirun -n 2 ./own_network FOLDER --max-epochs 15
+// Your own network, written on the tape, and trained as an ISNet by the library's fit loop. The program first writes a
+// data set whose background gives the class away. Run it with: mpirun -n 2 ./own_network FOLDER --max-epochs 15
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
@@ -8,18 +8,18 @@
 #include <iostream>
 #include <random>
 
-#include "base/error.h"
-#include "data/split_writer.h"
-#include "model/losses/heatmap_loss.h"
-#include "model/lrp/first_layer.h"
-#include "model/lrp/layer_rule.h"
-#include "model/lrp/selection.h"
-#include "trainer/trainer.h"
+#include "isnet/base/error.h"
+#include "isnet/data/split_writer.h"
+#include "isnet/model/losses/heatmap_loss.h"
+#include "isnet/model/lrp/first_layer.h"
+#include "isnet/model/lrp/layer_rule.h"
+#include "isnet/model/lrp/selection.h"
+#include "isnet/trainer/trainer.h"
 
 namespace {
 
-// Forward only: heatmaps come from the tape. It knows convolutions, batch norms, pools, sums, …
-// (model/lrp/tape.h).
+// Defines the forward pass only: heatmaps come from the tape, which knows convolutions, batch norms, pools, sums and
+// more (isnet/model/lrp/tape.h).
 class OwnNetwork : public isnet::Network {
  public:
   explicit OwnNetwork(std::int64_t classes)
@@ -51,7 +51,7 @@ class OwnNetwork : public isnet::Network {
 
 constexpr int side = 24, object = 10;
 
-// Grey images: an object of vertical or horizontal stripes, and a mark in the corner that says which.
+// Writes grey images of an object with vertical or horizontal stripes. A mark in the corner gives the class away.
 std::vector<isnet::ShardEntry> write_split(const std::filesystem::path& folder, const std::string& split,
                                            int samples) {
   isnet::SampleLayout layout;
@@ -86,7 +86,8 @@ void write_data(const std::filesystem::path& folder) {
   isnet::write_description(folder, description);
 }
 
-// Callbacks see everything that happens in a training; checkpoints and loggers are callbacks too.
+// Prints the metrics of each epoch. Callbacks see everything that happens in a training; checkpoints and loggers are
+// callbacks too.
 class Report : public isnet::Callback {
  public:
   void on_train_epoch_end(isnet::Trainer& trainer, const isnet::Metrics& metrics) override {
@@ -97,7 +98,7 @@ class Report : public isnet::Callback {
   }
 };
 
-// Everything has the options that `isnet train` has, with the same defaults.
+// Returns the options that `isnet train` has, with the same defaults but for those set here.
 isnet::OptionValues options(const std::vector<std::string>& words) {
   std::vector<isnet::OptionSpec> specs = isnet::trainer_option_specs();
   for (const auto& more :
@@ -106,7 +107,7 @@ isnet::OptionValues options(const std::vector<std::string>& words) {
         isnet::layer_rules().options(), isnet::optimizer_options(), isnet::schedule_options()})
     specs.insert(specs.end(), more.begin(), more.end());
   isnet::OptionValues values(specs);
-  values.set("max-epochs", "12");
+  values.set("max-epochs", "16");
   values.set("batch-size", "8");
   values.set("optimizer", "adam");
   values.set("lr", "0.003");

@@ -1,13 +1,13 @@
-// A plug-in with an objective of your own, "right for the right reasons": cross-entropy, and a penalty on
-// what the loss makes of pixels outside the mask (Ross, Hughes and Doshi-Velez, arXiv 1703.03717).
+// A plug-in with your own objective, "right for the right reasons": cross-entropy, and a penalty on the gradient of the
+// log-probabilities by pixels outside the mask (Ross, Hughes and Doshi-Velez, arXiv 1703.03717).
 //
 //     isnet train --plugin ./own_objective.so --objective mine --mine-weight 10 …
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "base/error.h"
-#include "base/plugin.h"
-#include "model/objectives/objective.h"
+#include "isnet/base/error.h"
+#include "isnet/base/plugin.h"
+#include "isnet/model/objectives/objective.h"
 
 ISNET_PLUGIN()
 
@@ -46,8 +46,8 @@ class Mine : public isnet::Objective {
 const isnet::Registration<isnet::ObjectiveFactory> mine(
     isnet::objectives(),
     {"mine",
-     "cross-entropy, and a penalty on its gradient outside the mask",
-     {isnet::real_option("mine-weight", "1", "of the penalty", 0, 1e9)},
+     "Cross-entropy, and a penalty on gradients outside the mask",
+     {isnet::real_option("mine-weight", "1", "Weight of the penalty", 0, 1e9)},
      [](const isnet::OptionValues& options) { return std::make_unique<Mine>(options); }});
 
 }  // namespace

@@ -37,19 +37,28 @@ export OMP_NUM_THREADS=1
 ranks=(mpirun -n 2 --oversubscribe --bind-to none)
 if ((EUID == 0)); then ranks+=(--allow-run-as-root); fi
 
-# ddp: the loss of the last step is a small part of the first one's.
+# Include paths of installed headers begin with isnet/: nothing else of ours is found.
+if grep -rnE '#include "(base|distributed|data|import|model|trainer|evaluation|run|cli)/' "$work/prefix/include"; then fail "a header includes another without isnet/"; fi
+
+# ddp: each rank says which samples it has; the loss of the last step is a small part of the first one's.
 for count in 1 2; do
   if ((count == 1)); then answer=$("$work/examples/ddp"); else answer=$("${ranks[@]}" "$work/examples/ddp"); fi
-  echo "ddp: $answer"
-  awk -v n="$count" '$1 == n && $5 > 10 && $7 < 0.1 {ok = 1} END {exit !ok}' <<<"$answer" || fail "ddp says: $answer"
+  echo "$answer"
+  for ((rank = 0; rank < count; ++rank)); do
+    grep -qx "rank $rank of $count: samples $((1024 / count * rank)) to $((1024 / count * (rank + 1) - 1))" <<<"$answer" ||
+      fail "ddp: rank $rank of $count does not name its samples"
+  done
+  awk '$1 == "step" && $2 == "0:" {first = $4} $1 == "step" && $2 == "200:" {last = $4}
+       END {exit !(first > 5 && last < first / 100)}' <<<"$answer" || fail "ddp did not learn"
 done
 
-# own_network: learns the object, although the background gives the class away and relevance there is punished.
+# own_network: learns the object, although the background gives the class away and relevance there is penalised. Judged by
+# accuracy on the objects, which is 1 for every seed, with a margin for other processors' rounding.
 answer=$("${ranks[@]}" "$work/examples/own_network" "$work/data")
 echo "$answer"
 awk '$1 == "epoch" && !first {for (i = 1; i < NF; ++i) if ($i == "loss_heatmap") first = $(i + 1)}
-     $2 == "loss_heatmap" {heatmap = $3} $2 == "loss_classification" {classes = $3}
-     END {exit !(heatmap < first / 2 && classes < 0.5)}' <<<"$answer" || fail "own_network did not learn"
+     $2 == "loss_heatmap" {heatmap = $3} $2 == "accuracy" {accuracy = $3}
+     END {exit !(heatmap < first / 2 && accuracy > 0.85)}' <<<"$answer" || fail "own_network did not learn"
 
 # own_objective: the installed program trains with it, in a clean environment.
 clean "$program" train --plugin "$work/examples/own_objective.so" --objective mine --mine-weight 2 --data "$work/data" \
