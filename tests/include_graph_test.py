@@ -13,9 +13,10 @@ ALLOWED = {  # folder: folders whose headers it may include besides its own
     "model": {"base", "distributed"},
     "trainer": {"base", "distributed", "data", "model"},
     "evaluation": {"base"},
-    "run": {"base", "distributed", "data", "model", "trainer", "evaluation"},
+    "report": {"base", "evaluation"},
+    "run": {"base", "distributed", "data", "model", "trainer", "evaluation", "report"},
     "cli": {"base"},
-    "commands": {"base", "distributed", "data", "import", "model", "trainer", "evaluation", "run", "cli", "bench"},
+    "commands": {"base", "distributed", "data", "import", "model", "trainer", "evaluation", "report", "run", "cli", "bench"},
     "bench": {"base", "distributed", "data", "import", "model", "trainer", "evaluation", "run", "cli"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)

@@ -13,7 +13,9 @@
 #include "evaluation/predictions_csv.h"
 #include "run/inputs.h"
 #include "run/model_options.h"
+#include "run/report_file.h"
 #include "run/report_options.h"
+#include "run/score_predictions.h"
 #include "run/split_pass.h"
 #include "run/stored_options.h"
 #include "run/trained_model.h"
@@ -34,6 +36,7 @@ std::vector<OptionGroup> compare_options() {
       integer_option("seed", "0", "of the bootstrap", 0)};
   std::vector<OptionGroup> groups{{"Models and data", std::move(what), {}}};
   groups.push_back({"Tests", interval_options(), {}});
+  groups.push_back({"Report", report_page_options(), {}});
   groups.push_back({"Device", device_option_specs(), {}});
   return groups;
 }
@@ -90,7 +93,13 @@ OptionValues options_for(const OptionValues& given, const std::string& model) {
   return options;
 }
 
-Predictions run_model(const OptionValues& given, const std::string& path) {
+// Predictions, and what they are of: a network, or a table.
+struct Scored {
+  Predictions predictions;
+  ModelSource source;
+};
+
+Scored run_model(const OptionValues& given, const std::string& path) {
   const at::Device device = device_of(given, 0);
   TrainedModel model = load_trained_model(options_for(given, path), device);
   const OptionValues& options = model.config.options();
@@ -107,17 +116,17 @@ Predictions run_model(const OptionValues& given, const std::string& path) {
   Predictions predictions =
       pass_over(scored, *model.data, options.text("split"), options, "", Communicator()).predictions;
   check(predictions, path);
-  return predictions;
+  return {std::move(predictions), {model.source, options}};
 }
 
-Predictions predictions_of(const OptionValues& options, const std::string& model) {
+Scored predictions_of(const OptionValues& options, const std::string& model) {
   const std::string& split = options.text("split");
-  if (is_csv(model)) return read_split(model, split);
+  if (is_csv(model)) return {read_split(model, split), {model, {}}};
   const bool is_run = is_folder(model) && RunFolder(model).holds_run();
   if (options.has("data") && (is_run || !is_folder(model))) return run_model(options, model);
   if (const std::string file = is_folder(model) ? predictions_in(model) : ""; !file.empty()) {
     log::info(cat(model, ": predictions are read from ", file));
-    return read_split(file, split);
+    return {read_split(file, split), {file, {}}};
   }
   if (const std::string data = is_run ? data_of_run(model) : ""; !data.empty()) {
     log::info(cat(model, ": is run on ", data, ", which it was trained on"));
@@ -133,10 +142,11 @@ Predictions predictions_of(const OptionValues& options, const std::string& model
 }
 
 void refuse_comparison_over_inputs(const OptionValues& options, const std::vector<std::string>& models) {
-  if (!options.has("output")) return;
   InputFiles inputs(options);
   for (const auto& model : models)
     if (!is_folder(model)) inputs.add("the command", model);
+  prepare_report(options, inputs);
+  if (!options.has("output")) return;
   for (const char* name : {"comparison.csv", "comparison.json"})
     inputs.refuse("output", std::filesystem::path(options.text("output")) / name);
 }
@@ -150,8 +160,10 @@ int run(const Invocation& invocation) {
     if (std::find(names.begin(), name, *name) != name) fail(ErrorKind::usage, "'", *name, "' is named twice");
   refuse_comparison_over_inputs(options, names);
   std::vector<ComparedModel> models;
+  std::vector<ModelSource> sources;
   for (const auto& name : names) {
-    Predictions predictions = predictions_of(options, name);
+    auto [predictions, source] = predictions_of(options, name);
+    sources.push_back(std::move(source));
     if (!models.empty()) {
       if (predictions.kind != models.front().predictions.kind)
         fail(ErrorKind::data, name, ": is another task than ", names.front(),
@@ -163,6 +175,7 @@ int run(const Invocation& invocation) {
   const Comparison comparison = compare_models(models, report_options(options));
   const std::string& split = options.text("split");
   std::cout << "Split " << split << ", " << comparison.samples << " samples:\n" << comparison.tables();
+  if (options.has("report")) write_report(options, split, comparison, models, sources);
   if (!options.has("output")) return 0;
   const std::filesystem::path folder(options.text("output"));
   create_folders(folder);

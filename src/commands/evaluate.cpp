@@ -13,6 +13,7 @@
 #include "run/background_tests.h"
 #include "run/explanation_tests.h"
 #include "run/model_options.h"
+#include "run/report_file.h"
 #include "run/report_options.h"
 #include "run/result_files.h"
 #include "run/score_predictions.h"
@@ -52,9 +53,10 @@ std::vector<OptionGroup> evaluate_options(const Kind& kind) {
       integer_option("seed", "0",
                      "of stochastic heatmaps, the order for BN statistics, bootstrap and posteriors", 0)});
   const std::vector<OptionGroup> own{{"Predictions of other programs", prediction_file_options(), {}},
-                                     {"Report", report_option_specs(), {}},
+                                     {"Scores", report_option_specs(), {}},
                                      {"Other backgrounds", background_test_options(), {}},
                                      {"Explanations", explanation_test_options(), {}},
+                                     {"Report", report_page_options(), {}},
                                      {"Distribution", distributed_options(), {}}};
   groups.insert(groups.begin() + 1, own.begin(), own.end());
   return groups;
@@ -132,9 +134,6 @@ ReportsBySplit reports_of(const PredictionsBySplit& predictions, const OptionVal
   return reports;
 }
 
-int run(const OptionValues& given, World& world, const Kind& kind) {
-  const at::Device device = device_of(given, world.local_rank());
-  const Communicator communicator(world, process_group_options(given, device.type()));
 // What --background and --explanation ask for, of each split that has a report; collective.
 void look_at_backgrounds(const ScoredModel& model, const DataSet& data,
                          const std::vector<std::string>& splits, const OptionValues& options,
@@ -167,6 +166,7 @@ int run(const OptionValues& given, World& world, const Kind& kind) {
   const Communicator communicator(world, process_group_options(given, device.type()));
   if (!communicator.is_main()) log::configure({log::Level::warning, cat("rank ", communicator.rank(), ": ")});
   refuse_results_over_inputs(given);
+  if (communicator.is_main()) prepare_report(given, InputFiles(given));
   TrainedModel model = load_trained_model(given, device);
   const OptionValues& options = model.config.options();
   const auto objective = objectives().at(options.text("objective")).make(options);
@@ -207,6 +207,8 @@ int run(const OptionValues& given, World& world, const Kind& kind) {
   if (options.has("output"))
     write_results(options.text("output"), results.scores, reports, results.predictions,
                   options.flag("logits"));
+  if (options.has("report"))
+    write_report(options, model, scored.place, {results.scores, reports, results.predictions});
   return 0;
 }
 

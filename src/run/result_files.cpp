@@ -17,15 +17,19 @@ void refuse_results_over_inputs(const OptionValues& options) {
     inputs.refuse("output", std::filesystem::path(options.text("output")) / name);
 }
 
+nlohmann::ordered_json results_json(const ScoresBySplit& scores, const ReportsBySplit& reports) {
+  auto json = metrics_json(scores);
+  for (const auto& [name, report] : reports) json[name].update(report.to_json());
+  return json;
+}
+
 void write_results(const std::filesystem::path& folder, const ScoresBySplit& scores,
                    const ReportsBySplit& reports, const PredictionsBySplit& predictions, bool logits) {
   create_folders(folder);
-  auto json = metrics_json(scores);
   std::string table = scores_csv_header, curves = curves_csv_header, backgrounds, explanations;
   for (const auto& [name, of_split] : scores) {
     const auto report = reports.find(name);
     if (report == reports.end()) continue;
-    json[name].update(report->second.to_json());
     table += report->second.csv(name);
     curves += report->second.curves_csv(name);
     if (report->second.background) backgrounds += report->second.background->csv(name);
@@ -41,7 +45,7 @@ void write_results(const std::filesystem::path& folder, const ScoresBySplit& sco
     write_file_atomically(folder / "background.csv", background_csv_header + backgrounds);
   if (!explanations.empty())
     write_file_atomically(folder / "explanations.csv", explanations_csv_header + explanations);
-  write_file_atomically(folder / "metrics.json", json.dump(2) + "\n");
+  write_file_atomically(folder / "metrics.json", results_json(scores, reports).dump(2) + "\n");
   log::info(cat("metrics written to ", (folder / "metrics.json").string()));
 }
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "data/data_set.h"
 #include "evaluation/probability_scores.h"
+#include "run/report_file.h"
 #include "run/report_options.h"
 #include "run/result_files.h"
 #include "run/split_names.h"
@@ -22,23 +23,6 @@ PredictionsInput input_of(const OptionValues& options, const std::string& split)
   if (options.has("task"))
     input.kind = options.text("task") == "multi-label" ? ScoreKind::multi_label : ScoreKind::single_label;
   return input;
-}
-
-// Losses are those of the probabilities: a file has no others.
-Scores scores_of(const Predictions& predictions) {
-  Scores scores(predictions.kind, predictions.class_names);
-  double loss = 0;
-  const std::size_t classes = predictions.classes();
-  for (std::size_t i = 0; i < predictions.size(); ++i) {
-    loss += log_loss(predictions, i) / static_cast<double>(predictions.size());
-    if (predictions.kind == ScoreKind::single_label)
-      scores.add(predictions.labels[i], predictions.predicted[i]);
-    else
-      scores.add({predictions.label_flags.data() + i * classes, classes},
-                 {predictions.predicted_flags.data() + i * classes, classes});
-  }
-  scores.add_loss("loss", loss, static_cast<double>(predictions.size()));
-  return scores;
 }
 
 // Decisions are scored as the file has them; where they are not those of its probabilities, both are right,
@@ -133,11 +117,28 @@ std::vector<OptionSpec> prediction_file_options() {
                         {"single-label", "multi-label"})};
 }
 
+Scores scores_of(const Predictions& predictions) {
+  Scores scores(predictions.kind, predictions.class_names);
+  double loss = 0;
+  const std::size_t classes = predictions.classes();
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    loss += log_loss(predictions, i) / static_cast<double>(predictions.size());
+    if (predictions.kind == ScoreKind::single_label)
+      scores.add(predictions.labels[i], predictions.predicted[i]);
+    else
+      scores.add({predictions.label_flags.data() + i * classes, classes},
+                 {predictions.predicted_flags.data() + i * classes, classes});
+  }
+  scores.add_loss("loss", loss, static_cast<double>(predictions.size()));
+  return scores;
+}
+
 int score_predictions(const OptionValues& options, const std::string& default_split) {
   const std::string& file = options.text("predictions");
   for (const char* other : {"checkpoint", "weights"})
     if (options.has(other)) fail(ErrorKind::usage, "--predictions and --", other, " exclude each other");
   refuse_results_over_inputs(options);
+  prepare_report(options, InputFiles(options));
   std::unique_ptr<DataSet> data;
   if (options.has("data")) data = std::make_unique<DataSet>(options.text("data"));
   const std::vector<std::string> named = options.list("split");
@@ -172,6 +173,7 @@ int score_predictions(const OptionValues& options, const std::string& default_sp
   std::cout << summary_table(scores) << result_tables(scores, reports);
   if (options.has("output"))
     write_results(options.text("output"), scores, reports, splits, options.flag("logits"));
+  if (options.has("report")) write_report(options, file, data.get(), {scores, reports, splits});
   return 0;
 }
 
