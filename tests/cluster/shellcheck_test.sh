@@ -9,7 +9,7 @@ cd "$root"
 mapfile -t scripts < <(find setup.sh .ci launch slurm tests $(compgen -G bench) -type f \( -name '*.sh' -o -path '.ci/run' \) | sort)
 ((${#scripts[@]} >= 8)) || fail "found only ${#scripts[@]} scripts"
 shellcheck -x "${scripts[@]}" || fail "shellcheck (above)"
-for script in setup.sh launch/run.sh launch/quickstart.sh launch/archive.sh tests/run.sh; do
+for script in setup.sh launch/run.sh launch/quickstart.sh launch/compare.sh launch/archive.sh tests/run.sh; do
   status_of "$work/log" "./$script" --help
   expect_equal "status of $script --help" 0 "$status"
   expect_text "$script --help" "Usage: " "$work/log"
