@@ -10,7 +10,8 @@ usage() {
 Usage: launch/quickstart.sh [--output DIR] [--seed N] [--full] [--ranks N] [--yes] [--recipes DIR] [--no-build]
 
 Sets up, builds, packs Fashion-MNIST with a class-correlated mark in the background, trains a plain classifier and
-an ISNet, evaluates both on three tests (mark as in training, no mark, mark of another class), and explains samples.
+an ISNet, evaluates both on three tests (mark as in training, no mark, mark of another class), explains samples, and
+compares the networks.
 
   --output DIR  where everything goes (default runs/quickstart)
   --seed N      seed of both trainings (default 1)
@@ -109,7 +110,8 @@ both() {  # both FUNCTION: for classifier and isnet; the larger of their statuse
 
 evaluate() {
   "$isnet" evaluate --checkpoint "$output/$1/checkpoints/last.ckpt" --data "$data" \
-    --split "$(IFS=,; echo "${tests[*]}")" --output "$output/$1/evaluation" > "$output/$1/evaluation.txt"
+    --split "$(IFS=,; echo "${tests[*]}")" --output "$output/$1/evaluation" --report "$output/$1/report.html" \
+    > "$output/$1/evaluation.txt"
 }
 evaluate_both() { both evaluate; }
 
@@ -121,6 +123,11 @@ explain_both() {
   both explain || return
   local network
   for network in classifier isnet; do sed "s/^/quickstart: $network: /" "$output/$network/explanation.txt"; done
+}
+
+compare_both() {
+  "$isnet" compare "$output/classifier/last" "$output/isnet/last" --data "$data" --split test-confounding \
+    --output "$output/comparison" --report "$output/comparison/report.html" > "$output/comparison.txt"
 }
 
 print_table() {
@@ -156,11 +163,14 @@ stage "train the plain classifier" train_classifier
 stage "train the ISNet" train_isnet
 stage "evaluate both" evaluate_both
 stage "explain some samples" explain_both
+stage "compare both" compare_both
 
 echo
 print_table | tee "$output/table.txt"
 echo
 echo "test-biased: the mark as in training; test-unbiased: no mark; test-confounding: the mark of another class."
 echo "Pictures (image, mask, heatmap of each class): $output/pictures"
+echo "Reports to open in a browser: $output/classifier/report.html, $output/isnet/report.html,"
+echo "  and both networks on test-confounding: $output/comparison/report.html"
 echo "Trainings, metrics, checkpoints: $output/classifier and $output/isnet (losses of the tests: evaluation.txt)"
 echo "Data, training and evaluation took $((SECONDS - started)) s"

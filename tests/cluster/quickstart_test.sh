@@ -30,10 +30,14 @@ for network in classifier isnet; do
   expect_equal "pictures of $network" 8 "${#pictures[@]}"
 done
 
+for report in classifier/report.html isnet/report.html comparison/report.html; do
+  grep -q 'id="data"' "$work/run/$report" || fail "no report $report"
+done
+
 step "again: nothing is left to do"
 status_of "$work/log" quickstart
 expect_equal "status" 0 "$status"
-expect_equal "stages done before" 5 "$(grep -c 'done before' "$work/log")"
+expect_equal "stages done before" 6 "$(grep -c 'done before' "$work/log")"
 
 step "another seed, another training"
 before=$(sha256sum "$work/run/isnet/weights.safetensors")
