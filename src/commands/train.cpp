@@ -10,6 +10,7 @@
 #include "run/range_test.h"
 #include "run/run_start.h"
 #include "run/training.h"
+#include "run/validation_scores.h"
 
 namespace isnet::cli {
 namespace {
@@ -36,6 +37,7 @@ std::vector<OptionGroup> train_options() {
   groups.push_back({"Learning rate", schedule_options(), {}});
   groups.push_back({"Augmentation", Augmentation::options(), {}});
   groups.push_back({"Training", trainer_option_specs(), {}});
+  for (auto& option : validation_options()) groups.back().options.push_back(std::move(option));
   groups.push_back({"Learning-rate range test", range_test_options(), {}});
   groups.push_back({"Callbacks and loggers", callback_options(), {}});
   groups.back().options.push_back(of_this_machine(integer_option(

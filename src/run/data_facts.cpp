@@ -1,6 +1,7 @@
 #include "run/data_facts.h"
 
 #include "data/summary.h"
+#include "run/validation_scores.h"
 
 namespace isnet {
 namespace {
@@ -28,7 +29,9 @@ DataFacts facts_of(const DataSet& data, const SplitReader& train, const OptionVa
   facts.samples = train.size();
   facts.labelled = train.layout().labels != LabelKind::none;
   facts.masked = train.layout().mask_channels > 0;
-  facts.validates = !data.is_single_shard() && data.has_split("val");
+  const auto validation = validation_splits(options, data);
+  for (const auto& name : validation)
+    if (facts.validation.empty() || validation_name(name) == "val") facts.validation = validation_name(name);
   facts.splits = splits_text(data);
   if (facts.labelled && needs_class_counts(options)) {
     const bool stated = options.known("num-classes") && options.has("num-classes");

@@ -23,7 +23,7 @@ struct DataFacts {
   bool labelled = false;                   ///< the split train has labels
   bool masked = false;                     ///< the split train has masks
   std::vector<std::int64_t> class_counts;  ///< samples of each class in the split train; empty: not counted
-  bool validates = false;                  ///< there is a split val
+  std::string validation;                  ///< name of the main split in metrics; "": nothing to validate on
   std::string splits;                      ///< for messages: "it is one shard", "it has train, test"
 };
 

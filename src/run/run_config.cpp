@@ -63,9 +63,9 @@ std::string watcher_of(const OptionValues& options) {
 // warning; "": there is a validation.
 std::string missing_validation(const OptionValues& options, const TrainerOptions& trainer,
                                const DataFacts& data) {
-  if (data.validates && trainer.limit_val_batches.value > 0) return "";
+  if (!data.validation.empty() && trainer.limit_val_batches.value > 0) return "";
   const std::string& monitor = options.text("monitor");
-  const std::string reason = data.validates ? "--limit-val-batches 0 leaves nothing of the split val"
+  const std::string reason = !data.validation.empty() ? "--limit-val-batches 0 leaves nothing of the split val"
                                             : cat(data.source, " has no split val (", data.splits, ")");
   if (const auto watcher = watcher_of(options); !watcher.empty() && monitor.starts_with("val_"))
     fail(ErrorKind::usage, watcher, ": watches ", monitor, ", but ", reason,
@@ -145,6 +145,9 @@ void RunConfig::take_from_data(const DataFacts& data) {
     if (named != data.class_names.end() && is_open(options_, option))
       options_.set(option, cat(named - data.class_names.begin()));
   }
+  if (!data.validation.empty() && data.validation != "val" && options_.known("monitor") &&
+      !options_.given("monitor"))
+    options_.set("monitor", data.validation + "_loss");
   for (const char* name : balanced_options) {
     if (!options_.known(name) || options_.text(name) != "balanced") continue;
     if (!data.labelled)

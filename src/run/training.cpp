@@ -14,6 +14,7 @@
 #include "run/range_test.h"
 #include "run/resume_options.h"
 #include "run/trained_model.h"
+#include "run/validation_scores.h"
 #include "run/weights_export.h"
 #include "trainer/callbacks/folder_watch.h"
 #include "trainer/callbacks/progress.h"
@@ -97,7 +98,26 @@ void Training::make_job() {
   freeze(parameters, options, head);
   job_ = std::make_unique<TrainingJob>(
       TrainingJob{network, std::move(objective), make_optimizer(parameters, options, head),
-                  std::make_shared<LearningRate>(options), data_.train, data_.validation});
+                  std::make_shared<LearningRate>(options), data_.train});
+  add_validation();
+}
+
+// What the objective needs of each split is checked before the first epoch.
+void Training::add_validation() {
+  std::vector<std::string> names;
+  for (const auto& [name, split] : data_.validation) {
+    names.push_back(name);
+    if (split->size() == 0)
+      fail(ErrorKind::data, facts_.source, ": the split ", split->name(), " has no samples to validate on");
+    if (job_->objective->needs_masks() && split->layout().mask_channels == 0)
+      fail(ErrorKind::data, facts_.source, ": the split ", split->name(), " has no masks, which --objective ",
+           config_->model().objective, " needs");
+  }
+  if (names.empty()) return;
+  job_->validation = data_.validation.front().split;
+  job_->validation_name = names.front();
+  job_->further_validation.assign(data_.validation.begin() + 1, data_.validation.end());
+  if (job_->objective->needs_classes()) job_->scoring = validation_scoring(config_->options(), names);
 }
 
 void Training::refuse_other_data(const Checkpoint& checkpoint) const {

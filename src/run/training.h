@@ -36,6 +36,7 @@ class Training {
  private:
   void settle();
   void make_job();
+  void add_validation();
   void refuse_other_data(const Checkpoint& checkpoint) const;
   bool is_trial() const { return given_.integer("fast-dev-run") > 0; }
   TrainerOptions trainer_options() const;

@@ -1,5 +1,6 @@
 #include "run/training_data.h"
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -7,18 +8,15 @@
 #include "data/checksums.h"
 #include "data/shard_limits.h"
 #include "data/staging.h"
+#include "run/validation_scores.h"
 #include "trainer/data_agreement.h"
 
 namespace isnet {
 namespace {
 
-bool has_validation(const DataSet& data) {
-  return !data.is_single_shard() && data.has_split("val");
-}
-
-std::vector<std::string> splits_in_use(const DataSet& data) {
+std::vector<std::string> splits_in_use(const OptionValues& options, const DataSet& data) {
   std::vector<std::string> splits{"train"};
-  if (has_validation(data)) splits.emplace_back("val");
+  for (auto& name : validation_splits(options, data)) splits.push_back(std::move(name));
   return splits;
 }
 
@@ -39,14 +37,17 @@ TrainingData open_training_data(const OptionValues& options, const Communicator&
   TrainingData data;
   data.set = std::make_unique<DataSet>(options.text("data"), classes, shard_limits(options));
   if (options.has("stage")) {
-    const auto place = stage_data(*data.set, splits_in_use(*data.set), options.text("stage"),
+    const auto place = stage_data(*data.set, splits_in_use(options, *data.set), options.text("stage"),
                                   {communicator.local_rank(), communicator.local_size()}, verify);
     communicator.barrier();
     data.set = std::make_unique<DataSet>(place, classes, shard_limits(options));
   }
-  DataAgreement agreement(communicator, *data.set, splits_in_use(*data.set), verify);
+  DataAgreement agreement(communicator, *data.set, splits_in_use(options, *data.set), verify);
   data.train = data.set->split("train");
-  if (has_validation(*data.set)) data.validation = data.set->split("val");
+  for (const auto& name : validation_splits(options, *data.set))
+    data.validation.push_back({validation_name(name), data.set->split(name)});
+  const auto is_main = [](const ValidationSplit& one) { return one.name == "val"; };
+  std::stable_partition(data.validation.begin(), data.validation.end(), is_main);
   agreement.check();
   return data;
 }

@@ -80,11 +80,15 @@ void Trainer::sanity_check() {
   if (!validation_loader_ || options_.num_sanity_val_steps == 0) return;
   call(&Callback::on_sanity_check_start);
   const BatchLimit limit{static_cast<double>(options_.num_sanity_val_steps), false};
-  const auto loader = make_loader(job_->validation, limit, false, evaluation_shares_);
+  const EvaluationPlace place{options_.device, options_.dtype};
+  const auto try_split = [&](const std::shared_ptr<const SplitReader>& split) {
+    const auto loader = make_loader(split, limit, false, evaluation_shares_);
+    return evaluate(*job_->network, *job_->objective, *loader, place, communicator_);
+  };
   call(&Callback::on_validation_model_eval);
   call(&Callback::on_validation_start);
-  const Metrics metrics =
-      evaluate(*job_->network, *job_->objective, *loader, {options_.device, options_.dtype}, communicator_);
+  const Metrics metrics = try_split(job_->validation);
+  for (const auto& further : job_->further_validation) try_split(further.split);
   call(&Callback::on_validation_end, metrics);
   call(&Callback::on_validation_model_train);
   call(&Callback::on_sanity_check_end);
@@ -179,12 +183,27 @@ void Trainer::validate() {
                             statistics_epoch, place, communicator_, across_);
   if (validation_loader_) {
     call(&Callback::on_validation_start);
-    validation_metrics_ =
-        evaluate(*job_->network, *job_->objective, *validation_loader_, place, communicator_);
+    validation_metrics_ = metrics_of(*validation_loader_);
     job_->objective->validated(validation_metrics_);
+    for (std::size_t i = 0; i < further_loaders_.size(); ++i)
+      for (const auto& [name, value] : metrics_of(*further_loaders_[i]))
+        validation_metrics_.emplace_back(metric_of_split(job_->further_validation[i].name, name), value);
   }
   if (validation_loader_) call(&Callback::on_validation_end, validation_metrics_);
   call(&Callback::on_validation_model_train);
+}
+
+Metrics Trainer::metrics_of(Loader& loader) {
+  std::unique_ptr<SplitScorer> scorer;
+  if (job_->scoring) scorer = job_->scoring->make(loader.split());
+  const auto observe = [&](const Batch& batch, const Losses& losses, std::int64_t samples) {
+    if (scorer) scorer->add(batch, losses, samples);
+  };
+  Metrics metrics = evaluate(*job_->network, *job_->objective, loader, {options_.device, options_.dtype},
+                             communicator_, observe);
+  if (scorer)
+    for (auto& score : scorer->finish(communicator_)) metrics.push_back(std::move(score));
+  return metrics;
 }
 
 bool Trainer::asked_to_stop() const {

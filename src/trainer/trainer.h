@@ -20,6 +20,7 @@
 #include "trainer/optimizers/optimizer.h"
 #include "trainer/options.h"
 #include "trainer/schedules/schedule.h"
+#include "trainer/validation.h"
 
 namespace isnet {
 
@@ -30,7 +31,10 @@ struct TrainingJob {
   std::shared_ptr<Optimizer> optimizer;
   std::shared_ptr<LearningRate> learning_rate;
   std::shared_ptr<const SplitReader> train;
-  std::shared_ptr<const SplitReader> validation;  ///< may be null
+  std::shared_ptr<const SplitReader> validation = nullptr;  ///< may be null
+  std::string validation_name = "val";                      ///< of its metrics
+  std::vector<ValidationSplit> further_validation = {};     ///< validated on too; none without `validation`
+  std::optional<SplitScoring> scoring = {};                 ///< of all splits that are validated on
 };
 
 /// Where a run stands. Counts from 0.
@@ -86,7 +90,8 @@ class Trainer {
   const std::map<std::string, double>& logged() const { return logged_; }
   /// Shows an image to the loggers, now.
   void log_image(const LoggedImage& image) { call(&Callback::on_image, image); }
-  /// Of the last validation; empty before the first.
+  /// Of the last validation; empty before the first. Those of further splits are named as metric_of_split()
+  /// says.
   const Metrics& validation_metrics() const { return validation_metrics_; }
   /// Ends training after this step, as if it were complete; not before --min-epochs and --min-steps are done.
   void stop() { should_stop_ = true; }
@@ -145,6 +150,7 @@ class Trainer {
   void optimizer_step(StepRecord& record);
   bool learns_from_gradients(StepRecord& record);
   void validate();
+  Metrics metrics_of(Loader& loader);  // of the split that it reads
   bool validation_is_due() const;
   void validate_within_epoch();
   bool asked_to_stop() const;  // this rank
@@ -160,6 +166,7 @@ class Trainer {
   const TrainingJob* job_ = nullptr;
   std::unique_ptr<DistributedDataParallel> parallel_;
   std::unique_ptr<Loader> train_loader_, validation_loader_, statistics_loader_;
+  std::vector<std::unique_ptr<Loader>> further_loaders_;  // of TrainingJob::further_validation
   std::vector<at::Tensor> parameters_, buffers_;
   std::shared_ptr<const AcrossRanks> across_;  // with --sync-batchnorm on several ranks
   std::shared_ptr<const AcrossRanks> ranks_;   // where the objective sums over them

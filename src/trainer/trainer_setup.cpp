@@ -14,6 +14,20 @@ namespace {
 
 constexpr std::int64_t no_limit = std::numeric_limits<std::int64_t>::max();
 
+// What --monitor may name besides losses and the like of train and val.
+std::vector<std::string> further_monitors(const TrainingJob& job, std::vector<std::string> metrics) {
+  const std::vector<std::string> scores = job.scoring ? job.scoring->names : std::vector<std::string>();
+  std::vector<std::string> names;
+  const auto add = [&](const std::string& split, const std::vector<std::string>& of_split) {
+    for (const auto& name : of_split) names.push_back(cat(split, "_", name));
+  };
+  if (job.validation_name != "val") add(job.validation_name, metrics);
+  add(job.validation_name, scores);
+  metrics.insert(metrics.end(), scores.begin(), scores.end());
+  for (const auto& further : job.further_validation) add(further.name, metrics);
+  return names;
+}
+
 }  // namespace
 
 std::unique_ptr<Loader> Trainer::make_loader(const std::shared_ptr<const SplitReader>& split,
@@ -117,15 +131,21 @@ void Trainer::check(const TrainingJob& job, const Checkpoint* resume) {
   std::vector<std::string> metrics;
   for (const auto& [name, value] : sums.local())
     if (name != "samples") metrics.push_back(name);
-  check_monitor(options_.monitor, metrics, job.validation && options_.limit_val_batches.value > 0);
+  const bool validates = job.validation && options_.limit_val_batches.value > 0;
+  check_monitor(options_.monitor, metrics, validates && job.validation_name == "val",
+                validates ? further_monitors(job, metrics) : std::vector<std::string>());
 }
 
 void Trainer::prepare(const Checkpoint* resume) {
   if (resume) refuse_other_data(*resume, *job_);
   share_out(*job_, resume);
   train_loader_ = make_loader(job_->train, options_.limit_train_batches, true, shares_);
-  if (job_->validation && options_.limit_val_batches.value > 0)
+  if (job_->validation && options_.limit_val_batches.value > 0) {
     validation_loader_ = make_loader(job_->validation, options_.limit_val_batches, false, evaluation_shares_);
+    for (const auto& further : job_->further_validation)
+      further_loaders_.push_back(
+          make_loader(further.split, options_.limit_val_batches, false, evaluation_shares_));
+  }
   if (options_.recompute_bn_statistics > 0) {
     const BatchLimit limit{static_cast<double>(options_.recompute_bn_statistics), false};
     statistics_loader_ =

@@ -24,7 +24,8 @@ DataFacts photos() {
   facts.classes = 3;
   facts.class_names = {"cat", "No Finding", "dog"};
   facts.samples = 8;
-  facts.labelled = facts.masked = facts.validates = true;
+  facts.labelled = facts.masked = true;
+  facts.validation = "val";
   facts.class_counts = {4, 2, 2};
   facts.splits = "it has train, val";
   return facts;
@@ -196,7 +197,7 @@ TEST(RunConfig, ContradictionsAreNamed) {
 
 TEST(RunConfig, WithoutValidationNothingMayWatchIt) {
   DataFacts data = photos();
-  data.validates = false;
+  data.validation.clear();
   data.splits = "it has train";
   const RunConfig config = resolve(training_options(), data);
   EXPECT_THAT(config.warnings(), ElementsAre(HasSubstr("photos has no split val (it has train)")));

@@ -174,6 +174,9 @@ TEST(Monitor, IsNamedBySplitAndMetric) {
   EXPECT_EQ(monitored("val_loss", {{"loss", 1}}, {{"loss", 2}}), 2);
   EXPECT_EQ(monitored("train_loss", {{"loss", 1}}, {{"loss", 2}}), 1);
   EXPECT_EQ(monitored("val_accuracy", {{"accuracy", 1}}, {}), std::nullopt);
+  EXPECT_EQ(monitored("ood_auc", {}, {{"auc", 1}, {"ood/auc", 2}}), 2);
+  EXPECT_EQ(monitored("iid_auc", {}, {{"auc", 1}, {"ood/auc", 2}}, "iid"), 1);
+  check_monitor("ood_auc", {"loss"}, true, {"ood_loss", "ood_auc"});
   check_monitor("val_loss", {}, false);
   check_monitor("train_accuracy", {"loss", "accuracy"}, false);
   EXPECT_THAT(

@@ -16,7 +16,7 @@ bool counts(const Trainer& trainer) {
 }  // namespace
 
 void Monitoring::on_validated(Trainer& trainer, const Metrics& metrics) {
-  const auto value = monitored(trainer.options().monitor, {}, metrics);
+  const auto value = monitored(trainer.options().monitor, {}, metrics, trainer.job().validation_name);
   if (value && counts(trainer)) decide(trainer, *value);
 }
 

@@ -87,8 +87,11 @@ void ProgressBar::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) {
                          clock_text(seconds(Clock::now() - epoch_started_)), ": ");
   for (const auto& [name, value] : metrics)
     if (name != "samples") text += cat(name, " ", number(value), "  ");
-  for (const auto& [name, value] : trainer.validation_metrics())
-    if (name != "samples") text += cat("val_", name, " ", number(value), "  ");
+  if (!trainer.validation_metrics().empty())
+    for (const auto& [split, of_split] :
+         by_split(trainer.validation_metrics(), trainer.job().validation_name))
+      for (const auto& [name, value] : of_split)
+        if (name != "samples") text += cat(split, "_", name, " ", number(value), "  ");
   log::info(text.substr(0, text.size() - 2));
 }
 

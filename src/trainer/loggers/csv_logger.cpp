@@ -92,6 +92,12 @@ void CsvLogger::add(const Trainer& trainer, std::int64_t epoch, const std::strin
   rows_ += '\n';
 }
 
+// A row for each split.
+void CsvLogger::add_validation(const Trainer& trainer, std::int64_t epoch, const Metrics& metrics) {
+  for (const auto& [split, of_split] : by_split(metrics, trainer.job().validation_name))
+    add(trainer, epoch, split, of_split);
+}
+
 // The rows before it have no value there.
 void CsvLogger::add_column(const std::string& name) {
   columns_.push_back(name);
@@ -110,12 +116,17 @@ void CsvLogger::on_validated(Trainer& trainer, const Metrics& metrics) {
     validation_ = metrics;
     return;
   }
-  // One that is made again, after a checkpoint of the step before it, replaces its row.
-  const std::string start = cat(trainer.position().epoch, ",", trainer.position().global_step, ",val,");
-  const auto last = rows_.rfind('\n', rows_.size() < 2 ? 0 : rows_.size() - 2);
-  const std::size_t begin = last == std::string::npos ? 0 : last + 1;
-  if (rows_.compare(begin, start.size(), start) == 0) rows_.erase(begin);
-  add(trainer, trainer.position().epoch, "val", metrics);
+  // One that is made again, after a checkpoint of the step before it, replaces its rows.
+  const std::string start = cat(trainer.position().epoch, ",", trainer.position().global_step, ",");
+  while (!rows_.empty()) {
+    const auto last = rows_.rfind('\n', rows_.size() < 2 ? 0 : rows_.size() - 2);
+    const std::size_t begin = last == std::string::npos ? 0 : last + 1;
+    if (rows_.compare(begin, start.size(), start) != 0 ||
+        rows_.compare(begin + start.size(), 6, "train,") == 0)
+      break;
+    rows_.erase(begin);
+  }
+  add_validation(trainer, trainer.position().epoch, metrics);
   write();
 }
 
@@ -123,7 +134,7 @@ void CsvLogger::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) {
   if (!trainer.communicator().is_main()) return;
   const std::int64_t epoch = trainer.position().epoch - 1;  // it has moved on to the next
   add(trainer, epoch, "train", metrics);
-  if (!validation_.empty()) add(trainer, epoch, "val", validation_);
+  if (!validation_.empty()) add_validation(trainer, epoch, validation_);
   validation_.clear();
   write();
 }
@@ -223,8 +234,8 @@ void CsvLogger::read_rows(const Trainer& trainer) {
     // again.
     const auto epoch = std::atoll(value("epoch").c_str()), step = std::atoll(value("step").c_str());
     if (epoch > trainer.position().epoch ||
-        (epoch == trainer.position().epoch &&
-         (value("split") != "val" || trainer.position().batch == 0 || step > trainer.position().global_step)))
+        (epoch == trainer.position().epoch && (value("split") == "train" || trainer.position().batch == 0 ||
+                                               step > trainer.position().global_step)))
       break;
     rows_ += line + '\n';
   }

@@ -32,6 +32,7 @@ class CsvLogger : public Callback {
 
  private:
   void add(const Trainer& trainer, std::int64_t epoch, const std::string& split, const Metrics& metrics);
+  void add_validation(const Trainer& trainer, std::int64_t epoch, const Metrics& metrics);
   void add_column(const std::string& name);
   void write();
   bool try_to_write();

@@ -24,7 +24,9 @@ void MetricLogger::on_train_batch_end(Trainer& trainer, const StepRecord& record
 void MetricLogger::on_validated(Trainer& trainer, const Metrics& metrics) {
   if (!trainer.communicator().is_main()) return;
   const auto& position = trainer.position();
-  write({position.batch > 0 ? position.epoch : position.epoch - 1, position.global_step, "val", metrics});
+  const std::int64_t epoch = position.batch > 0 ? position.epoch : position.epoch - 1;
+  for (const auto& [split, of_split] : by_split(metrics, trainer.job().validation_name))
+    write({epoch, position.global_step, split, of_split});
 }
 
 void MetricLogger::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) {

@@ -13,7 +13,8 @@ namespace isnet {
 struct LogEntry {
   std::int64_t epoch = 0;
   std::int64_t step = 0;  ///< optimiser steps done
-  std::string split;      ///< "step" (of the global batch of one step), "train" (means of an epoch) or "val"
+  std::string split;  ///< "step" (of the global batch of one step), "train" (means of an epoch), "val", or
+                      ///< another split
   Metrics metrics;
 };
 
