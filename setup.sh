@@ -16,7 +16,7 @@ readonly build_packages=(
   libgtest-dev libgmock-dev libgloo-dev
   python3 python3-venv ca-certificates dataset-fashion-mnist)
 readonly test_packages=(
-  git procps shellcheck iproute2 util-linux nftables slurm-wlm munge python3-pydicom cimg-examples
+  git procps shellcheck iproute2 util-linux nftables slurm-wlm munge tmux zsh groff mandoc python3-pydicom cimg-examples
   python3-skimage mricron-data chromium)
 readonly test_wheels=(numpy h5py safetensors tensorboard)
 

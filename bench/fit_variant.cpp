@@ -102,7 +102,7 @@ void fit(OptionValues& options) {
   RunFolder run(folder.path() / "run");
   run.create(false);
   std::vector<std::shared_ptr<Callback>> callbacks{std::make_shared<Meter>(),
-                                                   std::make_shared<ProgressBar>(false, true)};
+                                                   std::make_shared<ProgressBar>(true)};
   for (auto& callback : make_callbacks({training, run})) callbacks.push_back(std::move(callback));
   TrainerOptions trainer = trainer_options(training);
   trainer.device = at::kCPU;

@@ -19,7 +19,7 @@ isnet=build/cuda/bin/isnet
 
 nm -DC build/cuda/lib/libisnet_trainer.so | grep 'U c10d::ProcessGroupNCCL::ProcessGroupNCCL' > /dev/null ||
   fail "the trainer does not use ProcessGroupNCCL"
-"$isnet" train --help | grep 'nccl' > /dev/null || fail "--backend does not know nccl"
+"$isnet" train --help backend | grep 'nccl' > /dev/null || fail "--backend does not know nccl"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -2,6 +2,7 @@
 
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <memory>
@@ -11,9 +12,26 @@
 #include "base/files.h"
 #include "base/output_queue.h"
 #include "base/printable.h"
+#include "base/terminal.h"
 
 namespace isnet::log {
 namespace {
+
+// On a terminal a message is broken at blanks, not anywhere, and what went wrong stands out. Tables stay as they
+// are.
+std::string for_terminal(std::string text, spdlog::level::level_enum level) {
+  const auto columns = columns_of_terminal(STDERR_FILENO);
+  if (!columns) return text;
+  constexpr std::size_t narrowest = 20, indent = 7;  // that of "isnet: "
+  const bool one_line = text.find('\n') + 1 == text.size();
+  if (one_line && display_width(text) > *columns && *columns > narrowest)
+    text = wrapped(text, *columns - 1, indent) + "\n";
+  const char* word = level == spdlog::level::err ? "error:" : level == spdlog::level::warn ? "warning:" : "";
+  const auto at = *word ? text.find(word) : std::string::npos;
+  if (at == std::string::npos || !shows_colours(STDERR_FILENO)) return text;
+  const char* colour = level == spdlog::level::err ? "\033[31m" : "\033[33m";
+  return text.insert(at + std::char_traits<char>::length(word), "\033[0m").insert(at, colour);
+}
 
 // To stderr, without waiting for who reads it.
 class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
@@ -21,7 +39,7 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t text;
     formatter_->format(message, text);
-    error_output().write(std::string(text.data(), text.size()));
+    error_output().write(for_terminal({text.data(), text.size()}, message.level));
   }
   void flush_() override {}
 };
@@ -137,6 +155,7 @@ void warning(const std::string& message) {
   write(Level::warning, message);
 }
 void error(const std::string& message) {
+  error_output().stop_showing();
   write(Level::error, message);
   flush();
 }

@@ -10,12 +10,19 @@
 
 namespace isnet {
 
+/// A strategy that an option chooses, as --help shows it.
+struct KnownStrategy {
+  std::string name, description;
+  std::vector<std::string> options;  ///< names of the options that it reads, declared in the same command
+};
+
 /// Options that belong together in --help. Strategies' groups: strategy_group() (base/registry.h).
 struct OptionGroup {
   std::string title;
   std::vector<OptionSpec> options;
-  /// Strategies that can be chosen here: name and description.
-  std::vector<std::pair<std::string, std::string>> known;
+  std::vector<KnownStrategy> known;  ///< strategies that can be chosen here
+  /// The model's file holds these options: help shows them only where it is asked for this group.
+  bool stored = false;
 };
 
 /// Returns the options of all groups in their order. A name that comes twice (strategies of two kinds may

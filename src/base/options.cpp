@@ -35,6 +35,37 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
+// " (did you mean isnet?)" where a value is near one of the choices "gain|isnet|rrr".
+std::string near_choice(const std::string& value, const std::string& allowed) {
+  if (allowed.find('|') == std::string::npos || allowed.find(' ') != std::string::npos) return "";
+  std::vector<std::string> choices;
+  for (std::size_t at = 0; at <= allowed.size();) {
+    const std::size_t end = std::min(allowed.find('|', at), allowed.size());
+    choices.push_back(allowed.substr(at, end - at));
+    at = end + 1;
+  }
+  const std::string near = nearest_name(value, choices);
+  return near.empty() ? "" : cat(" (did you mean ", near, "?)");
+}
+
+// Edits that turn one name into the other: characters that are added, left out, replaced, or change places with
+// the next one (optimal string alignment).
+std::size_t edits_between(const std::string& one, const std::string& other) {
+  std::vector<std::size_t> before, last(other.size() + 1), row(other.size() + 1);
+  for (std::size_t j = 0; j < last.size(); ++j) last[j] = j;
+  for (std::size_t i = 1; i <= one.size(); ++i) {
+    row[0] = i;
+    for (std::size_t j = 1; j < row.size(); ++j) {
+      row[j] = std::min({last[j - 1] + (one[i - 1] != other[j - 1]), last[j] + 1, row[j - 1] + 1});
+      const bool swapped = i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1];
+      if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
+    }
+    before = last;
+    last = row;
+  }
+  return last.back();
+}
+
 std::string range_text(const char* what, const std::string& min, const std::string& max, bool exclusive_min) {
   return cat(what, exclusive_min ? " above " : " from ", min,
              max.empty() ? " on" : (exclusive_min ? " up to " : " to "), max);
@@ -151,7 +182,8 @@ void OptionValues::set(const std::string& name, const std::string& text) {
   const std::string value = one.value_name.empty() && text.empty() ? "1" : text;
   if (one.refusal)
     if (const std::string allowed = one.refusal(value); !allowed.empty())
-      fail(ErrorKind::usage, "--", name, ": '", value, "' is not allowed; allowed: ", allowed);
+      fail(ErrorKind::usage, "--", name, ": '", value, "' is not allowed", near_choice(value, allowed),
+           "; allowed: ", allowed);
   values_[name] = value;
 }
 
@@ -231,25 +263,13 @@ std::string OptionValues::portable_ini() const {
 
 std::string nearest_name(const std::string& name, const std::vector<std::string>& known) {
   std::string best;
-  size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
-  for (const auto& candidate : known) {
-    // Levenshtein distance, one row at a time.
-    std::vector<size_t> row(candidate.size() + 1);
-    for (size_t j = 0; j < row.size(); ++j) row[j] = j;
-    for (size_t i = 1; i <= name.size(); ++i) {
-      size_t diagonal = row[0];
-      row[0] = i;
-      for (size_t j = 1; j < row.size(); ++j) {
-        const size_t replaced = diagonal + (name[i - 1] != candidate[j - 1]);
-        diagonal = row[j];
-        row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-      }
-    }
-    if (row.back() < best_distance) {
-      best_distance = row.back();
+  // Of a short name even two edits leave nothing.
+  std::size_t best_edits = name.size() < 4 ? 2 : std::max<std::size_t>(2, name.size() / 3) + 1;
+  for (const auto& candidate : known)
+    if (const auto edits = edits_between(name, candidate); edits < best_edits && edits < candidate.size()) {
+      best_edits = edits;
       best = candidate;
     }
-  }
   return best;
 }
 

@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/signal_mask.h"
+#include "base/terminal.h"
 
 namespace isnet {
 namespace {
@@ -56,7 +57,7 @@ bool start_thread(Function function) {
 
 }  // namespace
 
-struct OutputQueue::State {
+struct OutputQueue::State : std::enable_shared_from_this<State> {
   State(int file, std::size_t limit) : descriptor(file), capacity(limit) {}
 
   const int descriptor;
@@ -71,6 +72,8 @@ struct OutputQueue::State {
   // reader.
   std::optional<std::uint64_t> write_gave_up, flush_gave_up;
   bool writing = false, running = false, ending = false;
+  std::string shown;  // the line at the bottom
+  bool over = false;  // there is none any more
 
   bool idle() const { return waiting.empty() && !writing; }
 
@@ -83,6 +86,14 @@ struct OutputQueue::State {
       waiting.pop_front();
     }
     changed.notify_all();
+  }
+
+  // What removes the line that is shown. The terminal may have become narrower, so that it takes several rows.
+  std::string erasing() const {
+    if (shown.empty()) return "";
+    const std::size_t columns = columns_of_terminal(descriptor).value_or(80);
+    const std::size_t rows = (display_width(shown) - 1) / columns;
+    return cat("\r", rows > 0 ? cat("\033[", rows, "A") : std::string(), "\033[J");
   }
 
   std::string next() {
@@ -121,6 +132,14 @@ struct OutputQueue::State {
     return idle();
   }
 
+  // Adds a text, and waits a little for it to be written.
+  void say(std::unique_lock<std::mutex>& lock, std::string text) {
+    add(std::move(text));
+    if (!running) running = start_thread([state = shared_from_this()] { state->run(); });
+    while (!running && !waiting.empty()) write_all(lock, next());
+    drain(lock, usual_wait, usual_wait, write_gave_up);
+  }
+
   void run() {
     std::unique_lock lock(mutex);
     for (;;) {
@@ -142,18 +161,23 @@ OutputQueue::~OutputQueue() {
 
 void OutputQueue::write(std::string text) {
   std::unique_lock lock(state_->mutex);
-  state_->add(std::move(text));
-  if (!state_->running) state_->running = start_thread([state = state_] { state->run(); });
-  while (!state_->running && !state_->waiting.empty()) state_->write_all(lock, state_->next());
-  state_->drain(lock, usual_wait, usual_wait, state_->write_gave_up);
+  if (!state_->shown.empty()) text = state_->erasing() + text + state_->shown;
+  state_->say(lock, std::move(text));
 }
 
-void OutputQueue::draw(std::string text) {
-  {
-    const std::lock_guard lock(state_->mutex);
-    if (!state_->idle()) return;
-  }
-  write(std::move(text));
+void OutputQueue::show(const std::string& line) {
+  std::unique_lock lock(state_->mutex);
+  if (line == state_->shown || (state_->over && !line.empty())) return;
+  if (!line.empty() && !state_->idle()) return;
+  const std::string before = state_->erasing();
+  state_->shown = line;
+  state_->say(lock, before + line);
+}
+
+void OutputQueue::stop_showing() {
+  show("");
+  const std::lock_guard lock(state_->mutex);
+  state_->over = true;
 }
 
 bool OutputQueue::flush(std::chrono::milliseconds patience) {

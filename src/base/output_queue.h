@@ -23,8 +23,12 @@ class OutputQueue {
 
   /// Waits for up to 50 ms until the text is written, where somebody has read what came before.
   void write(std::string text);
-  /// For text that is soon out of date, as a progress bar's: left out where other text still waits.
-  void draw(std::string text);
+  /// Keeps a line at the bottom of a terminal until the next call; "" takes it away. Texts that are written
+  /// meanwhile come above it. The caller cuts it to the terminal's width. Left out where other text waits, as
+  /// it is soon out of date.
+  void show(const std::string& line);
+  /// Takes the line away for good: what is written next is the last that the process says.
+  void stop_showing();
   /// Waits until everything is written; gives up when nobody reads for as long as `patience`, and at once if
   /// that was so at the last call and nothing has been read since. Returns whether everything is written.
   bool flush(std::chrono::milliseconds patience = std::chrono::seconds(2));

@@ -111,6 +111,17 @@ struct Registration {
   Registration(Registry<Factory>& registry, Strategy<Factory> strategy) { registry.add(std::move(strategy)); }
 };
 
+/// Adds the strategies of a registry to what --help knows of a group. Their options are declared elsewhere.
+template <typename Factory>
+void add_strategies(OptionGroup& group, const Registry<Factory>& registry) {
+  for (const auto& name : registry.names()) {
+    const auto& strategy = registry.at(name);
+    KnownStrategy known{name, strategy.description, {}};
+    for (const auto& option : strategy.options) known.options.push_back(option.name);
+    group.known.push_back(std::move(known));
+  }
+}
+
 /// Returns the group of a registry's strategies: the option that chooses one, then the options that they add.
 /// `extra`: options that concern every strategy of the group.
 template <typename Factory>
@@ -122,7 +133,7 @@ OptionGroup strategy_group(std::string title, const Registry<Factory>& registry,
   group.options.push_back(std::move(chooser));
   for (auto& one : extra) group.options.push_back(std::move(one));
   for (auto& one : registry.own_options()) group.options.push_back(std::move(one));
-  for (const auto& name : registry.names()) group.known.emplace_back(name, registry.at(name).description);
+  add_strategies(group, registry);
   return group;
 }
 

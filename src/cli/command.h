@@ -37,6 +37,13 @@ struct Invocation {
   std::function<void(const Failure&)> on_failure;
 };
 
+/// What the first page of a command's help shows.
+struct HelpPage {
+  std::vector<std::string> example;  ///< command lines
+  /// Names of the options that most people set, in this order; empty: the page shows all options.
+  std::vector<std::string> options;
+};
+
 /// A subcommand: how it is called, its options, and what it does.
 struct Command {
   std::string name;
@@ -49,6 +56,9 @@ struct Command {
   /// Returns the exit status (docs/errors.md). Errors are thrown; main catches them.
   std::function<int(Invocation&)> run;
   int place = 100;  ///< where --help lists it, smallest first
+  HelpPage page = {};
+  /// Whether the first argument names one of the strategies of the first group of options.
+  bool argument_chooses = false;
 };
 
 /// Adds a command to the program; a namespace-scope object in the command's file.

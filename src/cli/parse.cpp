@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/ini.h"
+#include "cli/suggestions.h"
 
 namespace po = boost::program_options;
 
@@ -22,7 +23,8 @@ namespace {
 /// Taken by the program itself: never an option value, so that options.ini does not name its own source.
 OptionGroup program_options() {
   return {"",
-          {flag_option("help", "Show this help"),
+          {text_option("help", "", "[TOPIC]",
+                       "Show help (also: -h), or help on a group, a strategy, an option or a word; all: everything"),
            text_option("config", "", "FILE", "Read options from this INI file (name = value)")},
           {}};
 }
@@ -67,18 +69,20 @@ po::basic_parsed_options<char> parsed_words(const std::vector<std::string>& word
   return parser.options(description).style(allow_long | long_allow_adjacent | long_allow_next).run();
 }
 
+std::string bare_name(const std::string& word) {
+  return word.substr(std::min(word.find_first_not_of('-'), word.size()));
+}
+
 /// Words as options and positionals, with errors in our words.
 po::basic_parsed_options<char> checked_words(const std::vector<std::string>& words,
                                              const std::vector<OptionSpec>& specs) {
   try {
     return parsed_words(spelled_out(words, specs), description_of(specs));
   } catch (const po::unknown_option& e) {
-    const std::string name = e.get_option_name();
-    OptionValues(specs).set(name.substr(std::min(name.find_first_not_of('-'), name.size())), "");
-    throw;  // not reached: set() refuses what the parser does not know
+    const std::string name = bare_name(e.get_option_name());
+    fail(ErrorKind::usage, "unknown option --", name, suggestion_for(name, specs));
   } catch (const po::invalid_command_line_syntax& e) {
-    std::string name = e.get_option_name();
-    name = name.substr(std::min(name.find_first_not_of('-'), name.size()));
+    const std::string name = bare_name(e.get_option_name());
     std::string value = "VALUE";
     for (const auto& spec : specs)
       if (spec.name == name) value = spec.value_name;
@@ -117,14 +121,9 @@ std::string joined(const std::vector<std::string>& list) {
 
 void apply_config(const EarlyOptions& early, OptionValues& values) {
   const std::string& file = early.config;
-  std::vector<std::string> names;
-  for (const auto& spec : values.specs()) names.push_back(spec.name);
   for (const auto& [name, text] : early.config_lines) {
-    if (!values.known(name)) {
-      const std::string near = nearest_name(name, names);
-      fail(ErrorKind::usage, file, ": unknown option '", name, "'",
-           near.empty() ? std::string(" (see --help)") : cat(" (did you mean '", near, "'?)"));
-    }
+    if (!values.known(name))
+      fail(ErrorKind::usage, file, ": unknown option '", name, "'", suggestion_for(name, values.specs(), ""));
     try {
       values.set(name, text);
     } catch (const Error& e) {
@@ -139,6 +138,27 @@ void check_fits_ini(const std::string& name, const std::string& value) {
   if (!fits_ini(value))
     fail(ErrorKind::usage, "--", name, ": '", value,
          "' is not allowed: an option file cannot hold '#', line breaks, or blanks at either end");
+}
+
+/// A word with one dash is an option that is not known here. Errors: usage.
+void refuse_short_options(const std::vector<std::string>& given, const std::vector<OptionSpec>& specs) {
+  for (const auto& word : given)
+    if (word.size() > 1 && word.front() == '-' && !std::isdigit(static_cast<unsigned char>(word[1])))
+      fail(ErrorKind::usage, "unknown option '", word, "'", suggestion_for(bare_name(word), specs));
+}
+
+/// Errors: usage (no strategy of the command, with the nearest and all names).
+void check_choice(const std::string& what, const std::string& given, const std::vector<KnownStrategy>& known) {
+  std::vector<std::string> names;
+  std::string all;
+  for (const auto& strategy : known) {
+    if (strategy.name == given) return;
+    names.push_back(strategy.name);
+    all += (all.empty() ? "" : ", ") + strategy.name;
+  }
+  const std::string near = nearest_name(given, names);
+  fail(ErrorKind::usage, "unknown ", what, " '", given, "'",
+       near.empty() ? "" : cat(" (did you mean ", near, "?)"), "; known: ", all);
 }
 
 void check_positionals(const Command& command, const std::vector<std::string>& given) {
@@ -169,12 +189,17 @@ std::vector<OptionGroup> option_groups(const Command& command) {
 EarlyOptions early_options(const std::vector<std::string>& words) {
   EarlyOptions early;
   std::vector<std::string> from_words;
+  if (!words.empty() && words.front().rfind('-', 0) != 0) early.first_argument = words.front();
   for (size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
     const auto value_of = [&](const std::string& option) -> std::string {
       if (words[i].rfind(option + "=", 0) == 0) return words[i].substr(option.size() + 1);
       return words[i] == option && i + 1 < words.size() ? words[i + 1] : "";
     };
-    if (words[i] == "--help") early.help = true;
+    if (words[i] == "--help" || words[i] == "-h" || words[i].rfind("--help=", 0) == 0) {
+      early.help = true;
+      const std::string next = words[i].rfind("--help", 0) == 0 ? value_of("--help") : "";
+      if (!next.empty() && next.front() != '-') early.help_topic = next;
+    }
     if (const auto file = value_of("--config"); !file.empty()) early.config = file;
     add_once(from_words, value_of("--plugin"));
   }
@@ -187,7 +212,8 @@ EarlyOptions early_options(const std::vector<std::string>& words) {
 
 Invocation parse_command_line(const Command& command, const std::vector<std::string>& words,
                               const EarlyOptions& early) {
-  const auto all = specs_of(option_groups(command));
+  const auto groups = option_groups(command);
+  const auto all = specs_of(groups);
   const auto own = program_options().options;
   auto specs = all;
   specs.erase(specs.begin(), specs.begin() + static_cast<std::ptrdiff_t>(own.size()));
@@ -206,7 +232,10 @@ Invocation parse_command_line(const Command& command, const std::vector<std::str
     }
   }
   if (!early.plugins.empty()) invocation.options.set("plugin", joined(early.plugins));
+  refuse_short_options(invocation.positionals, all);
   check_positionals(command, invocation.positionals);
+  if (command.argument_chooses)
+    check_choice(plain_option_name(command.positionals.front().name), invocation.positionals.front(), groups.at(1).known);
   return invocation;
 }
 

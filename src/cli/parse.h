@@ -13,6 +13,8 @@ namespace isnet::cli {
 /// What has to be known before a command's options can be made.
 struct EarlyOptions {
   bool help = false;
+  std::string help_topic;      ///< what follows --help; empty: the command itself
+  std::string first_argument;  ///< the first word, unless it is an option
   std::string config;  ///< file of --config; empty: none
   /// Its lines in their order: read once, since the file may be a pipe.
   std::vector<IniEntry> config_lines;

@@ -10,8 +10,10 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/status_line.h"
 #include "cli/command.h"
 #include "cli/help.h"
+#include "cli/help_topics.h"
 #include "cli/parse.h"
 #include "cli/plugin_loader.h"
 #include "cli/terminal.h"
@@ -33,16 +35,28 @@ class HookKeeper {
   std::function<void(const Failure&)>& into_;
 };
 
+std::string help_of(const Command& command, const EarlyOptions& early) {
+  if (!early.help_topic.empty()) return topic_help(command, early.help_topic, terminal_width());
+  std::string chosen;
+  if (command.argument_chooses)
+    for (const auto& strategy : option_groups(command).at(1).known)
+      if (strategy.name == early.first_argument) chosen = strategy.name;
+  return command_help(command, chosen, terminal_width());
+}
+
 int run_command(const Command& command, const std::vector<std::string>& words,
                 std::function<void(const Failure&)>& on_failure) {
   const EarlyOptions early = early_options(words);
   for (const auto& file : early.plugins) load_plugin(file);
   if (early.help) {
-    std::cout << command_help(command, terminal_width());
+    std::cout << help_of(command, early);
     return 0;
   }
   Invocation invocation = parse_command_line(command, words, early);
-  if (invocation.options.flag("quiet")) log::configure({log::Level::warning, ""});
+  if (invocation.options.flag("quiet")) {
+    log::configure({log::Level::warning, ""});
+    StatusLine::disable();
+  }
   HookKeeper keeper(invocation, on_failure);
   return command.run(invocation);
 }
@@ -59,8 +73,12 @@ int run_program(const std::vector<std::string>& words, std::function<void(const 
     std::cerr << program_help(commands(), terminal_width());
     return exit_status(ErrorKind::usage);
   }
-  if (words.front() == "--help" || words.front() == "--version") {
-    std::cout << (words.front() == "--help" ? program_help(commands(), terminal_width()) : version_text());
+  if (words.front() == "--version") {
+    std::cout << version_text();
+    return 0;
+  }
+  if (const auto& first = words.front(); first == "--help" || first == "-h" || first == "help") {
+    std::cout << help_on(commands(), {words.begin() + 1, words.end()}, terminal_width());
     return 0;
   }
   if (words.front().rfind("-", 0) == 0)

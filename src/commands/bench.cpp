@@ -33,9 +33,13 @@ namespace isnet::cli {
 namespace {
 
 std::vector<OptionGroup> bench_options() {
-  OptionGroup what{"Benchmark", {text_option("output", "", "FILE.json", "file for all results")}, {}};
-  for (const auto& name : bench::benchmarks().names())
-    what.known.emplace_back(name, bench::benchmarks().at(name).description);
+  OptionGroup what{"Benchmark", {text_option("output", "", "FILE.json", "File for all results")}, {}};
+  for (const auto& name : bench::benchmarks().names()) {
+    KnownStrategy known{name, bench::benchmarks().at(name).description, {}};
+    for (const auto& group : bench::benchmarks().at(name).make.options())
+      for (const auto& option : group.options) known.options.push_back(option.name);
+    what.known.push_back(std::move(known));
+  }
   std::vector<OptionGroup> groups{std::move(what)};
   for (const auto& name : bench::benchmarks().names())
     for (auto& group : bench::benchmarks().at(name).make.options()) groups.push_back(std::move(group));
@@ -50,11 +54,13 @@ int run_bench(Invocation& invocation) {
 Command bench_command() {
   return {"bench",
           "Measure speed and memory, against Python's PyTorch in the same run",
-          "isnet bench NAME [options]",
-          {{"NAME", "What to measure"}},
+          "isnet bench BENCHMARK [options]",
+          {{"BENCHMARK", "What to measure"}},
           bench_options,
           run_bench,
-          70};
+          70,
+          {{"isnet bench step --output step.json"}, {"output"}},
+          true};
 }
 
 const CommandRegistration registration(bench_command);

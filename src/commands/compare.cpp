@@ -198,7 +198,8 @@ Command compare_command() {
           {{"model", "run folder, checkpoint or weights file (with --data), or predictions.csv", true, true}},
           compare_options,
           run_compare,
-          43};
+          43,
+          {{"isnet compare runs/isnet runs/classifier --data data/photos"}, {}}};
 }
 
 const CommandRegistration registration(compare_command);

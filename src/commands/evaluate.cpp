@@ -230,11 +230,14 @@ int run_evaluate(Invocation& invocation, const Kind& kind) {
 Command command(const char* name, const char* summary, const Kind& kind, int place) {
   return {name,
           summary,
-          cat("isnet ", name, " --checkpoint FILE|RUN --data DIR [options]"),
+          cat("isnet ", name, " --checkpoint RUN --data DIR [options]"),
           {},
           [kind] { return evaluate_options(kind); },
           [kind](Invocation& invocation) { return run_evaluate(invocation, kind); },
-          place};
+          place,
+          {{cat("isnet ", name, " --checkpoint runs/first --data data/photos --output scores")},
+           {"checkpoint", "weights", "data", "split", "output", "predictions", "bootstrap", "calibrate",
+            "operating-points", "by-group", "top-k", "batch-size", kind.limit, "use-average", "device"}}};
 }
 
 const CommandRegistration evaluation([] {

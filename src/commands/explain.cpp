@@ -2,10 +2,12 @@
 #include <ATen/ATen.h>
 
 #include <iostream>
+#include <optional>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "cli/command.h"
 #include "commands/picture_shard.h"
 #include "commands/ranks.h"
@@ -171,12 +173,14 @@ class ExplainRun {
     if (options_.has("pictures")) create_folders(options_.text("pictures"));
     double background = 0;
     std::int64_t maps = 0;
+    std::optional<Progress> progress(std::in_place, "explaining", count, "samples");
     for (std::int64_t first = 0; first < count; first += batch_size) {
       const Batch batch =
           panels_.read({samples.begin() + first, samples.begin() + std::min(first + batch_size, count)});
       const Explained explained = panels_.explain(batch, statistics());
       const at::Tensor shares = batch.masks.defined() ? background_shares(explained) : at::Tensor();
       if (file) file->append(explained, shares);
+      progress->advance(batch.size());
       if (shares.defined()) {
         background += shares.sum().item<double>();
         maps += shares.numel();
@@ -186,6 +190,7 @@ class ExplainRun {
           draw(batch, explained, i);
     }
     if (file) file->finish(*split_, samples, class_names());
+    progress.reset();
     std::cout << count << " samples of split " << split_->name() << " explained";
     if (maps > 0)
       std::cout << "; share of relevance in the background, mean over " << maps
@@ -272,11 +277,14 @@ int run_explain(Invocation& invocation) {
 Command explain_command() {
   return {"explain",
           "Compute heatmaps of a trained network",
-          "isnet explain --checkpoint FILE --data DIR|--image FILE --output FILE.h5 [options]",
+          "isnet explain --checkpoint RUN --data DIR|--image FILE --output FILE.h5 [options]",
           {},
           explain_options,
           run_explain,
-          50};
+          50,
+          {{"isnet explain --checkpoint runs/first --data data/photos --output heatmaps.h5 --pictures panels"},
+           {"checkpoint", "weights", "data", "split", "output", "pictures", "pictures-limit", "limit", "batch-size",
+            "method", "heatmaps", "lrp-rule", "first-layer", "lrp-epsilon", "train-statistics", "seed", "device"}}};
 }
 
 const CommandRegistration registration(explain_command);

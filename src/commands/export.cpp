@@ -68,11 +68,12 @@ int run_export(Invocation& invocation) {
 Command export_command() {
   return {"export",
           "Write the weights of a checkpoint for other programs",
-          "isnet export --checkpoint FILE --output FILE.safetensors [options]",
+          "isnet export --checkpoint RUN --output FILE.safetensors [options]",
           {},
           export_options,
           run_export,
-          60};
+          60,
+          {{"isnet export --checkpoint runs/first --output first.safetensors"}, {}}};
 }
 
 const CommandRegistration registration(export_command);

@@ -172,7 +172,10 @@ Command inspect_command() {
           {{"PATH", "A data set's folder, or a shard"}},
           inspect_options,
           run_inspect,
-          20};
+          20,
+          {{"isnet inspect data/photos --sheet sheet.png"},
+           {"split", "num-classes", "sheet", "sheet-samples", "verify", "shards", "pixel-samples", "augmented",
+            "augment"}}};
 }
 
 const CommandRegistration registration(inspect_command);

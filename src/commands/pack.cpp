@@ -1,17 +1,13 @@
 // isnet pack: makes a data set from images of other layouts.
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <cstdio>
 #include <iostream>
 #include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/output_queue.h"
 #include "base/printable.h"
+#include "base/progress.h"
 #include "cli/command.h"
 #include "commands/ranks.h"
 #include "distributed/communicator.h"
@@ -31,12 +27,11 @@ std::vector<OptionSpec> shared_options() {
 }
 
 std::vector<OptionGroup> pack_option_groups() {
-  OptionGroup input{"Input, by FORMAT", importers().options(), {}};
-  for (const auto& name : importers().names())
-    input.known.emplace_back(name, importers().at(name).description);
+  OptionGroup input{"Input", importers().options(), {}};
+  add_strategies(input, importers());
   OptionGroup pictures{"Images and masks", image_options(), {}};
   OptionGroup background{"Background bias", mark_options(), {}};
-  for (const auto& name : marks().names()) background.known.emplace_back(name, marks().at(name).description);
+  add_strategies(background, marks());
   return {std::move(input),      {"Reading of pictures", reading_options(), {}},
           std::move(pictures),   {"Splits", split_options(), {}},
           std::move(background), {"Output", output_options(), {}}};
@@ -55,36 +50,6 @@ void refuse_foreign_options(const OptionValues& options, const Strategy<Importer
       fail(ErrorKind::usage, "--", spec.name, ": is no option of 'pack ", format.name, "'; its own are", own);
     }
 }
-
-// A line on the terminal that is written over, at most ten times a second.
-class ProgressLine {
- public:
-  explicit ProgressLine(bool shown) : shown_(shown && ::isatty(STDERR_FILENO) == 1) {}
-  ~ProgressLine() {
-    if (drawn_) error_output().write("\r\033[K");
-  }
-  ProgressLine(const ProgressLine&) = delete;
-  ProgressLine& operator=(const ProgressLine&) = delete;
-
-  void draw(std::int64_t done, std::int64_t all) {
-    const auto now = Clock::now();
-    if (!shown_ || (drawn_ && done < all && now - last_ < std::chrono::milliseconds(100))) return;
-    drawn_ = true;
-    last_ = now;
-    const double seconds = std::chrono::duration<double>(now - begin_).count();
-    const double share = static_cast<double>(done) / static_cast<double>(std::max<std::int64_t>(all, 1));
-    const int cells = static_cast<int>(share * 30);
-    const double left = share > 0 ? seconds / share - seconds : 0;
-    error_output().draw(cat("\r\033[K[", std::string(cells, '#'), std::string(30 - cells, '.'), "] ", done,
-                            "/", all, " images, ", std::llround(left), " s left"));
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  bool shown_;
-  bool drawn_ = false;
-  Clock::time_point begin_ = Clock::now(), last_;
-};
 
 void print_split(const std::string& name, const SplitReport& report) {
   std::cout << "split " << name << ": " << report.samples << " samples";
@@ -141,10 +106,10 @@ int run_on_rank(const OptionValues& values, const std::string& format, World& wo
   if (!communicator.is_main()) log::configure({log::Level::error, cat("rank ", communicator.rank(), ": ")});
   options.place = {communicator.rank(), communicator.world_size(), [&] { communicator.barrier(); }};
   if (values.integer("workers") == 0) options.workers = world.cores();
-  std::optional<ProgressLine> line(std::in_place, communicator.is_main() && !values.flag("quiet"));
-  options.progress = [&](std::int64_t done, std::int64_t all) { line->draw(done, all); };
+  std::optional<Progress> progress(std::in_place, "packing", 0, "images", communicator.is_main());
+  options.progress = [&](std::int64_t done, std::int64_t all) { progress->at(done, all); };
   const PackReport report = pack(*importer, options);
-  line.reset();
+  progress.reset();
   if (!communicator.is_main()) return 0;
   if (report.shards_kept > 0)
     log::info(cat(report.shards_kept, " shards were finished before, and are kept"));
@@ -166,10 +131,15 @@ Command pack_command() {
   return {"pack",
           "Make a data set from images of other layouts",
           "isnet pack FORMAT [options]",
-          {{"FORMAT", "How the images lie: one of those registered below"}},
+          {{"FORMAT", "The layout of the images"}},
           pack_option_groups,
           run_pack,
-          10};
+          10,
+          {{"isnet pack folders --images photos --size 224 --output data/photos",
+            "isnet pack csv --manifest list.csv --splits train=0.7,val=0.1,test=0.2 --output data/mine"},
+           {"output", "size", "fit", "colour", "masks", "mask", "mask-values", "splits", "validation-share",
+            "group-pattern", "shard-size", "seed", "workers", "on-error", "overwrite"}},
+          true};
 }
 
 const CommandRegistration registration(pack_command);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "cli/command.h"
 #include "commands/ranks.h"
 #include "data/loading_options.h"
@@ -62,8 +63,10 @@ int run(const OptionValues& given, World& world) {
   names.resize(static_cast<std::size_t>(model.network->num_classes()));
   PredictionCollector collector(names.size());
   const at::NoGradGuard no_grad;
+  Progress progress("predicting", loader->steps_per_epoch(), "batches");
   loader->start(0);
   while (auto host = loader->next()) {
+    progress.advance();
     const Batch batch = to_batch(std::move(*host), device_of(options, world.local_rank()), model.dtype);
     collector.add(batch.ids, model.network->logits(batch.images), batch.size());
   }
@@ -83,11 +86,12 @@ int run_predict(Invocation& invocation) {
 Command predict_command() {
   return {"predict",
           "Write a trained network's predictions",
-          "isnet predict --checkpoint FILE --data DIR --output FILE.csv [options]",
+          "isnet predict --checkpoint RUN --data DIR --output FILE.csv [options]",
           {},
           predict_options,
           run_predict,
-          45};
+          45,
+          {{"isnet predict --checkpoint runs/first --data data/photos --output predictions.csv"}, {}}};
 }
 
 const CommandRegistration registration(predict_command);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "cli/command.h"
 #include "commands/ranks.h"
 #include "data/shard_copy.h"
@@ -126,10 +127,11 @@ class MaskMaker {
   SplitMasks segment(const SplitReader& split, std::vector<ShardEntry>& entries) {
     SplitMasks masks;
     create_own_folder(output_, split.name());
+    Progress progress("segmenting split " + split.name(), split.size(), "images");
     for (std::size_t number = 0; number < split.shards().size(); ++number) {
       const ShardReader shard(split.shards()[number], {}, model_.data->limits());
       const std::string file = shard_name(split.name(), number);
-      write_shard(split, shard, output_ / file, masks);
+      write_shard(split, shard, output_ / file, masks, progress);
       entries.push_back({file, shard.size(), sha256_of_file(output_ / file)});
     }
     return masks;
@@ -137,7 +139,7 @@ class MaskMaker {
 
   // One batch of it in memory.
   void write_shard(const SplitReader& split, const ShardReader& shard, const std::filesystem::path& path,
-                   SplitMasks& masks) {
+                   SplitMasks& masks, Progress& progress) {
     ShardWriter writer(path, shard.size(), layout_of(shard.layout()));
     if (form_.soft) writer.declare_soft_masks();
     const std::int64_t step = options_.integer("batch-size");
@@ -147,6 +149,7 @@ class MaskMaker {
       const at::Tensor made = masks_for(images);
       copy_images(shard, writer, first, count);
       write_masks(writer, first, made);
+      progress.advance(count);
       for (std::int64_t i = 0; i < count; ++i) {
         const at::Tensor region = made[i].amax(0);
         masks.area += region.mean().item<double>();
@@ -220,11 +223,12 @@ int run_segment(Invocation& invocation) {
 Command segment_command() {
   return {"segment",
           "Make masks for a data set, by a network that segments",
-          "isnet segment --checkpoint FILE --data DIR --output DIR [options]",
+          "isnet segment --checkpoint RUN --data DIR --output DIR [options]",
           {},
           segment_options,
           run_segment,
-          47};
+          47,
+          {{"isnet segment --checkpoint runs/unet --data data/photos --output data/with-masks"}, {}}};
 }
 
 const CommandRegistration registration(segment_command);

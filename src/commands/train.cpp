@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "commands/ranks.h"
 #include "data/augmentation/augmentation.h"
+#include "data/augmentation/operation.h"
 #include "data/checksums.h"
 #include "data/shard_limits.h"
 #include "run/heatmap_images.h"
@@ -34,27 +35,35 @@ std::vector<OptionGroup> train_options() {
   for (auto& option : shard_limit_options()) groups.back().options.push_back(std::move(option));
   for (auto& group : model_option_groups()) groups.push_back(std::move(group));
   groups.push_back({"Optimiser", optimizer_options(), {}});
+  add_strategies(groups.back(), optimizers());
   groups.push_back({"Learning rate", schedule_options(), {}});
+  add_strategies(groups.back(), schedules());
   groups.push_back({"Augmentation", Augmentation::options(), {}});
+  add_strategies(groups.back(), geometric_augmentations());
+  add_strategies(groups.back(), intensity_augmentations());
   groups.push_back({"Training", trainer_option_specs(), {}});
+  add_strategies(groups.back(), samplings());
   for (auto& option : validation_options()) groups.back().options.push_back(std::move(option));
   groups.push_back({"Learning-rate range test", range_test_options(), {}});
   groups.push_back({"Callbacks and loggers", callback_options(), {}});
+  add_strategies(groups.back(), callbacks());
+  add_strategies(groups.back(), loggers());
   groups.back().options.push_back(of_this_machine(integer_option(
       "model-summary", "1", "levels of modules that are listed at the start; 0: none", 0, 100)));
   for (auto& option : heatmap_image_options()) groups.back().options.push_back(std::move(option));
   groups.push_back({"Distribution", distributed_options(), {}});
+  add_strategies(groups.back(), process_group_backends());
   for (auto& option : ddp_option_specs()) groups.back().options.push_back(std::move(option));
   return groups;
 }
 
 int run_train(Invocation& invocation) {
-  const bool trial = invocation.options.integer("fast-dev-run") > 0;
-  for (const char* name : {"data", "output"})
-    if (!invocation.options.has(name) && !(trial && std::string_view(name) == "output"))
-      fail(ErrorKind::usage, "--", name, ": is required");
-  return run_on_ranks(invocation, world_options(invocation.options),
-                      [&](World& world) { return Training(invocation.options, world).run(); });
+  const OptionValues& options = invocation.options;
+  const bool trial = options.integer("fast-dev-run") > 0;
+  if (!options.has("data") && !options.has("resume")) fail(ErrorKind::usage, "--data: is required");
+  if (!options.has("output") && !trial) fail(ErrorKind::usage, "--output: is required");
+  return run_on_ranks(invocation, world_options(options),
+                      [&](World& world) { return Training(options, world).run(); });
 }
 
 Command train_command() {
@@ -64,7 +73,12 @@ Command train_command() {
           {},
           train_options,
           run_train,
-          30};
+          30,
+          {{"isnet train --data data/photos --output runs/first --max-epochs 30 --lr 0.01",
+            "mpirun -n 4 isnet train --resume last --output runs/first"},
+           {"data", "output", "resume", "overwrite", "weights", "network", "objective", "heatmap-weight", "normalize",
+            "max-epochs", "batch-size", "lr", "optimizer", "lr-schedule", "weight-decay", "gradient-clip-val",
+            "augment", "early-stopping-patience", "num-workers", "precision", "device", "seed"}}};
 }
 
 const CommandRegistration registration(train_command);

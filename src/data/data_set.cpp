@@ -1,10 +1,13 @@
 #include "data/data_set.h"
 
 #include <algorithm>
+#include <exception>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/parallel.h"
+#include "base/progress.h"
 #include "data/split_names.h"
 
 namespace isnet {
@@ -119,8 +122,20 @@ const std::vector<ShardEntry>& DataSet::entries(const std::string& split) const 
 }
 
 std::vector<std::filesystem::path> DataSet::shard_files(const std::string& split) const {
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : entries(split)) files.push_back(single_shard_ ? path_ : shard_file(path_, entry));
+  if (single_shard_) return {path_};
+  const auto& listed = entries(split);
+  std::vector<std::filesystem::path> files(listed.size());
+  std::vector<std::exception_ptr> failures(listed.size());
+  constexpr int threads = 8;  // they wait for the file system
+  in_parallel(listed.size(), threads, [&](std::size_t i) {
+    try {
+      files[i] = shard_file(path_, listed[i]);
+    } catch (...) {  // thrown again below, in the order of the shards
+      failures[i] = std::current_exception();
+    }
+  });
+  for (const auto& failure : failures)
+    if (failure) std::rethrow_exception(failure);
   return files;
 }
 
@@ -138,8 +153,12 @@ std::shared_ptr<const SplitReader> DataSet::split(const std::string& name) const
 
 void DataSet::verify_checksums() const {
   if (single_shard_) return;  // nothing to compare with
+  std::int64_t count = 0;
+  for (const auto& split : description_.splits) count += std::ssize(split.second);
+  Progress progress("checksums", count, "shards");
   for (const auto& [name, shards] : description_.splits) {
     for (const auto& entry : shards) {
+      progress.advance();
       const auto file = shard_file(path_, entry);
       if (const auto sum = sha256_of_file(file); sum != entry.sha256)
         fail(ErrorKind::data, file.string(), ": checksum ", sum, " instead of ", entry.sha256,

@@ -1,16 +1,59 @@
 // SplitReader of data/data_set.h.
+#include <H5public.h>
+
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <list>
 #include <mutex>
 #include <set>
+#include <span>
 #include <thread>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/parallel.h"
+#include "base/progress.h"
 #include "data/data_set.h"
 
 namespace isnet {
+
+namespace {
+
+// As distributions build it.
+bool hdf5_takes_several_threads() {
+  hbool_t safe = false;
+  return H5is_library_threadsafe(&safe) >= 0 && safe;
+}
+
+// Several threads open shards, since most of the time is spent waiting for the file system. Of several that are
+// refused the first is named.
+std::vector<std::unique_ptr<const ShardReader>> opened(std::span<const std::filesystem::path> files,
+                                                       std::optional<std::int64_t> class_count,
+                                                       const ShardLimits& limits, Progress& progress) {
+  constexpr int threads = 8;
+  std::vector<std::unique_ptr<const ShardReader>> readers(files.size());
+  std::vector<std::exception_ptr> failures(files.size());
+  in_parallel(files.size(), hdf5_takes_several_threads() ? threads : 1, [&](std::size_t i) {
+    try {
+      readers[i] = std::make_unique<const ShardReader>(files[i], class_count, limits);
+    } catch (...) {  // thrown again below, in the order of the shards
+      failures[i] = std::current_exception();
+    }
+    progress.advance();
+  });
+  for (const auto& failure : failures)
+    if (failure) std::rethrow_exception(failure);
+  return readers;
+}
+
+void check_count(const ShardReader& shard, std::int64_t count) {
+  if (shard.size() != count)
+    fail(ErrorKind::data, shard.path().string(), ": holds ", shard.size(),
+         " samples, but dataset.json says ", count, ": copy the data set again, or pack it again");
+}
+
+}  // namespace
 
 /// Open shards, the last used first.
 struct SplitReader::Cache {
@@ -26,12 +69,16 @@ SplitReader::SplitReader(std::string name, std::vector<std::filesystem::path> sh
       shards_(std::move(shards)),
       class_count_(class_count),
       cache_(std::make_unique<Cache>()) {
-  for (std::size_t number = 0; number < shards_.size(); ++number) {
-    const ShardReader reader(shards_[number], class_count_, limits);
-    if (reader.size() != counts.at(number))
-      fail(ErrorKind::data, shards_[number].string(), ": holds ", reader.size(),
-           " samples, but dataset.json says ", counts[number], ": copy the data set again, or pack it again");
-    take_over(reader, number);
+  constexpr std::size_t block = 64, many = 100;
+  Progress progress(cat("opening split ", name_), static_cast<std::int64_t>(shards_.size()), "shards",
+                    shards_.size() > many);
+  for (std::size_t first = 0; first < shards_.size(); first += block) {
+    const std::span files = std::span(shards_).subspan(first, std::min(block, shards_.size() - first));
+    const auto readers = opened(files, class_count_, limits, progress);
+    for (std::size_t i = 0; i < readers.size(); ++i) {
+      check_count(*readers[i], counts.at(first + i));
+      take_over(*readers[i], first + i);
+    }
   }
   first_.push_back(size_);
   const auto slow = [](const auto& plan) { return !plan->images.direct() || !plan->masks.direct(); };

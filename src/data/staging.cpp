@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "base/input_file.h"
 #include "base/log.h"
+#include "base/progress.h"
 
 namespace isnet {
 namespace {
@@ -155,7 +156,11 @@ std::filesystem::path stage_data(const DataSet& data, const std::vector<std::str
          bytes / 1'000'000, " MB are to be copied there: choose another folder, or train without --stage");
   log::info(cat("staging ", data.path().string(), " in ", place.string(), ": ", own.size(), " of ", all,
                 " files to copy, ", bytes / 1'000'000, " MB"));
-  for (const auto& copy : own) make(copy, verification);
+  Progress progress("copying to " + place.string(), std::ssize(own), "files", share.index == 0);
+  for (const auto& copy : own) {
+    make(copy, verification);
+    progress.advance();
+  }
   return result;
 }
 

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/launcher.h"
 #include "base/log.h"
+#include "base/progress.h"
 #include "base/threads.h"
 #include "distributed/failures.h"
 #include "distributed/heartbeat.h"
@@ -204,6 +205,7 @@ World::World(const WorldOptions& options) : launched_(started_by_mpi_launcher())
   require_threads(other_threads);
   if (launched_) init_mpi();
   if (size_ > 1) {
+    const Progress waiting("waiting for the other ranks", 0, "", rank_ == 0);
     const StartWatch watch(options.startup_timeout, rank_, size_, host_);
     place_among_local_ranks();
     meet(options.master_port);

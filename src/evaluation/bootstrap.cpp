@@ -6,8 +6,8 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "base/random.h"
-#include "evaluation/parallel.h"
 
 namespace isnet {
 namespace {

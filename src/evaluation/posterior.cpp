@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "base/random.h"
 #include "evaluation/estimate.h"
-#include "evaluation/parallel.h"
 
 namespace isnet {
 namespace {

@@ -38,7 +38,4 @@ std::string shortened(const std::string& text, std::size_t width);
 /// A number with this many digits after the point; "–" for NaN, "∞" for infinity.
 std::string fixed(double value, int digits);
 
-/// Columns that a UTF-8 text takes (one a code point: enough for names, signs and accents).
-std::size_t display_width(const std::string& text);
-
 }  // namespace isnet

@@ -82,7 +82,10 @@ std::vector<OptionGroup> trained_model_groups(std::vector<OptionSpec> own) {
   std::move(own.begin(), own.end(), std::back_inserter(what));
   std::vector<OptionGroup> groups{{"Model and data", std::move(what), {}},
                                   {"Device", device_option_specs(), {}}};
-  for (auto& group : model_option_groups()) groups.push_back(std::move(group));
+  for (auto& group : model_option_groups()) {
+    group.stored = true;
+    groups.push_back(std::move(group));
+  }
   return groups;
 }
 

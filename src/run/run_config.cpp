@@ -159,11 +159,15 @@ void RunConfig::take_from_data(const DataFacts& data) {
   }
 }
 
-void RunConfig::take_defaults() {
+void RunConfig::take_defaults(bool resumed) {
   const auto& objective = objectives().at(options_.text("objective"));
   options_ =
       options_.completed(networks().at(options_.text("network")).defaults).completed(objective.defaults);
   const bool heatmaps = objective.capabilities.trains_heatmaps;
+  // As published; a resumed run keeps what it began with.
+  if (heatmaps && !resumed && is_open(options_, "gradient-clip-val") &&
+      options_.text("gradient-clip-algorithm") == "norm")
+    options_.set("gradient-clip-val", "1");
   if (is_open(options_, "dropout")) options_.set("dropout", heatmaps ? "0.5" : "0");
   if (is_open(options_, "recompute-bn-statistics")) {
     const bool averages = options_.known("average") && options_.text("average") != "none";
@@ -223,7 +227,7 @@ RunConfig resolve(const OptionValues& given, const DataFacts& data, const Stored
   config.blame_.blamed([&] {
     config.adopt_unet(stored.unet);
     config.take_from_data(data);
-    config.take_defaults();
+    config.take_defaults(stored.resumed != nullptr);
   });
   config.settle_model(stored.model);
   if (given.known("max-epochs")) config.settle_training(data);

@@ -65,7 +65,7 @@ class RunConfig {
   void adopt_convention(const StoredModel& weights);
   void adopt_unet(const StoredModel* unet);
   void take_from_data(const DataFacts& data);
-  void take_defaults();
+  void take_defaults(bool resumed);
   void settle_model(const StoredModel* stored);
   void settle_training(const DataFacts& data);
   void settle_resume(const FoundCheckpoint& resumed, std::int64_t ranks);

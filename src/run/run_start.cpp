@@ -6,20 +6,22 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "run/resumed_run.h"
 #include "trainer/checkpoint_folder.h"
 
 namespace isnet {
 
 std::vector<OptionSpec> run_start_options() {
-  return {
-      of_this_machine(text_option("resume", "", "last|FILE",
-                                  "resume from the latest valid checkpoint of --output, or from this one")),
-      of_this_machine(flag_option("overwrite", "replace the run that --output holds")),
-      of_this_machine(real_option(
-          "lock-timeout", "30",
-          "seconds without a sign of life after which the lock of a run on another host counts as left "
-          "behind",
-          1, 1e6))};
+  return {of_this_machine(
+              text_option("resume", "", "last|FILE",
+                          "resume: last takes the latest valid checkpoint of --output, FILE this one (or RUN, "
+                          "RUN/best, RUN/last); options that are not given are those of the run")),
+          of_this_machine(flag_option("overwrite", "replace the run that --output holds")),
+          of_this_machine(real_option(
+              "lock-timeout", "30",
+              "seconds without a sign of life after which the lock of a run on another host counts as left "
+              "behind",
+              1, 1e6))};
 }
 
 namespace {
@@ -38,7 +40,7 @@ bool same_content(const std::filesystem::path& one, const std::filesystem::path&
 // that it was copied from.
 bool RunStart::goes_on_in_place() {
   if (in_place_) return *in_place_;
-  const std::filesystem::path file = options_.text("resume");
+  const std::filesystem::path file = resumed_file(options_.text("resume"));
   in_place_ = options_.has("resume") && (file == "last" || folder_.holds(file) ||
                                          same_content(file, folder_.checkpoints() / file.filename()));
   return *in_place_;
@@ -70,7 +72,8 @@ std::string RunStart::newest() const {
 // "" where the run starts from the beginning.
 std::string RunStart::chosen_file() const {
   if (!options_.has("resume")) return "";
-  return options_.text("resume") == "last" ? newest() : options_.text("resume");
+  const std::string file = resumed_file(options_.text("resume"));
+  return file == "last" ? newest() : file;
 }
 
 std::optional<FoundCheckpoint> RunStart::find_checkpoint() {

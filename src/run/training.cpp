@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <torch/version.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -13,6 +12,7 @@
 #include "run/heatmap_images.h"
 #include "run/range_test.h"
 #include "run/resume_options.h"
+#include "run/resumed_run.h"
 #include "run/trained_model.h"
 #include "run/validation_scores.h"
 #include "run/weights_export.h"
@@ -35,6 +35,8 @@ int Training::run() {
   if (communicator_.world_size() > 1 && !communicator_.is_main())
     log::configure({log::Level::warning, cat("rank ", communicator_.rank(), ": ")});
   resumed_ = start_.find_checkpoint();
+  if (resumed_) adopt_options_of_run(given_, *resumed_, communicator_);
+  if (!given_.has("data")) fail(ErrorKind::usage, "--data: is required");
   data_ = open_training_data(given_, communicator_);
   settle();
   make_job();
@@ -156,7 +158,7 @@ std::vector<std::shared_ptr<Callback>> Training::all_callbacks(
     const std::shared_ptr<ModelCheckpoint>& checkpoints) const {
   std::vector<std::shared_ptr<Callback>> callbacks{
       std::make_shared<FolderWatch>(start_.lock()),
-      std::make_shared<ProgressBar>(::isatty(STDERR_FILENO) == 1, given_.flag("quiet"))};
+      std::make_shared<ProgressBar>(given_.flag("quiet"))};
   if (is_trial()) return callbacks;
   for (auto& callback : make_callbacks({config_->options(), folder_}))
     callbacks.push_back(std::move(callback));
@@ -176,7 +178,11 @@ int Training::fit() {
                   "; the run goes on with --resume last"));
     return exit_status_stopped;
   }
-  if (is_trial()) log::info("the trial went through; nothing was written");
+  if (resumed_ && trainer.position().global_step == position_of(resumed_->checkpoint).global_step)
+    log::info(cat("there was nothing left to train: the run is finished (",
+                  text_of(position_of(resumed_->checkpoint)),
+                  "); a larger --max-epochs or --max-steps trains further"));
+  if (is_trial()) log::info("dry run succeeded; nothing was written");
   if (communicator_.is_main() && !is_trial())
     export_best(*checkpoints, *config_, data_.set->description(), folder_, *start_.lock());
   for (const auto& callback : callbacks) callback->on_run_end(trainer);

@@ -46,7 +46,7 @@ class Training {
   int fit();
   void announce_job() const;
 
-  OptionValues given_;  // the user's
+  OptionValues given_;  // the user's, and of a resumed run those that it had
   RunFolder folder_;
   at::Device device_;
   Communicator communicator_;

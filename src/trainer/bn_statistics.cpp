@@ -3,9 +3,11 @@
 #include <ATen/ATen.h>
 #include <torch/nn/modules/batchnorm.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "base/activity.h"
+#include "base/progress.h"
 #include "trainer/batches.h"
 
 namespace isnet {
@@ -64,10 +66,13 @@ void recompute_bn_statistics(Network& network, Loader& loader, std::int64_t batc
   auto estimates = begin(network);
   if (estimates.empty()) return;
   double seen = 0;
+  Progress progress("BN statistics", std::min(batches, loader.steps_per_epoch()), "batches",
+                    communicator.is_main());
   loader.start(epoch);
   while (auto host = loader.next()) {
     if (host->step >= batches) break;
     activity::progress();
+    progress.advance();
     if (host->size == 0 && !across) continue;
     const Batch batch = to_batch(std::move(*host), place.device, place.dtype);
     TapeContext context;

@@ -18,6 +18,7 @@
 #include "base/safetensors.h"
 #include "model/pickle/state_dictionary.h"
 #include "model/weights.h"
+#include "trainer/checkpoint_header.h"
 #include "trainer/checkpoint_state.h"
 
 namespace isnet {
@@ -214,11 +215,16 @@ CheckpointPosition position_of(const Checkpoint& checkpoint) {
   return {number("global_step"), number("epoch"), number("batch")};
 }
 
-CheckpointPosition stored_position(const std::filesystem::path& path, Links links) {
+nlohmann::json stored_state(const std::filesystem::path& path, Links links) {
   const safetensors::Description header = safetensors::File::describe(path, links);
+  nlohmann::json state = Verified(path, header.metadata, header.tensors).json("state");
+  check_checkpoint_state(state, path.string());
+  return state;
+}
+
+CheckpointPosition stored_position(const std::filesystem::path& path, Links links) {
   Checkpoint checkpoint;
-  checkpoint.state = Verified(path, header.metadata, header.tensors).json("state");
-  check_checkpoint_state(checkpoint.state, path.string());
+  checkpoint.state = stored_state(path, links);
   return position_of(checkpoint);
 }
 

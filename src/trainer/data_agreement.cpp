@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/progress.h"
 #include "base/launcher.h"
 
 namespace isnet {
@@ -80,6 +81,7 @@ void DataAgreement::read_share() {
 
 void DataAgreement::check() {
   if (!thread_.joinable()) return;
+  const Progress waiting("comparing the shards of all ranks", 0, "", communicator_.is_main());
   thread_.join();
   if (error_) std::rethrow_exception(error_);
   std::map<std::size_t, std::string> first;  // by shard

@@ -2,7 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <iomanip>
+
 #include "base/activity.h"
+#include "base/error.h"
+#include "base/progress.h"
 #include "trainer/batches.h"
 #include "trainer/eval_mode.h"
 
@@ -47,9 +51,12 @@ Metrics evaluate(Network& network, Objective& objective, Loader& loader, const E
   const double mean_weight = mean_class_weight(objective.class_weights(), loader.split());
   MetricSums sums;
   at::Tensor further;  // Losses::sums
+  Progress progress(cat("split ", loader.split().name()), loader.steps_per_epoch(), "batches",
+                    communicator.is_main());
   loader.start(0);
   while (auto host = loader.next()) {
     activity::progress();
+    progress.advance();
     const std::int64_t samples = counted_samples(*host);
     if (samples == 0) continue;
     Batch batch = to_batch(std::move(*host), place.device, place.dtype);
@@ -57,6 +64,7 @@ Metrics evaluate(Network& network, Objective& objective, Loader& loader, const E
     batch.mean_weight = mean_weight;
     const Losses losses = objective.compute(network, batch);
     sums.add(losses, batch.labels, samples);
+    progress.note(cat("loss ", std::setprecision(4), metric(sums.local(), "loss")));
     if (losses.sums.defined()) {
       const at::Tensor own = losses.sums.to(at::kCPU, at::kDouble).contiguous();
       further = further.defined() ? further + own : own;

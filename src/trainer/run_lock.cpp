@@ -335,4 +335,15 @@ void RunLock::check_quickly() const {
   if (pulse_->lost()) check();
 }
 
+std::optional<std::string> holder_of_run(const std::filesystem::path& folder) {
+  const auto content = read_lock(folder / file_name);
+  if (!content) return std::nullopt;
+  if (const auto holder = holder_of(*content); holder && has_ended(holder->process)) return std::nullopt;
+  std::error_code code;
+  const auto changed = std::filesystem::last_write_time(folder / file_name, code);
+  const auto silence = std::filesystem::file_time_type::clock::now() - changed;
+  if (code || silence > 2 * RunLockOptions().silence) return std::nullopt;
+  return text_of_holder(*content);
+}
+
 }  // namespace isnet

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace isnet {
@@ -44,5 +45,10 @@ class RunLock {
   std::string key_;
   std::unique_ptr<Pulse> pulse_;
 };
+
+/// Who has a run folder, for people ("process 123 on node1 since …"). Nothing where nobody has it: there is no lock,
+/// its process is known to have ended, or a process of another machine has given no sign of life for a while.
+/// Takes no lock, and changes nothing. Errors: those of reading run.lock.
+std::optional<std::string> holder_of_run(const std::filesystem::path& folder);
 
 }  // namespace isnet

@@ -38,7 +38,7 @@ bool Trainer::complete() const {
 FitOutcome Trainer::fit(const TrainingJob& job, const Checkpoint* resume) {
   job_ = &job;
   started_ = std::chrono::steady_clock::now();
-  const StopSignals signals;
+  const StopSignals signals(communicator_.is_main());
   const DebuggingAids aids(options_);
   job_->network->train();
   prepare(resume);

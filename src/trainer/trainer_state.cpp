@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "model/weights.h"
 #include "trainer/checkpoint_state.h"
+#include "trainer/signals.h"
 #include "trainer/trainer.h"
 
 namespace isnet {
@@ -181,6 +182,8 @@ void Trainer::restore_loop(const Checkpoint& checkpoint) {
   position_.batch = loop.at("batch");
   position_.validated = loop.value("validated", position_.batch);
   position_.global_step = loop.at("global_step");
+  StopSignals::note_step(position_.global_step);
+  StopSignals::note_saved(position_.global_step);
   if (loop.contains("bad_steps")) guard_.load_state(loop.at("bad_steps"));
   if (scaler_.enabled()) scaler_.load_state(loop.at("gradient_scaler"));
   restore_sums(checkpoint);

@@ -10,6 +10,7 @@
 #include "base/profile.h"
 #include "trainer/batches.h"
 #include "trainer/local_backward.h"
+#include "trainer/signals.h"
 #include "trainer/trainer.h"
 
 namespace isnet {
@@ -273,7 +274,7 @@ void Trainer::optimizer_step(StepRecord& record) {
     call(&Callback::on_before_optimizer_step);
     job_->optimizer->set_learning_rate(record.learning_rate);
     job_->optimizer->step();
-    ++position_.global_step;
+    StopSignals::note_step(++position_.global_step);
     record.optimizer_stepped = true;
   } else if (!record.overflowed) {
     bad_step_.cause = guard_.last_cause();

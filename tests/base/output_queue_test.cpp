@@ -96,11 +96,11 @@ TEST_F(OutputQueueTest, AFlushWaitsForALateReaderThoughWritesHaveGivenUp) {
 TEST_F(OutputQueueTest, DrawsNothingWhileTextWaits) {
   OutputQueue queue(ends_[1], 1 << 20);
   fill(queue);
-  queue.draw("a bar of yesterday");
+  queue.show("a bar of yesterday");
   queue.write("end\n");
   EXPECT_THAT(read_until("end\n"), Not(HasSubstr("yesterday")));
   ASSERT_TRUE(queue.flush());
-  queue.draw("a bar of today");
+  queue.show("a bar of today");
   EXPECT_EQ(read_until("today"), "a bar of today");
 }
 

@@ -292,7 +292,7 @@ TEST(Bench, RefusesBadUsage) {
     EXPECT_THAT(result.output, HasSubstr(text));
   };
   refused({}, "NAME is missing");
-  refused({"steps"}, "unknown benchmark 'steps'; known: ");
+  refused({"steps"}, "unknown benchmark 'steps' (did you mean step?); known: ");
   refused({"step", "--heatmaps", "all"}, "--heatmaps: the benchmark sets it for each variant");
   refused({"step", "--parts", "plane"}, "--parts: 'plane' is not allowed; allowed: some of plain,");
   refused({"systems", "--objective", "isnet"}, "--objective: the benchmark sets it for each system");

@@ -5,7 +5,8 @@
 #include <sstream>
 
 #include "base/registry.h"
-#include "cli/terminal.h"
+#include "base/terminal.h"
+#include "cli/help_topics.h"
 
 namespace isnet::cli {
 namespace {
@@ -26,14 +27,59 @@ Command example() {
   return command;
 }
 
-TEST(Help, AStrategyGroupListsItsOptionsAndWhatIsRegistered) {
-  const auto text = command_help(example(), 80);
+TEST(Help, TheFirstPageShowsWhatMostPeopleSetAndTheNamesOfTheGroups) {
+  Command command = example();
+  command.page = {{"isnet example birds"}, {"network"}};
+  const auto text = command_help(command, "", 80);
+  EXPECT_THAT(text, HasSubstr("Example:\n  isnet example birds\n"));
   EXPECT_THAT(text, HasSubstr("--network NAME"));
   EXPECT_THAT(text, HasSubstr("[default: densenet]"));
+  EXPECT_THAT(text, Not(HasSubstr("--growth-rate N")));
+  EXPECT_THAT(text, HasSubstr("\n  network "));
+  EXPECT_THAT(text, HasSubstr("--help all"));
+}
+
+TEST(Help, AShortCommandShowsAllOfItsOptions) {
+  const auto text = command_help(example(), "", 80);
   EXPECT_THAT(text, HasSubstr("--growth-rate N"));
   EXPECT_THAT(text, HasSubstr("--dropout X"));
   EXPECT_THAT(text, HasSubstr("an old one"));
   EXPECT_LT(text.find("\nNetwork:"), text.find("\nCommon options:"));
+}
+
+TEST(Help, OptionsThatTheModelsFileHoldsAreShownOnlyWhenAskedFor) {
+  Command command = example();
+  command.options = [] {
+    auto groups = example().options();
+    groups.front().stored = true;
+    groups.insert(groups.begin(), {"Input", {text_option("data", "", "DIR", "Data")}, {}});
+    return groups;
+  };
+  const auto page = command_help(command, "", 80);
+  EXPECT_THAT(page, HasSubstr("--data DIR"));
+  EXPECT_THAT(page, Not(HasSubstr("--network")));
+  EXPECT_THAT(topic_help(command, "network", 80), HasSubstr("--growth-rate N"));
+}
+
+TEST(Help, TheFirstArgumentChoosesWhoseOptionsAreShown) {
+  Command command = example();
+  command.argument_chooses = true;
+  EXPECT_THAT(command_help(command, "", 80), HasSubstr("NAME is one of these"));
+  EXPECT_THAT(command_help(command, "densenet", 80), HasSubstr("--growth-rate N"));
+  EXPECT_THAT(command_help(command, "vgg", 80), Not(HasSubstr("--growth-rate N")));
+}
+
+TEST(Help, ATopicIsAGroupAStrategyAnOptionOrAWord) {
+  const auto help = [](const char* topic) { return topic_help(example(), topic, 80); };
+  EXPECT_THAT(help("network"), HasSubstr("an old one"));
+  EXPECT_THAT(help("densenet"), HasSubstr("densenet (network): a small one\n  --growth-rate N"));
+  EXPECT_THAT(help("vgg"), HasSubstr("no options of its own"));
+  EXPECT_THAT(help("growth_rate"), HasSubstr("--growth-rate N"));
+  EXPECT_THAT(help("--dropout"), HasSubstr("--dropout X"));
+  EXPECT_THAT(help("Growth"), HasSubstr("--growth-rate N"));
+  EXPECT_THAT(help("drop-rate"), HasSubstr("--dropout X"));
+  EXPECT_THAT(help("all"), HasSubstr("--dropout X"));
+  EXPECT_THROW(help("nowhere"), Error);
 }
 
 TEST(Help, ListsAnOptionOfTwoGroupsInTheFirst) {
@@ -43,14 +89,14 @@ TEST(Help, ListsAnOptionOfTwoGroupsInTheFirst) {
         {"Before", {flag_option("shared", "Of two groups")}, {}},
         {"After", {flag_option("shared", "Again"), flag_option("own", "Own")}, {}}};
   };
-  const auto text = command_help(command, 80);
+  const auto text = command_help(command, "", 80);
   EXPECT_LT(text.find("--shared"), text.find("\nAfter:"));
   EXPECT_EQ(text.find("--shared"), text.rfind("--shared"));
   EXPECT_THAT(text, Not(HasSubstr("Again")));
 }
 
 TEST(Help, LinesFitTheTerminal) {
-  std::istringstream text(command_help(example(), 60) + program_help({example()}, 60));
+  std::istringstream text(command_help(example(), "", 60) + program_help({example()}, 60));
   for (std::string line; std::getline(text, line);) EXPECT_LE(line.size(), 60u) << line;
 }
 
@@ -59,6 +105,16 @@ TEST(Help, WrappedTextIsIndentedAndKeepsItsWords) {
   EXPECT_EQ(wrapped("one two", 6, 2), "one\n  two");
   EXPECT_EQ(wrapped("averyveryverylongword b", 5, 0), "averyveryverylongword\nb");
   EXPECT_EQ(wrapped("", 5, 0), "");
+}
+
+TEST(Help, AMistypedValueIsAnsweredWithTheNearest) {
+  OptionValues options(example().options().front().options);
+  try {
+    options.set("network", "dense-net");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr("'dense-net' is not allowed (did you mean densenet?); allowed: densenet|vgg"));
+  }
 }
 
 TEST(Help, AnUnknownStrategyIsAnsweredWithTheKnownOnes) {

@@ -1,6 +1,7 @@
 // The product's program as a user meets it.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "support/process.h"
@@ -39,6 +40,33 @@ TEST(Program, WithoutACommandTheHelpGoesToStderr) {
   EXPECT_EQ(result.status, 2);
   EXPECT_EQ(result.out, "");
   EXPECT_THAT(result.err, HasSubstr("Usage: isnet COMMAND"));
+}
+
+TEST(Program, HelpIsFoundByEveryUsualWay) {
+  const auto help = run_process({ISNET_BINARY, "train", "--help"}).out;
+  EXPECT_THAT(help, HasSubstr("Usage: isnet train"));
+  EXPECT_EQ(run_process({ISNET_BINARY, "train", "-h"}).out, help);
+  EXPECT_EQ(run_process({ISNET_BINARY, "help", "train"}).out, help);
+  EXPECT_EQ(run_process({ISNET_BINARY, "help"}).out, run_process({ISNET_BINARY, "--help"}).out);
+  EXPECT_THAT(run_process({ISNET_BINARY, "help", "densenet121"}).out, HasSubstr("densenet121"));
+  const auto wrong = run_process({ISNET_BINARY, "trian", "--help"});
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("did you mean train?"));
+}
+
+TEST(Program, TheFirstPageOfHelpFitsTwoScreens) {
+  for (const auto& name : listed_commands()) {
+    const auto help = run_process({ISNET_BINARY, name, "--help"}).out;
+    EXPECT_LE(std::count(help.begin(), help.end(), '\n'), 100) << name;
+  }
+}
+
+TEST(Program, CommandsThatTakeACheckpointShowNoOptionsOfNetworks) {
+  for (const char* name : {"evaluate", "predict", "explain", "export", "segment"}) {
+    const auto help = run_process({ISNET_BINARY, name, "--help"}).out;
+    EXPECT_THAT(help, ::testing::Not(HasSubstr("--growth-rate"))) << name;
+    EXPECT_THAT(help, HasSubstr("The checkpoint says what the model is")) << name;
+  }
 }
 
 TEST(Program, EveryListedCommandHasHelp) {

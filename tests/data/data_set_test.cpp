@@ -72,6 +72,17 @@ TEST(DataSet, MoreShardsThanMayBeOpenAreReadAllTheSame) {
     }
 }
 
+// Shards are opened by several threads.
+TEST(DataSet, OfSeveralShardsThatAreRefusedTheFirstIsNamed) {
+  TemporaryFolder folder;
+  write_small_data_set(folder.path(), {{"train", 150}}, 3, 1);
+  for (const char* number : {"00140", "00133", "00071", "00149"})
+    write_file_atomically(folder / "train" / cat("shard-", number, ".h5"), "no shard");
+  const DataSet data(folder.path());
+  for (int time = 0; time < 5; ++time)
+    EXPECT_THAT(data_refusal([&] { data.split("train"); }), HasSubstr("shard-00071.h5"));
+}
+
 TEST(DataSet, AShardAloneIsASplitOfAnyName) {
   TemporaryFolder folder;
   write_small_split(folder.path(), "x", 5, 3);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "base/terminal.h"
 #include "evaluation/predictions_csv.h"
 #include "evaluation/table.h"
 #include "trained_model.h"

@@ -209,14 +209,15 @@ TEST_F(PackCommand, OptionsOfOtherFormatsAndMissingOnesAreRefused) {
   EXPECT_FALSE(std::filesystem::exists(path("out")));
 }
 
-TEST_F(PackCommand, AProgressBarIsDrawnOnATerminalOnly) {
+TEST_F(PackCommand, LeavesNothingOfItsProgressOnATerminal) {
   write_pictures(30);
   std::string command;
   for (const auto& word : words("out", {"--shard-size", "5"})) command += "'" + word + "' ";
   const auto shown = run_process({"script", "-qec", command, "/dev/null"});  // a terminal of its own
   if (shown.status == 127) GTEST_SKIP() << "no program 'script' here";
   ASSERT_EQ(shown.status, 0) << shown.out << shown.err;
-  EXPECT_THAT(shown.out, AllOf(HasSubstr("30/30 images"), HasSubstr("[###")));
+  const auto bar = shown.out.rfind("packing");  // none where packing took but a moment
+  if (bar != std::string::npos) EXPECT_THAT(shown.out.substr(bar), HasSubstr("\r\033[J"));
 }
 
 }  // namespace

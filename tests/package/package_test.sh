@@ -19,6 +19,9 @@ clean() { env -i PATH=/usr/bin:/bin HOME="$work" OMP_NUM_THREADS=1 "$@"; }
 version=$(clean "$program" --version)
 [[ ${version%%$'\n'*} == "isnet $ISNET_VERSION" ]] || fail "the installed program says: $version"
 clean "$program" train --help | grep -q densenet121 || fail "the installed program knows no networks"
+for text in bash-completion/completions/isnet zsh/site-functions/_isnet man/man1/isnet.1 man/man1/isnet-train.1; do
+  [[ -s $work/prefix/share/$text ]] || fail "share/$text is not installed"
+done
 readelf -d "$program" | grep -q "runpath: \[\$ORIGIN/../lib.*:$ISNET_TORCH\]" || fail "RUNPATH: $(readelf -d "$program" | grep -i runpath)"
 loaded=$(clean ldd "$program")
 grep -q "libtorch_cpu.so => $ISNET_TORCH/" <<<"$loaded" || fail "libtorch_cpu.so is not the wheel's: $loaded"

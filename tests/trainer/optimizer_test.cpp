@@ -186,7 +186,7 @@ TEST(Optimizer, BadOptionsAreRefusedWithWhatIsAllowed) {
     return std::string("accepted");
   };
   EXPECT_THAT(refusal({{"optimizer", "sdg"}}),
-              HasSubstr("unknown optimizer 'sdg'; known: adam, adamw, rmsprop, sgd"));
+              HasSubstr("'sdg' is not allowed (did you mean sgd?); allowed: adam|adamw|rmsprop|sgd"));
   EXPECT_THAT(refusal({{"momentum", "0"}, {"nesterov", "1"}}), HasSubstr("--momentum"));
   EXPECT_THAT(refusal({{"optimizer", "adam"}, {"betas", "0.9,1"}}), HasSubstr("--betas: '0.9,1'"));
   EXPECT_THAT(refusal({{"optimizer", "adam"}, {"betas", "0.9"}}), HasSubstr("two numbers"));

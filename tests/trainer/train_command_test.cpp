@@ -41,7 +41,7 @@ class Trajectory : public ::testing::TestWithParam<int> {
     const auto result =
         run(GetParam(),
             train(folder_ / "all.h5", folder_ / output,
-                  "--growth-rate 4 --blocks 2,3 --init-features 8 --num-classes 3 --objective isnet "
+                  "--growth-rate 4 --blocks 2,3 --init-features 8 --num-classes 3 --objective isnet --gradient-clip-val 0 "
                   "--dropout 0 --precision 64 --shuffle 0 --batch-size 4 --max-epochs 2 --optimizer sgd "
                   "--lr 0.01 --momentum 0.9 --lr-schedule constant --recompute-bn-statistics 0 --weights " +
                       (folder_ / "start.safetensors").string()));

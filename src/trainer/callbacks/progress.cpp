@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/output_queue.h"
 #include "trainer/trainer.h"
 
 namespace isnet {
@@ -13,14 +12,6 @@ namespace {
 
 double seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
-}
-
-std::string clock_text(double total) {
-  const auto whole = static_cast<long>(total + 0.5);
-  char text[48];
-  std::snprintf(text, sizeof text, whole >= 3600 ? "%ld:%02ld:%02ld" : "%.0ld%02ld:%02ld", whole / 3600,
-                whole / 60 % 60, whole % 60);
-  return text;
 }
 
 std::string number(double value) {
@@ -32,25 +23,43 @@ std::string number(double value) {
 }  // namespace
 
 void ProgressBar::on_train_epoch_start(Trainer& trainer) {
-  epoch_started_ = shown_ = Clock::now();
+  epoch_started_ = Clock::now();
   first_batch_ = trainer.position().batch;
   batches_ = 0;
   samples_ = 0;
   sums_.clear();
+  if (quiet_ || !trainer.communicator().is_main() || !StatusLine::drawn()) return;
+  shown_ = {cat("epoch ", trainer.position().epoch), first_batch_, trainer.batches_per_epoch(), ""};
+  status_.emplace(
+      [this](std::size_t width) {
+        const std::lock_guard lock(mutex_);
+        return progress_line(shown_, width);
+      },
+      StatusLine::WithoutTerminal::nothing);
 }
 
-std::string ProgressBar::line(const Trainer& trainer) const {
+ProgressText ProgressBar::progress(const Trainer& trainer) const {
   const auto& position = trainer.position();
   const std::int64_t done = std::max<std::int64_t>(position.batch - first_batch_, 1);
   const double elapsed = seconds(Clock::now() - epoch_started_), each = elapsed / static_cast<double>(done);
   const std::int64_t all = trainer.batches_per_epoch();
-  const std::int64_t left = (trainer.options().max_epochs - position.epoch) * all - position.batch;
-  std::string text = cat("epoch ", position.epoch, ": ", position.batch, "/", all);
+  ProgressText text{cat("epoch ", position.epoch), position.batch, all, ""};
+  text.seconds_left = each * static_cast<double>(all - position.batch);
   for (const auto& [name, sum] : sums_)
-    if (name != "samples") text += cat("  ", name, " ", number(sum / static_cast<double>(batches_)));
-  return cat(text, "  ", number(samples_ * trainer.communicator().world_size() / elapsed), " samples/s  ",
-             clock_text(each * static_cast<double>(all - position.batch)), " left in epoch, ",
-             clock_text(each * static_cast<double>(left)), " in all");
+    if (name != "samples") text.notes.push_back(cat(name, " ", number(sum / static_cast<double>(batches_))));
+  const auto speed = text.notes.begin() + std::min<std::ptrdiff_t>(1, std::ssize(text.notes));
+  text.notes.insert(speed, cat(number(samples_ * trainer.communicator().world_size() / elapsed), " samples/s"));
+  if (const std::int64_t epochs = trainer.options().max_epochs; epochs > 0) {
+    const std::int64_t left = (epochs - position.epoch) * all - position.batch;
+    text.notes.push_back(clock_text(each * static_cast<double>(left)) + " in all");
+  }
+  return text;
+}
+
+std::string ProgressBar::plain_line(const ProgressText& progress) const {
+  std::string text = cat(progress.label, ": ", progress.done, "/", progress.total);
+  for (const auto& note : progress.notes) text += "  " + note;
+  return cat(text, "  ", clock_text(progress.seconds_left), " left in epoch");
 }
 
 void ProgressBar::on_train_batch_end(Trainer& trainer, const StepRecord& record) {
@@ -61,28 +70,17 @@ void ProgressBar::on_train_batch_end(Trainer& trainer, const StepRecord& record)
     if (i >= sums_.size()) sums_.emplace_back(record.metrics[i].first, 0.0);
     sums_[i].second += record.metrics[i].second;
   }
-  if (terminal_) {
-    if (seconds(Clock::now() - shown_) < 0.2 && trainer.position().batch != trainer.batches_per_epoch())
-      return;
-    shown_ = Clock::now();
-    error_output().draw("\r\033[K" + line(trainer));
+  if (status_) {
+    const std::lock_guard lock(mutex_);
+    shown_ = progress(trainer);
   } else if (trainer.position().batch % trainer.options().log_every_n_steps == 0) {
-    log::info(line(trainer));
+    log::info(plain_line(progress(trainer)));
   }
 }
 
-void ProgressBar::clear() const {
-  if (!terminal_ || quiet_) return;
-  error_output().write("\r\033[K");
-}
-
-void ProgressBar::on_validation_start(Trainer& trainer) {
-  if (terminal_ && !quiet_ && trainer.communicator().is_main()) error_output().draw("\r\033[Kvalidating …");
-}
-
 void ProgressBar::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) {
+  status_.reset();
   if (!trainer.communicator().is_main()) return;
-  clear();
   std::string text = cat("epoch ", trainer.position().epoch - 1, " done in ",
                          clock_text(seconds(Clock::now() - epoch_started_)), ": ");
   for (const auto& [name, value] : metrics)
@@ -93,6 +91,10 @@ void ProgressBar::on_train_epoch_end(Trainer& trainer, const Metrics& metrics) {
       for (const auto& [name, value] : of_split)
         if (name != "samples") text += cat(split, "_", name, " ", number(value), "  ");
   log::info(text.substr(0, text.size() - 2));
+}
+
+void ProgressBar::on_fit_end(Trainer&) {
+  status_.reset();
 }
 
 }  // namespace isnet

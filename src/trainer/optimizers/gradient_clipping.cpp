@@ -37,8 +37,10 @@ double norm_of(const std::vector<at::Tensor>& gradients) {
 
 std::vector<OptionSpec> gradient_clipping_options() {
   return {
-      real_option("gradient-clip-val", "", "Largest norm (or value) of the gradients; none by default", 0,
-                  1e30, true),
+      real_option("gradient-clip-val", "",
+                  "Largest norm (or value) of the gradients; 0: any (default: 1 for objectives with heatmaps, "
+                  "else 0)",
+                  0, 1e30),
       choice_option("gradient-clip-algorithm", "norm", "What --gradient-clip-val limits", {"norm", "value"})};
 }
 

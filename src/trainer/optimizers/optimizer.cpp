@@ -10,10 +10,9 @@ Registry<OptimizerFactory>& optimizers() {
 }
 
 std::vector<OptionSpec> optimizer_options() {
-  std::string names;
-  for (const auto& name : optimizers().names()) names += (names.empty() ? "" : "|") + name;
   std::vector<OptionSpec> options{
-      fixed_at_resume(text_option("optimizer", "sgd", names, "How gradients become steps")),
+      fixed_at_resume(
+          choice_option("optimizer", "sgd", "How gradients become steps", optimizers().names())),
       real_option("lr", "0.01", "Learning rate (of the whole run's schedule, see --lr-schedule)", 0, 1e6)};
   for (auto& more : {optimizers().options(), parameter_group_options()})
     options.insert(options.end(), more.begin(), more.end());

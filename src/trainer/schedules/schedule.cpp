@@ -13,10 +13,8 @@ Registry<Schedule>& schedules() {
 }
 
 std::vector<OptionSpec> schedule_options() {
-  std::string names;
-  for (const auto& name : schedules().names()) names += (names.empty() ? "" : "|") + name;
   std::vector<OptionSpec> options{
-      text_option("lr-schedule", "constant", names, "How the learning rate changes"),
+      choice_option("lr-schedule", "constant", "How the learning rate changes", schedules().names()),
       choice_option("lr-interval", "auto",
                     "What the schedule counts in; auto: steps for cosine, polynomial, one-cycle and cyclic, "
                     "else epochs",
