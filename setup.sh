@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything isnet needs to be built: packages of the distribution, and a virtual environment with the torch
-# wheel, whose LibTorch is what we link against. Only what is missing is installed.
+# Installs what isnet needs to be built: packages of the distribution, and a virtual environment with the torch wheel,
+# whose LibTorch isnet links against. Installs only what is missing.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -28,7 +28,7 @@ Installs what isnet needs, and only what is missing:
   - packages of Debian 12 or Ubuntu 24.04 (apt-get; asks before it uses sudo)
   - .venv, a Python virtual environment with the torch wheel (LibTorch)
 
-  --yes            do not ask
+  --yes            do not ask for confirmation
   --with-tests     also what only the tests need (a small Slurm, network tools, h5py, ...)
   --torch VERSION  this release of torch (default $default_torch, or the one that is there)
   --skip-packages  leave the packages of the distribution alone
@@ -36,8 +36,8 @@ Installs what isnet needs, and only what is missing:
   --help
 
 Environment: ISNET_VENV    the virtual environment (default: .venv in this folder)
-             ISNET_PYTHON  the Python that makes it (default: python3)
-Which build of torch comes, CPU or CUDA, is up to pip's configuration on this machine.
+             ISNET_PYTHON  the Python that creates it (default: python3)
+pip's configuration on this machine decides whether a CPU or a CUDA build of torch is installed.
 EOF_USAGE
 }
 
@@ -58,7 +58,7 @@ while (($#)); do
     --check) check=true ;;
     --torch)
       [[ ${2:-} =~ ^[0-9]+\.[0-9]+\.[0-9]+([+.a-z0-9]*)$ ]] ||
-        { echo "setup: --torch wants a release such as $default_torch, got '${2:-}'" >&2; exit 2; }
+        { echo "setup: --torch needs a release such as $default_torch, got '${2:-}'" >&2; exit 2; }
       torch=$2
       shift ;;
     --help | -h) usage; exit 0 ;;
@@ -101,11 +101,11 @@ install_packages() {
   say "missing packages: ${missing[*]}"
   if ((EUID != 0)); then
     command -v sudo >/dev/null ||
-      die "neither root nor sudo: somebody with the right has to install these packages" \
+      die "neither root nor sudo: ask an administrator to install these packages" \
         "apt-get install --no-install-recommends ${missing[*]}"
     sudo=(sudo)
     if ! $yes; then
-      [[ -t 0 ]] || die "would have to use sudo, and there is nobody to ask: run it with --yes, or install the packages yourself"
+      [[ -t 0 ]] || die "sudo is needed, but there is no terminal to ask on: run it with --yes, or install the packages yourself"
       read -r -p "setup: install them with sudo apt-get? [Y/n] " answer
       [[ ${answer:-y} == [yY]* ]] || die "nothing was installed"
     fi
@@ -150,7 +150,7 @@ create_venv() {
   local python=${ISNET_PYTHON:-python3}
   command -v "$python" >/dev/null || die "no $python here" "Install Python 3.10 or newer, or name one with ISNET_PYTHON."
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
-    die "$python is $("$python" -V 2>&1), torch $default_torch wants Python 3.10 or newer" "Name another with ISNET_PYTHON."
+    die "$python is $("$python" -V 2>&1), torch $default_torch needs Python 3.10 or newer" "Name another with ISNET_PYTHON."
   say "creating $venv with $("$python" -V 2>&1)"
   "$python" -m venv "$venv" ||
     { rm -rf "$venv"; die "cannot create the virtual environment $venv" "On Debian and Ubuntu: apt-get install python3-venv"; }
@@ -165,7 +165,7 @@ install_wheels() {
       complete=false
       return 0
     fi
-    # Somebody else's environment behind a link: others may depend on what is in it.
+    # The link may lead to an environment that others use.
     if [[ -L $venv && -n $present ]]; then
       die "$venv is a link to an environment with torch $present: not changed" \
         "Name another environment (ISNET_VENV), or remove the link."
@@ -177,7 +177,7 @@ install_wheels() {
   fi
 
   site=$(site_packages)
-  # Headers that torch's own include and that its wheel does not ask for.
+  # Headers that torch's headers include, but that its wheel does not require.
   if [[ -e $site/torch/lib/libtorch_cuda.so ]]; then
     local cuda
     cuda=$(sed -n "s/^cuda.*= '\(.*\)'.*/\1/p" "$site/torch/version.py")

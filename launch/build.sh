@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Configures and builds a preset, with as many compilers at a time as cores and memory bear.
+# Configures and builds a preset, with as many compilers at a time as cores and memory allow.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a fresh checkout to a result worth looking at: a plain classifier learns a mark in the background, an ISNet
-# of the same network does not. Real images (Fashion-MNIST), a small DenseNet, two ranks.
+# Goes from a fresh checkout to a result: a plain classifier learns a mark in the background, an ISNet of the same
+# network does not. Real images (Fashion-MNIST), a small DenseNet, two ranks.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -19,7 +19,7 @@ compares the networks.
   --ranks N     processes to train on (default 2)
   --yes         do not ask before packages are installed
   --recipes DIR other recipes of the same names (default recipes/)
-  --no-build    neither set up nor build: the program is ISNET_BINARY, or what launch/run.sh finds
+  --no-build    neither set up nor build: use ISNET_BINARY, or the program that launch/run.sh finds
 
 Run it again after an interruption: finished stages are skipped, a training resumes from its last checkpoint.
 EOF_USAGE
@@ -31,14 +31,14 @@ output=runs/quickstart seed=1 recipe=quickstart ranks=2 recipes=$here/recipes bu
 while (($#)); do
   case $1 in
     --output)
-      [[ -n ${2:-} ]] || usage_error "--output wants a folder"
+      [[ -n ${2:-} ]] || usage_error "--output needs a folder"
       output=$2; shift ;;
     --seed | --ranks)
-      [[ ${2:-} =~ ^[0-9]+$ ]] || usage_error "$1 wants a number, got '${2:-}'"
+      [[ ${2:-} =~ ^[0-9]+$ ]] || usage_error "$1 needs a number, got '${2:-}'"
       if [[ $1 == --seed ]]; then seed=$2; else ranks=$2; fi
       shift ;;
     --recipes)
-      [[ -d ${2:-} ]] || usage_error "--recipes wants a folder, got '${2:-}'"
+      [[ -d ${2:-} ]] || usage_error "--recipes needs a folder, got '${2:-}'"
       recipes=$(cd "$2" && pwd); shift ;;
     --full) recipe=full ;;
     --no-build) build=false ;;
@@ -63,7 +63,7 @@ stage() {
     return 0
   fi
   echo "quickstart: $1"
-  # What an earlier start with the same key has left may be gone on with.
+  # An earlier start with the same key may have left something to resume.
   fresh=true
   if [[ -f $stamp.started && $(< "$stamp.started") == "$key" ]]; then fresh=false; fi
   mkdir -p "$output/stages"

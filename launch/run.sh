@@ -39,28 +39,28 @@ Environment: ISNET_BINARY (the program; default build/release, build/dev, an ins
 EOF_USAGE
 }
 
-# Where nobody reads stderr, what is said is given up after 2 s: the ranks do not wait for it.
+# Where nobody reads stderr, a message is dropped after 2 s: the ranks do not wait for it.
 say() { timeout --foreground 2 echo "launch: $*" >&2 || true; }
 die() { say "$@"; exit 1; }
 usage_error() { say "$* (see launch/run.sh --help)"; exit 2; }
-number() { [[ $2 =~ ^(0|[1-9][0-9]{0,5})$ ]] || usage_error "$1 wants a number, got '$2'"; }
+number() { [[ $2 =~ ^(0|[1-9][0-9]{0,5})$ ]] || usage_error "$1 needs a number, got '$2'"; }
 
 ranks='' host_list='' host_file='' interface='' host_timeout=20 save_seconds=2 max_restarts=0 min_ranks='' oversubscribe=false bind=none
 rank_logs='' dry_run=false print_binary=false variables=()
 while (($#)); do
   case $1 in
     -n | --host | --hosts | --interface | --host-timeout | --save-seconds | --max-restarts | --min-ranks | --bind | -x | --rank-logs)
-      (($# >= 2)) || usage_error "$1 wants a value" ;;
+      (($# >= 2)) || usage_error "$1 needs a value" ;;
   esac
   case $1 in
-    -n) number "$1" "$2"; (($2 > 0)) || usage_error "-n wants at least 1 rank"; ranks=$2; shift ;;
+    -n) number "$1" "$2"; (($2 > 0)) || usage_error "-n needs at least 1 rank"; ranks=$2; shift ;;
     --host) host_list=$2; shift ;;
     --hosts) host_file=$2; shift ;;
     --interface) interface=$2; shift ;;
-    --host-timeout) number "$1" "$2"; (($2 >= 5)) || usage_error "--host-timeout wants 5 or more, got '$2'"; host_timeout=$2; shift ;;
+    --host-timeout) number "$1" "$2"; (($2 >= 5)) || usage_error "--host-timeout needs 5 or more, got '$2'"; host_timeout=$2; shift ;;
     --save-seconds) number "$1" "$2"; save_seconds=$2; shift ;;
     --max-restarts) number "$1" "$2"; max_restarts=$2; shift ;;
-    --min-ranks) number "$1" "$2"; (($2 > 0)) || usage_error "--min-ranks wants at least 1 rank"; min_ranks=$2; shift ;;
+    --min-ranks) number "$1" "$2"; (($2 > 0)) || usage_error "--min-ranks needs at least 1 rank"; min_ranks=$2; shift ;;
     --oversubscribe) oversubscribe=true ;;
     --bind) [[ $2 == @(none|core|socket|numa) ]] || usage_error "--bind is none, core, socket or numa, got '$2'"; bind=$2; shift ;;
     -x) variables+=("$2"); shift ;;
@@ -93,7 +93,7 @@ if $print_binary; then find_binary; exit; fi
 [[ -z $host_file || -r $host_file ]] || usage_error "cannot read the host file '$host_file'"
 [[ -z $min_ranks || -n $host_list$host_file ]] || usage_error "--min-ranks is for several hosts: --host or --hosts"
 [[ -z $host_list || $host_list =~ ^[A-Za-z0-9._-]+(:[0-9]+)?(,[A-Za-z0-9._-]+(:[0-9]+)?)*$ ]] ||
-  usage_error "--host wants a:2,b:2, got '$host_list'"
+  usage_error "--host needs a form such as a:2,b:2, got '$host_list'"
 
 launcher=()  # what stands before the program: nothing for one rank here
 build_launcher() {
@@ -136,7 +136,7 @@ build_launcher() {
       if [[ $name =~ ^(PATH|LD_LIBRARY_PATH|(ISNET|GLOO|NCCL|TORCH|OMP|GOMP|CUDA|HDF5)_.*)$ ]]; then handed+=("$name"); fi
     done < <(compgen -e)
     for name in "${handed[@]}"; do
-      [[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || usage_error "-x wants the name of a variable, got '$name'"
+      [[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || usage_error "-x needs the name of a variable, got '$name'"
       [[ ! -v $name ]] || launcher+=(-x "$name")
     done
   fi
@@ -316,7 +316,7 @@ choose_hosts() {
   done
   if ((slots > wanted_ranks)); then slots=$wanted_ranks; fi
   if ((slots < min_ranks)); then
-    say "cannot be reached:$lost; the other hosts have a place for $slots ranks, --min-ranks wants $min_ranks"
+    say "cannot be reached:$lost; the other hosts have a place for $slots ranks, --min-ranks needs $min_ranks"
     return 1
   fi
   [[ -z $lost ]] || say "cannot be reached:$lost; going on with $slots of $wanted_ranks ranks"

@@ -9,21 +9,21 @@ usage() {
   cat <<'EOF_USAGE'
 Usage: tests/run.sh [--preset NAME] [--full] [--no-setup] [--jobs N] [-L LABEL] [CTEST OPTION...]
        tests/run.sh --sanitize          tests of the labels fast and ranks under sanitizers: presets asan, then tsan
-       tests/run.sh --soak MINUTES      one long training whose memory has to stay flat
+       tests/run.sh --soak MINUTES      one long training whose memory use must stay constant
 
 Runs ./setup.sh --with-tests, configures and builds the preset, runs CTest, and prints a summary that ends with
 "N passed, N failed, N skipped". Status 0 when every test that ran passed and at least one ran.
 
   --preset NAME  dev (default), asan, tsan, coverage, cuda
   --full         tests with faults at their full size (100 kills, ...) instead of a small one; about an hour more
-  --no-setup     everything is installed: do not look
+  --no-setup     do not check what is installed
   --jobs N       compile and test N at a time (default: by cores, tests one more, since many wait; compiling also by
                  memory)
   -L LABEL       only tests with this label: fast, ranks, cluster
-  -R REGEX ...   other options go to ctest as they are
+  -R REGEX ...   passes other options to ctest unchanged
 
-With CI=true nothing is asked, and a test that is skipped for want of rights, programs or anything else but a GPU
-(it prints "SKIPPED FOR WANT OF A GPU") counts as a failure.
+With CI=true nothing is asked, and a skipped test counts as a failure, unless it lacks a GPU (it prints
+"SKIPPED, NEEDS A GPU").
 EOF_USAGE
 }
 
@@ -37,14 +37,14 @@ while (($#)); do
     --full) export ISNET_FULL=1 ;;
     --sanitize) sanitize=true ;;
     --soak)
-      [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || usage_error "--soak wants minutes, got '${2:-}'"
+      [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || usage_error "--soak needs minutes, got '${2:-}'"
       soak=$2; shift ;;
     --preset)
-      [[ -n ${2:-} ]] || usage_error "--preset wants a name"
+      [[ -n ${2:-} ]] || usage_error "--preset needs a name"
       preset=$2; shift ;;
     --no-setup) setup=false; passed_on+=("$1") ;;
     --jobs)
-      [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || usage_error "--jobs wants a number, got '${2:-}'"
+      [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || usage_error "--jobs needs a number, got '${2:-}'"
       passed_on+=("$1" "$2") jobs=$2; shift ;;
     --help | -h) usage; exit 0 ;;
     *) ctest_options+=("$1") ;;
@@ -87,9 +87,9 @@ for test in tree.parse(sys.argv[1]).iter("testcase"):
     elif status in ("notrun", "disabled"):
         skipped += 1
         output = test.findtext("system-out") or ""
-        reasons = [line for line in output.splitlines() if "SKIPPED FOR WANT OF" in line]
+        reasons = [line for line in output.splitlines() if "SKIPPED, NEEDS" in line]
         reason = reasons[-1].strip() if reasons else "no reason given"
-        excused = "SKIPPED FOR WANT OF A GPU" in reason
+        excused = "SKIPPED, NEEDS A GPU" in reason
         unexcused += not excused
         print(f"tests: skipped {test.get('name')}: {reason}", file=sys.stderr)
     else:

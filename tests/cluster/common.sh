@@ -8,7 +8,7 @@ root=$(cd "$tests_cluster/../.." && pwd)
 export PATH=$PATH:/usr/sbin:/sbin
 export ISNET_BINARY=${ISNET_BINARY:-$("$root/launch/run.sh" --print-binary)}
 
-skip() { echo "SKIPPED FOR WANT OF $*"; exit 77; }
+skip() { echo "SKIPPED, NEEDS $*"; exit 77; }
 fail() {  # with what the last command of status_of printed
   if [[ -r ${last_log:-} ]]; then
     echo "the last lines of ${last_log##*/}:" >&2

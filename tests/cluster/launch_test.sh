@@ -161,7 +161,7 @@ expect_equal "status when none will do" 2 "$status"
 step "too few ranks, or none asked to be fewer"
 on_hosts "6 2" "a" 0 --host a:2,b:2,c:2 --max-restarts 3 --min-ranks 3
 expect_equal "status" 205 "$status"
-expect_text "why" "cannot be reached: b c; the other hosts have a place for 2 ranks, --min-ranks wants 3" "$work/log"
+expect_text "why" "cannot be reached: b c; the other hosts have a place for 2 ranks, --min-ranks needs 3" "$work/log"
 on_hosts "6" "a c" 0 --host a:2,b:2,c:2 --max-restarts 1
 expect_equal "calls without --min-ranks" "all a:2,b:2,c:2 $work/program train|all a:2,b:2,c:2 --resume last" "$(calls)"
 

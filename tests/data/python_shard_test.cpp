@@ -35,7 +35,7 @@ class PythonShard : public ::testing::Test {
  protected:
   void SetUp() override {
     if (std::string(ISNET_PYTHON).empty() || run({"-c", "import h5py"}) != "")
-      GTEST_SKIP() << "SKIPPED FOR WANT OF h5py in the virtual environment (./setup.sh --with-tests)";
+      GTEST_SKIP() << "SKIPPED, NEEDS h5py in the virtual environment (./setup.sh --with-tests)";
   }
   // What it says on stderr, and on stdout; "" if all went well without a word.
   std::string run(std::vector<std::string> arguments) {

@@ -28,7 +28,7 @@ const fs::path photographs = "/usr/lib/python3/dist-packages/skimage/data";
 const fs::path brains = "/usr/share/mricron/templates";
 
 TEST(RealPictures, FashionMnistIsPackedPixelByPixel) {
-  if (!fs::exists(fashion)) GTEST_SKIP() << "SKIPPED FOR WANT OF package dataset-fashion-mnist";
+  if (!fs::exists(fashion)) GTEST_SKIP() << "SKIPPED, NEEDS package dataset-fashion-mnist";
   const TemporaryFolder folder;
   IdxInput input;
   input.images = fashion / "t10k-images-idx3-ubyte.gz";
@@ -71,7 +71,7 @@ TEST(RealPictures, FashionMnistIsPackedPixelByPixel) {
 
 TEST(RealPictures, PhotographsOfSeveralKindsGoThroughAManifest) {
   if (!fs::exists(photographs / "astronaut.png"))
-    GTEST_SKIP() << "SKIPPED FOR WANT OF package python3-skimage";
+    GTEST_SKIP() << "SKIPPED, NEEDS package python3-skimage";
   const TemporaryFolder folder;
   std::ofstream(folder / "photographs.csv")
       << "image,label,group\n"
@@ -159,7 +159,7 @@ void write_slice(const fs::path& path, const Volume& volume, std::int64_t z, boo
 }
 
 TEST(RealPictures, BrainSlicesWithSkullStrippedMasks) {
-  if (!fs::exists(brains / "ch2bet.nii.gz")) GTEST_SKIP() << "SKIPPED FOR WANT OF package mricron-data";
+  if (!fs::exists(brains / "ch2bet.nii.gz")) GTEST_SKIP() << "SKIPPED, NEEDS package mricron-data";
   const TemporaryFolder folder;
   const Volume head = read_volume(brains / "ch2.nii.gz"), brain = read_volume(brains / "ch2bet.nii.gz");
   ASSERT_EQ(head.values.size(), brain.values.size());
