@@ -14,7 +14,7 @@ namespace isnet::bench {
 struct Benchmark {
   /// Made when the command is called. The command takes the options of all benchmarks.
   std::function<std::vector<OptionGroup>()> options;
-  /// Measures, says what it does on the log, and returns the exit status, by way of measure_alone().
+  /// Measures, says what it does on the log, and returns the exit status, through measure_alone().
   std::function<int(cli::Invocation&)> run;
 };
 Registry<Benchmark>& benchmarks();

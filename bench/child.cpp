@@ -88,7 +88,7 @@ void Child::fail_as_it_ended() {
   pid_ = 0;
   if (WIFSIGNALED(status))
     fail(ErrorKind::runtime, name_, ": its process was ended by signal ", WTERMSIG(status),
-         WTERMSIG(status) == SIGKILL ? " (often for want of memory: try a smaller --batch-size)" : "");
+         WTERMSIG(status) == SIGKILL ? " (often because memory ran out: try a smaller --batch-size)" : "");
   fail(kind_of(WEXITSTATUS(status)), name_, ": its process ended with status ", WEXITSTATUS(status));
 }
 

@@ -71,7 +71,7 @@ void CsvReader::plain(std::string& field) {
   for (; place_ < text_.size() && text_[place_] != separator_ && !at_line_end(); ++place_) {
     const char c = text_[place_];
     if (c == '"') refuse(line_, "a quote inside of a field that does not begin with one");
-    if (c == '\0') refuse(line_, "a zero byte: this is no text");
+    if (c == '\0') refuse(line_, "a zero byte: this is not text");
     field += c;
   }
 }
@@ -90,7 +90,7 @@ void CsvReader::quoted(std::string& field) {
       }
       ++place_;
     }
-    if (c == '\0') refuse(line_, "a zero byte: this is no text");
+    if (c == '\0') refuse(line_, "a zero byte: this is not text");
     if (c == '\n') ++line_;
     field += c;
   }

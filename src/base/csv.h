@@ -22,7 +22,7 @@ class CsvReader {
   /// `text` has to outlive the reader. `where`: for messages.
   CsvReader(const std::string& text, std::string where, char separator = ',');
 
-  /// The next row in `row`, whose memory is used again; false at the end. Errors: data (a quote inside of a
+  /// The next row in `row`, whose memory is used again; false at the end. Errors: data (a quote inside a
   /// field without quotes, text behind a closing quote, no closing quote, another number of fields, a zero
   /// byte).
   bool next(CsvRow& row);

@@ -14,7 +14,7 @@ struct Failure {
 };
 
 /// What to say about an error, of ours or of a library, in one line, and its status. Errors of libraries that
-/// mean a lack of memory or threads are said in our words, with the remedy (docs/errors.md).
+/// mean a lack of memory or threads are reported in our words, with the remedy (docs/errors.md).
 Failure failure_of(const std::exception& error);
 
 /// The first line of a library's message. A stack trace may follow, which helps nobody who did not build the

@@ -31,7 +31,7 @@ class Inspector : public nlohmann::json_sax<json> {
   bool end_array() override { return close(); }
   bool key(string_t& name) override {
     if (!names_.back().insert(name).second)
-      return refuse("field " + quoted_name(name) + " comes twice: delete one of the two");
+      return refuse("field " + quoted_name(name) + " appears twice: delete one of them");
     return true;
   }
   bool parse_error(std::size_t position, const std::string&, const json::exception&) override {

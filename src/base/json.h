@@ -113,7 +113,7 @@ class JsonFields {
     const auto number = fits ? value.template get<std::int64_t>() : min;
     if (!fits || number < min || number > max)
       refuse(
-          name, fits ? cat(" is ", number) : cat(" is not a whole number (", told(value), ")"),
+          name, fits ? cat(" is ", number) : cat(" is not an integer (", told(value), ")"),
           "; allowed: an integer ",
           max == std::numeric_limits<std::int64_t>::max() ? cat("≥ ", min) : cat("from ", min, " to ", max));
     return number;

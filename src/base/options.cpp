@@ -67,8 +67,8 @@ std::size_t edits_between(const std::string& one, const std::string& other) {
 }
 
 std::string range_text(const char* what, const std::string& min, const std::string& max, bool exclusive_min) {
-  return cat(what, exclusive_min ? " above " : " from ", min,
-             max.empty() ? " on" : (exclusive_min ? " up to " : " to "), max);
+  if (max.empty()) return cat(what, exclusive_min ? " above " : " ≥ ", min);
+  return cat(what, exclusive_min ? " above " : " from ", min, exclusive_min ? " and up to " : " to ", max);
 }
 
 }  // namespace
@@ -109,7 +109,7 @@ OptionSpec switch_option(std::string name, bool default_value, std::string help)
 OptionSpec integer_option(std::string name, std::string default_value, std::string help, std::int64_t min,
                           std::int64_t max) {
   const bool bounded = max != std::numeric_limits<std::int64_t>::max();
-  const std::string allowed = range_text("a whole number", cat(min), bounded ? cat(max) : "", false);
+  const std::string allowed = range_text("an integer", cat(min), bounded ? cat(max) : "", false);
   return {std::move(name), std::move(default_value), "N", std::move(help), [=](const std::string& text) {
             const auto value = parsed<std::int64_t>(text);
             return value && *value >= min && *value <= max ? std::string() : allowed;
@@ -152,7 +152,7 @@ OptionSpec positive_reals_option(std::string name, std::string default_value, st
 }
 
 OptionSpec integers_option(std::string name, std::string default_value, std::string help, std::int64_t min) {
-  const std::string allowed = cat("whole numbers from ", min, " on, separated by commas");
+  const std::string allowed = cat("integers ≥ ", min, ", separated by commas");
   return {std::move(name), std::move(default_value), "N,N", std::move(help), [=](const std::string& text) {
             for (const auto& part : split(text)) {
               const auto value = parsed<std::int64_t>(part);
@@ -167,7 +167,7 @@ OptionValues::OptionValues(std::vector<OptionSpec> specs) : specs_(std::move(spe
 const OptionSpec& OptionValues::spec(const std::string& name) const {
   for (const auto& spec : specs_)
     if (spec.name == name) return spec;
-  fail(ErrorKind::internal, "option --", name, " is asked for, but not declared");
+  fail(ErrorKind::internal, "option --", name, " is read, but not declared");
 }
 
 void OptionValues::set(const std::string& name, const std::string& text) {
@@ -213,7 +213,7 @@ bool OptionValues::flag(const std::string& name) const {
 
 std::int64_t OptionValues::integer(const std::string& name) const {
   const auto value = parsed<std::int64_t>(text(name));
-  if (!value) fail(ErrorKind::usage, "--", name, ": '", text(name), "' is not a whole number");
+  if (!value) fail(ErrorKind::usage, "--", name, ": '", text(name), "' is not an integer");
   return *value;
 }
 
@@ -231,7 +231,7 @@ std::vector<std::int64_t> OptionValues::integers(const std::string& name) const 
   std::vector<std::int64_t> values;
   for (const auto& part : list(name)) {
     const auto value = parsed<std::int64_t>(part);
-    if (!value) fail(ErrorKind::usage, "--", name, ": '", part, "' is not a whole number");
+    if (!value) fail(ErrorKind::usage, "--", name, ": '", part, "' is not an integer");
     values.push_back(*value);
   }
   return values;

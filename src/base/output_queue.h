@@ -11,7 +11,7 @@ namespace isnet {
 
 /// Writes texts to a descriptor in the order of the calls. A reader that does not read (a full pipe, a
 /// stopped terminal) stops this object's thread only. At most `capacity` bytes wait; beyond that the oldest
-/// texts are dropped, and their number is said once the reader reads again. Errors of the descriptor are
+/// texts are dropped, and their number is reported once the reader reads again. Errors of the descriptor are
 /// ignored. Any thread may call.
 class OutputQueue {
  public:

@@ -80,7 +80,7 @@ Entry entry_of(const std::string& name, const JsonFields<Json>& fields, std::uin
     refuse(source, "tensor '", name, "' lies at bytes ", entry.begin, " to ", entry.end, " of ", data_size);
   if (bytes_of(entry.dtype, entry.shape) != entry.end - entry.begin)
     refuse(source, "tensor '", name, "' has ", entry.end - entry.begin,
-           " bytes, its shape asks for another number");
+           " bytes, its shape requires another number");
   return entry;
 }
 

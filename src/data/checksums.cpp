@@ -19,9 +19,9 @@ constexpr std::int64_t fewest_blocks = 8, most_blocks = 256;
 OptionSpec verify_data_option() {
   return of_this_machine(
       choice_option("verify-data", "sample",
-                    "what is read to find shards that differ between hosts, and staged copies that were "
-                    "changed: a sample of each, or all of it (full), which is compared with dataset.json, "
-                    "too; 0: nothing",
+                    "How to find shards that differ between hosts and staged copies that changed: compare a "
+                    "sample of each shard, compare everything with dataset.json (full), or compare nothing "
+                    "(0)",
                     {"0", "sample", "full"}));
 }
 

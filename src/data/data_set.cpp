@@ -53,10 +53,10 @@ DataSetDescription description_of_shard(const std::filesystem::path& path,
     constexpr std::int64_t most_classes = 1'000'000;  // a name is made for each
     if (*largest >= most_classes)
       fail(ErrorKind::data, path.string(), ": /labels: sample ", largest - shard.labels().begin(), ": label ",
-           *largest, " would mean as many classes: correct the label");
+           *largest, " would need as many classes: correct the label");
     class_count = *largest + 1;
-    log::info(cat(path.string(), ": taken as ", *class_count, " classes: the largest label is ",
-                  *class_count - 1, " (--num-classes says otherwise)"));
+    log::info(cat(path.string(), ": assumes ", *class_count, " classes, since the largest label is ",
+                  *class_count - 1, " (--num-classes sets another number)"));
   }
   description.class_names = numbered_classes(class_count.value_or(0));
   return description;
@@ -88,8 +88,9 @@ DataSet::DataSet(const std::filesystem::path& path, std::optional<std::int64_t> 
   if (other && description_.task == LabelKind::none)  // no labels: the classes are whatever is asked for
     description_.class_names = numbered_classes(*class_count);
   else if (other)
-    fail(ErrorKind::usage, path.string(), ": has ", this->class_count(), " classes, but ", *class_count,
-         " are asked for (--num-classes, or the weights' head)");
+    fail(ErrorKind::usage, path.string(), ": ",
+         this->class_count() == 0 ? std::string("names no classes") : cat("has ", this->class_count(), " classes"),
+         "; the model has ", *class_count, " (--num-classes, or the head of its weights)");
 }
 
 bool DataSet::has_split(const std::string& name) const {

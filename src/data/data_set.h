@@ -129,7 +129,7 @@ class DataSet {
  public:
   /// `path`: a folder, or a shard file. `class_count`: from --num-classes or the weights' head; it must agree
   /// with dataset.json unless its task is none, and decides where a shard alone is given (else the largest
-  /// label + 1, said aloud).
+  /// label + 1, which is logged).
   /// Errors: data; usage if class_count contradicts dataset.json.
   explicit DataSet(const std::filesystem::path& path, std::optional<std::int64_t> class_count = {},
                    const ShardLimits& limits = {});

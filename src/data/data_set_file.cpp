@@ -58,7 +58,7 @@ void read_classes(const Fields& fields, const std::string& where, DataSetDescrip
   std::set<std::string> seen;
   for (const auto& name : fields.texts("class_names")) {
     check_stored_name(NameKind::label, "class name", name, where, ErrorKind::data);
-    if (!seen.insert(name).second) fail(ErrorKind::data, where, ": class name '", name, "' comes twice");
+    if (!seen.insert(name).second) fail(ErrorKind::data, where, ": class name '", name, "' appears twice");
     description.class_names.push_back(name);
   }
   if (description.task != LabelKind::none && description.class_names.empty())
@@ -88,7 +88,7 @@ void read_splits(const Fields& fields, const std::string& where, DataSetDescript
       entries.push_back(shard_entry(cat(place, ", shard ", entries.size()), shard));
       const auto& entry = entries.back();
       if (!files.insert(std::filesystem::path(entry.file).lexically_normal()).second)
-        fail(ErrorKind::data, place, ": shard ", entry.file, " comes twice");
+        fail(ErrorKind::data, place, ": shard ", entry.file, " appears twice");
       if (__builtin_add_overflow(samples, entry.samples, &samples))
         fail(ErrorKind::data, place, ": more samples than can be counted");
     }

@@ -1,4 +1,4 @@
-// Inside of hdf5.cpp: handles, checked calls and the error stack. Includes HDF5's own header.
+// Internals of hdf5.cpp: handles, checked calls and the error stack. Includes HDF5's own header.
 #pragma once
 
 #include <hdf5.h>

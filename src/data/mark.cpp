@@ -72,7 +72,7 @@ MarkShape shape_mark(std::int64_t label, std::int64_t classes, std::int64_t heig
   check_fits(options, height, width);
   if (classes > static_cast<std::int64_t>(shapes().size()))
     fail(ErrorKind::usage, "--mark: there are ", shapes().size(), " shapes for ", classes,
-         " classes; --mark place tells any number apart");
+         " classes; --mark place can mark any number of classes");
   const auto positions = mark_positions();
   const auto found = std::find(positions.begin(), positions.end(), options.position);
   if (found == positions.end()) fail(ErrorKind::usage, "--mark-position: unknown '", options.position, "'");
@@ -85,14 +85,14 @@ MarkShape shape_mark(std::int64_t label, std::int64_t classes, std::int64_t heig
 }
 
 const Registration<MarkStrategy> square(
-    marks(), {"square", "a square whose place along the image's border tells the class", {}, square_mark});
+    marks(), {"square", "A square whose place along the image's border gives the class away", {}, square_mark});
 const Registration<MarkStrategy> place(
     marks(), {"place",
-              "a mark of any shape (--mark-shape) whose place along the border tells the class",
+              "A mark of any shape (--mark-shape) whose place along the border gives the class away",
               {},
               place_mark});
 const Registration<MarkStrategy> shape(
-    marks(), {"shape", "a mark at one place (--mark-position) whose shape tells the class", {}, shape_mark});
+    marks(), {"shape", "A mark at one place (--mark-position) whose shape gives the class away", {}, shape_mark});
 
 // The split takes the place of the epoch: marks are drawn once.
 SampleRandom mark_random(std::uint64_t seed, std::uint64_t split, std::uint64_t sample) {

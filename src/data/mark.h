@@ -22,8 +22,8 @@ struct MarkOptions {
   std::int64_t margin = 1;            ///< pixels between the image's border and the mark
   std::uint8_t value = 255;           ///< grey value, 0 … 255
   double strength = 1;                ///< above 0, up to 1: opaque
-  std::string shape = "square";       ///< one of mark_shapes(), for marks whose place tells the class
-  std::string position = "top-left";  ///< one of mark_positions(), for marks whose shape tells the class
+  std::string shape = "square";       ///< one of mark_shapes(), for marks whose place gives the class away
+  std::string position = "top-left";  ///< one of mark_positions(), for marks whose shape gives the class away
 };
 
 /// The mark of class `label` of `classes` in an image of height × width. Errors: usage, if it does not fit.

@@ -69,7 +69,7 @@ struct BatchPlan {
 };
 
 /// Cuts the order of an epoch into global batches, one for each step, and these into shares. Position p of a
-/// global batch is in share p mod V of V. The shares of an epoch, one batch's after the other's, are dealt
+/// global batch is in share p mod V of V. The shares of an epoch, one batch's after the other's, are given
 /// out to the ranks in turn; what all ranks do at once is a pass. Mostly V is the number W of ranks: then a
 /// pass is a step, and rank r's step s takes positions s·W·b + j·W + r, j = 0 … b − 1. Which samples are in a
 /// global batch depends on its size only, and which are in a share on the number of shares, not on the number

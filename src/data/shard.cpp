@@ -148,7 +148,7 @@ void ShardReader::check_mask_shape(const hdf5::Dataset& dataset) const {
   const std::int64_t height = shape[shape.size() - 2], width = shape.back();
   if (height != layout_.height || width != layout_.width)
     refuse(dataset, cat("masks of ", height, "×", width, " for images of ", layout_.height, "×",
-                        layout_.width, ": bring them to the size of the images"));
+                        layout_.width, ": resize them to the size of the images"));
 }
 
 void ShardReader::open_labels(const hdf5::File& file, std::optional<std::int64_t> class_count) {
@@ -159,7 +159,7 @@ void ShardReader::open_labels(const hdf5::File& file, std::optional<std::int64_t
                         "; expected N (one class each) or N×K (zeros and ones: multi-label)"));
   check_rows(dataset, size_);
   if (!is_integer(dataset.type()))
-    refuse(dataset, cat("stored as ", element_type_name(dataset.type()), "; classes are integers from 0 on"));
+    refuse(dataset, cat("stored as ", element_type_name(dataset.type()), "; classes are integers ≥ 0"));
   labels_ = dataset.read<std::int64_t>().values;
   layout_.labels = LabelKind::single;
   for (std::size_t i = 0; i < labels_.size(); ++i) {
@@ -211,7 +211,7 @@ void ShardReader::open_extras(const hdf5::File& file) {
   weights_ = dataset.read<double>().values;
   for (std::size_t i = 0; i < weights_.size(); ++i)
     if (!std::isfinite(weights_[i]) || weights_[i] < 0)
-      refuse(dataset, cat("sample ", i, ": weight ", weights_[i], "; allowed: finite numbers from 0 on"));
+      refuse(dataset, cat("sample ", i, ": weight ", weights_[i], "; allowed: finite numbers ≥ 0"));
 }
 
 }  // namespace isnet

@@ -72,7 +72,7 @@ class ShardReader {
   /// Checks all that does not need the pixels: format and version, element types and ranks, equal numbers of
   /// samples, mask shape equal to image shape, every label in 0 … class_count − 1 (if given), groups,
   /// weights. Looks at a few masks, evenly spread: they must not hold class codes (see MaskCensus), unless
-  /// the shard says that they are soft; and at as many as it takes to see that uint8 masks are not coded 0/1.
+  /// the shard says that they are soft; and at as many as needed to see that uint8 masks are not coded 0/1.
   explicit ShardReader(const std::filesystem::path& path, std::optional<std::int64_t> class_count = {},
                        const ShardLimits& limits = {});
   /// Opens one that was open before, without labels and extras.

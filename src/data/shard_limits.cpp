@@ -5,13 +5,13 @@ namespace isnet {
 std::vector<OptionSpec> shard_limit_options() {
   return {of_this_machine(integer_option(
               "max-inflation", "1100",
-              "refuse shards whose compressed values are more than so many times as large as in "
-              "the file; gzip by itself reaches 1032",
+              "Refuse shards whose compressed values expand by more than this factor; gzip reaches at most "
+              "1032",
               1)),
           of_this_machine(integer_option(
               "max-inflated-mb", "1024",
-              "refuse shards of which more than so many MB have to be inflated at once: a chunk, "
-              "or all labels",
+              "Refuse shards that require more than this many MB to be decompressed at once, for a chunk or "
+              "for all labels",
               1, 1 << 30))};
 }
 

@@ -214,7 +214,7 @@ void SplitReader::wait_before_retry(const FileFailure& failure, std::int64_t ind
          retry.seconds > 0 ? cat(", tried again for ", retry.seconds, " s") : std::string(),
          failure.code()
              ? "): make the file readable and start again, with --resume last in a training"
-             : "): a training goes on with the files that it began with only: put the file back, and"
+             : "): a training continues only with the files that it began with: put the file back, and"
                " start again with --resume last");
   {
     const std::lock_guard lock(cache_->mutex);

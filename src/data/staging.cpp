@@ -96,7 +96,7 @@ void claim(const std::filesystem::path& place) {
     fail(ErrorKind::runtime, "--stage: ", place.string(), ": ", std::strerror(errno));
   if (!S_ISDIR(state.st_mode) || state.st_uid != ::geteuid())
     fail(ErrorKind::runtime, "--stage: ", place.string(),
-         " is no folder of this user: remove it, or choose another folder");
+         " is not a folder of this user: remove it, or choose another folder");
   if ((state.st_mode & 0077) != 0 && ::chmod(place.c_str(), 0700) != 0)
     fail(ErrorKind::runtime, "--stage: ", place.string(), " cannot be made private: ", std::strerror(errno));
 }

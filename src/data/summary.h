@@ -32,7 +32,7 @@ struct SplitSummary {
 };
 
 /// Reads up to `pixel_samples` samples, evenly spread (−1: every sample), and the labels of all.
-/// Errors: data, for the first sample that cannot be believed.
+/// Errors: data, for the first sample that is not valid.
 SplitSummary summarise(const SplitReader& split, std::int64_t class_count, std::int64_t pixel_samples = -1);
 
 /// Groups that have samples in more than one of the splits, in order. The splits S-biased, S-unbiased and

@@ -325,7 +325,7 @@ int World::end(int status, const std::string& message, std::chrono::milliseconds
   MPI_Iallgather(&own, sizeof own, MPI_BYTE, all.data(), sizeof own, MPI_BYTE, MPI_COMM_WORLD, &request);
   const auto all_have_come = [&] { return MPI_Test(&request, &complete, MPI_STATUS_IGNORE), complete != 0; };
   if (!wait_for(all_have_come, patience, say)) {
-    if (status == 0) log::error("this rank has waited in vain for the others to end");
+    if (status == 0) log::error("this rank timed out waiting for the others to end");
     abort_world(status == 0 ? 1 : status);
   }
   // What several ranks say alike is said by the first of them.

@@ -75,7 +75,7 @@ class World {
   [[nodiscard]] static int fail(int status, std::chrono::milliseconds patience = failure_patience) {
     return finish(status, patience);
   }
-  /// The same, with what main would say about it. One rank says it: errors that all ranks have alike are said
+  /// The same, with what main would say about it. One rank says it: errors that all ranks share are reported
   /// by rank 0, one that another rank's end has caused is left to the message that names that rank.
   [[nodiscard]] static int fail(const Failure& failure);
   /// Tells the other ranks at once that this one ends with an error, while its objects clean up: they know

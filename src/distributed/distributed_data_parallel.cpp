@@ -86,18 +86,22 @@ const char* name_of(CommHook hook) {
 std::vector<OptionSpec> ddp_option_specs() {
   const DistributedDataParallelOptions defaults;
   return {
-      real_option("ddp-bucket-cap-mb", cat(defaults.bucket_cap_mb), "MiB of gradients that are sent together",
+      real_option("ddp-bucket-cap-mb", cat(defaults.bucket_cap_mb),
+                  "Size of the buckets in which gradients are sent, in MiB",
                   0, 65536, true),
       switch_option("ddp-find-unused-parameters", defaults.find_unused_parameters,
-                    "allow parameters that get no gradient in some steps"),
+                    "Allow parameters that get no gradient in some steps"),
       switch_option("ddp-gradient-as-bucket-view", true,
-                    "keep gradients in the buffers that are sent: less memory, a copy less"),
+                    "Keep gradients in the buckets that are sent: saves memory and a copy"),
       switch_option("ddp-static-graph", defaults.static_graph,
-                    "all steps use the same parameters in the same way: unused ones are looked for once"),
+                    "State that all steps use the same parameters in the same way, "
+                    "so that unused ones are found only once"),
       switch_option("ddp-broadcast-buffers", defaults.broadcast_buffers,
-                    "give all ranks rank 0's BN statistics before each step, not only before validation"),
+                    "Give all ranks rank 0's batch-norm statistics before each step, "
+                    "not only before validation"),
       choice_option("ddp-comm-hook", name_of(defaults.comm_hook),
-                    "send gradients in 16 bits: half the traffic, rounded means", {"none", "fp16", "bf16"})};
+                    "Send gradients in 16 bits: halves the traffic and rounds the means",
+                    {"none", "fp16", "bf16"})};
 }
 
 DistributedDataParallelOptions ddp_options(const OptionValues& values) {
@@ -144,7 +148,7 @@ void DistributedDataParallel::refuse_comm_hook() const {
   for (std::size_t i = 0; i < parameters_.size(); ++i)
     if (parameters_[i].scalar_type() == at::kDouble)
       fail(ErrorKind::usage, "comm_hook ", name_of(options_.comm_hook), " is not allowed: the parameter ",
-           names_[i], " is float64, of whose gradient little would be left; allowed: none");
+           names_[i], " is float64, whose gradient would lose most of its digits; allowed: none");
 }
 
 void DistributedDataParallel::check_same_structure() const {

@@ -33,7 +33,7 @@ c10::intrusive_ptr<c10d::Backend> connect(const BackendPlace& place) {
 }
 
 const Registration<BackendFactory> registration(
-    process_group_backends(), {"gloo", "TCP, for CPU tensors (and CUDA by way of the CPU)", {}, connect});
+    process_group_backends(), {"gloo", "TCP, for CPU tensors (and for CUDA through the CPU)", {}, connect});
 
 }  // namespace
 }  // namespace isnet

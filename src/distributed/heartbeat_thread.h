@@ -53,7 +53,7 @@ class HeartbeatThread {
   virtual void send_to_others(const HeartbeatRecord& record) = 0;
   /// What was queued.
   virtual void tell(const HeartbeatRecord& record) = 0;
-  /// Something is wrong: before it is said.
+  /// Something is wrong: called before it is reported.
   virtual void found(const Verdict& verdict) = 0;
 
   /// Another rank's error of its own.

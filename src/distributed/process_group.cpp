@@ -244,24 +244,25 @@ std::vector<OptionSpec> distributed_options() {
   if (std::find(backends.begin(), backends.end(), "nccl") == backends.end()) backends.emplace_back("nccl");
   std::vector<OptionSpec> options{
       choice_option("backend", "auto",
-                    "What carries gradients between ranks; auto: nccl for CUDA, on the CPU shm (shared "
+                    "What carries gradients between ranks; auto: nccl for CUDA; on the CPU shm (shared "
                     "memory) where all ranks are on one host, else gloo",
                     backends),
-      integer_option("master-port", "0", "TCP port of rank 0 for the ranks' rendezvous; 0: a free one", 0,
+      integer_option("master-port", "0", "TCP port of rank 0 for the rendezvous of the ranks; 0: any free "
+                                         "port", 0,
                      65535),
       integer_option("threads", "0", "Threads per rank; 0: this rank's share of the cores", 0, 4096),
       real_option("distributed-timeout", "600",
-                  "Seconds after which an exchange that hangs is an error, and so is a rank that does "
-                  "nothing while it need not wait",
+                  "Seconds after which an exchange that hangs is an error, and a rank that does nothing "
+                  "although it need not wait",
                   0, 1e9, true),
-      real_option("startup-timeout", "120", "Seconds that ranks may take to find and connect each other", 0,
+      real_option("startup-timeout", "120", "Seconds that the ranks may take to find and connect to each "
+                                            "other", 0,
                   1e6, true),
       real_option("heartbeat-interval", "2", "Seconds between a rank's signs of life; 0: none", 0, 3600),
       real_option("heartbeat-timeout", "60",
-                  "Seconds of silence after which a rank is given up, and the run ends", 0, 1e6, true),
+                  "Seconds of silence after which a rank counts as lost and the run ends", 0, 1e6, true),
       real_option("save-timeout", "60",
-                  "Seconds that the end of a run that has failed waits for a checkpoint that is being "
-                  "written",
+                  "Seconds that a failed run waits for a checkpoint that is being written before it ends",
                   0, 1e6)};
   for (auto& option : options) option = of_this_machine(std::move(option));
   return options;

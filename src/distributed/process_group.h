@@ -28,7 +28,7 @@ class Rings;
 /// How ranks exchange tensors: --backend, --distributed-timeout, --startup-timeout, --heartbeat-…,
 /// --save-timeout.
 struct ProcessGroupOptions {
-  /// "shm" (CPU, ranks of one host), "gloo" (CPU, and CUDA by way of host memory), "nccl" (CUDA), or "auto":
+  /// "shm" (CPU, ranks of one host), "gloo" (CPU, and CUDA through host memory), "nccl" (CUDA), or "auto":
   /// nccl for CUDA where it is compiled in; for CPU shm where all ranks are on one host, else gloo.
   std::string backend = "auto";
   c10::DeviceType device = c10::DeviceType::CPU;  ///< where the parameters are
@@ -72,7 +72,7 @@ std::string resolve_backend(const ProcessGroupOptions& options);
 BackendPlace meet(World& world, const ProcessGroupOptions& options);
 
 /// A process group of all ranks. Besides a CUDA device's backend there is one for CPU tensors: Gloo where
-/// that is asked for, else as "auto". That shared memory cannot be used on one host is said as a warning.
+/// that is asked for, else as "auto". That shared memory cannot be used on one host is a warning.
 /// nullptr in a world of one. `name`: the group's own in this world. Collective. Errors: communication
 /// (connections that failed).
 c10::intrusive_ptr<c10d::ProcessGroup> make_process_group(const BackendPlace& place, const std::string& name,

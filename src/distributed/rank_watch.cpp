@@ -138,8 +138,8 @@ std::optional<Verdict> RankWatch::dead(Time now) const {
     if (ranks_[i].closed_at && !ranks_[i].left && !ranks_[i].failed_at) gone.push_back(i);
   if (gone.empty()) return std::nullopt;
   return of(gone,
-            gone.size() == 1 ? "is gone without a word (killed, or out of memory)"
-                             : "are gone without a word (killed, or out of memory)",
+            gone.size() == 1 ? "ended without a message (killed, or out of memory)"
+                             : "ended without a message (killed, or out of memory)",
             now);
 }
 
@@ -240,7 +240,7 @@ std::string RankWatch::waiting_text(const std::vector<std::size_t>& but) const {
         std::find(but.begin(), but.end(), i) != but.end())
       continue;
     return cat("; ", name(i),
-               in_vain ? " has waited in vain in exchange number " : " waits in exchange number ",
+               in_vain ? " timed out waiting in exchange number " : " waits in exchange number ",
                last.exchanges, " (", get(last.exchange), ")");
   }
   return "";

@@ -1,4 +1,4 @@
-// Who of the ranks is in trouble: rank 0's judgement of what it hears from the others' heartbeats. No sockets
+// Which rank is in trouble: rank 0's judgement of what it hears from the others' heartbeats. No sockets
 // and no clock of its own, so that tests can play any sequence.
 #pragma once
 

@@ -28,7 +28,7 @@ sockaddr_in place_of(const std::string& address, int port) {
   place.sin_family = AF_INET;
   place.sin_port = htons(static_cast<std::uint16_t>(port));
   if (::inet_pton(AF_INET, address.c_str(), &place.sin_addr) != 1)
-    fail(ErrorKind::internal, "'", address, "' is no IPv4 address");
+    fail(ErrorKind::internal, "'", address, "' is not an IPv4 address");
   return place;
 }
 

@@ -34,7 +34,7 @@ void check_row(const Predictions& predictions, std::size_t sample, const std::st
   for (const double p : predictions.row(sample)) {
     if (std::isnan(p) || p < 0 || p > 1)
       fail(ErrorKind::data, where, ": sample '", predictions.ids[sample], "': ", p,
-           " is no probability; allowed: 0 to 1");
+           " is not a probability; allowed: 0 to 1");
     sum += p;
   }
   if (predictions.kind == ScoreKind::single_label && std::abs(sum - 1) > sum_tolerance)
@@ -156,7 +156,7 @@ void check(const Predictions& predictions, const std::string& where) {
     if (predictions.labels[i] < 0 ||
         predictions.labels[i] >= static_cast<std::int64_t>(predictions.classes()))
       fail(ErrorKind::data, where, ": sample '", predictions.ids[i], "': label ", predictions.labels[i],
-           " is outside of the ", predictions.classes(), " classes (0 to ", predictions.classes() - 1, ")");
+           " is outside the ", predictions.classes(), " classes (0 to ", predictions.classes() - 1, ")");
   for (std::size_t i = 0; i < predictions.size(); ++i) check_row(predictions, i, where);
 }
 
@@ -166,12 +166,12 @@ Predictions aligned(Predictions predictions, const Predictions& reference, const
   std::unordered_map<std::string, std::size_t> place;
   for (std::size_t i = 0; i < predictions.size(); ++i)
     if (!place.emplace(predictions.ids[i], i).second)
-      fail(ErrorKind::data, where, ": id '", predictions.ids[i], "' is there twice");
+      fail(ErrorKind::data, where, ": id '", predictions.ids[i], "' appears twice");
   std::vector<std::size_t> order;
   std::vector<std::string> missing;
   std::set<std::string> wanted;
   for (const auto& id : reference.ids) {
-    if (!wanted.insert(id).second) fail(ErrorKind::data, reference_name, ": id '", id, "' is there twice");
+    if (!wanted.insert(id).second) fail(ErrorKind::data, reference_name, ": id '", id, "' appears twice");
     if (const auto found = place.find(id); found != place.end())
       order.push_back(found->second);
     else

@@ -96,7 +96,7 @@ std::vector<std::string> column_by_id(const std::filesystem::path& path, const s
   std::unordered_map<std::string, std::string> values;
   while (reader.next(row))
     if (!values.emplace(row.fields[id], row.fields[value]).second)
-      fail(ErrorKind::data, where, ": line ", row.line, ": id '", row.fields[id], "' is there twice");
+      fail(ErrorKind::data, where, ": line ", row.line, ": id '", row.fields[id], "' appears twice");
   std::vector<std::string> result;
   for (const auto& one : ids) {
     const auto found = values.find(one);

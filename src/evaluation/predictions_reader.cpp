@@ -176,7 +176,7 @@ class Reader {
     for (std::size_t k = 0; k < columns_.classes.size(); ++k) {
       const double p = number_in(row, columns_.classes[k], columns_.class_names[k]);
       if (!(p >= -rounding && p <= 1 + rounding))
-        refuse(row.line, "class '", columns_.class_names[k], "': ", p, " is no probability; allowed: 0 to 1");
+        refuse(row.line, "class '", columns_.class_names[k], "': ", p, " is not a probability; allowed: 0 to 1");
       into.probabilities.push_back(std::clamp(p, 0.0, 1.0));
       if (columns_.logits.empty()) continue;
       const double logit = number_in(row, columns_.logits[k], columns_.class_names[k]);
@@ -262,8 +262,7 @@ class Reader {
     if (as_names == as_numbers)
       fail(ErrorKind::data, where_,
            ": its classes are named by numbers other than 0, 1, …: are labels names or numbers? Write "
-           "columns 'probability:<class>' with names that are no numbers, or a column 'prediction' that "
-           "tells it");
+           "columns 'probability:<class>' with names that are not numbers, or add a column 'prediction', which shows it");
     names_first_ = as_names > as_numbers;
   }
 

@@ -1,4 +1,4 @@
-// Names cut to the room that a caption has, so that what tells them apart stays.
+// Names cut to the room that a caption has, so that their differences stay.
 #pragma once
 
 #include <cstddef>

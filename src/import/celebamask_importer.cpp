@@ -53,7 +53,7 @@ class CelebaMaskImporter : public Importer {
     std::getline(lines, line);
     if (const auto words = words_of(line); words.size() == 1)
       std::from_chars(words[0].data(), words[0].data() + words[0].size(), announced);
-    if (announced < 1) fail(ErrorKind::data, where_, ": line 1: '", line, "' is no number of images");
+    if (announced < 1) fail(ErrorKind::data, where_, ": line 1: '", line, "' is not a number of images");
     std::getline(lines, line);
     const auto names = words_of(line);
     const auto columns = columns_of(names);
@@ -106,7 +106,7 @@ class CelebaMaskImporter : public Importer {
              joined(names));
       columns.push_back(static_cast<std::size_t>(found - names.begin()));
       if (std::count(columns.begin(), columns.end(), columns.back()) > 1)
-        fail(ErrorKind::usage, "--attributes: ", attribute, " comes twice");
+        fail(ErrorKind::usage, "--attributes: ", attribute, " appears twice");
     }
     return columns;
   }
@@ -117,7 +117,7 @@ class CelebaMaskImporter : public Importer {
     const std::string stem = std::filesystem::path(words[0]).stem().string();
     const auto result = std::from_chars(stem.data(), stem.data() + stem.size(), item.number);
     if (result.ec != std::errc() || result.ptr != stem.data() + stem.size())
-      fail(ErrorKind::data, where_, ": line ", line, ": '", words[0], "' is no N.jpg");
+      fail(ErrorKind::data, where_, ": line ", line, ": '", words[0], "' is not N.jpg");
     item.id = words[0];
     item.files = {input_.root / "CelebA-HQ-img" / words[0]};
     item.source = item.files[0].string();
@@ -162,10 +162,10 @@ std::unique_ptr<Importer> make(const OptionValues& options) {
 const Registration<ImporterFactory> registration(
     importers(),
     {"celebamask-hq",
-     "faces of CelebAMask-HQ, their attributes and masks by part",
+     "Faces of CelebAMask-HQ, their attributes and masks by part",
      {root_option(),
       text_option("attributes", "", "NAME,NAME",
-                  "celebamask-hq: attributes to tell: one (two classes), or several (multi-label)"),
+                  "celebamask-hq: attributes to use as classes: one (two classes), or several (multi-label)"),
       text_option("mask-parts", "skin,nose,l_eye,r_eye,l_brow,r_brow,mouth,u_lip,l_lip", "PART,PART",
                   "celebamask-hq: parts whose masks are merged; none: no masks")},
      make});

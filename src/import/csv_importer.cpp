@@ -194,7 +194,7 @@ class CsvImporter : public Importer {
 
   double weight_of(const CsvRow& row) const {
     const auto value = number_in(field(row, "weight"));
-    if (!value || *value < 0) refuse(row, "weight '", field(row, "weight"), "' is no number from 0 on");
+    if (!value || *value < 0) refuse(row, "weight '", field(row, "weight"), "' is not a number ≥ 0");
     return *value;
   }
 
@@ -245,11 +245,11 @@ class CsvImporter : public Importer {
   }
 
   void check_ids(const Listing& listing) const {
-    if (listing.items.empty()) fail(ErrorKind::data, where_, ": no sample is of the classes asked for");
+    if (listing.items.empty()) fail(ErrorKind::data, where_, ": no sample has one of the requested classes");
     std::set<std::string> ids;
     for (const auto& item : listing.items)
       if (!ids.insert(item.id).second)
-        fail(ErrorKind::data, item.source, ": the id '", item.id, "' comes twice");
+        fail(ErrorKind::data, item.source, ": the id '", item.id, "' appears twice");
   }
 
   CsvInput input_;
@@ -310,22 +310,24 @@ std::unique_ptr<Importer> make(const OptionValues& options) {
 const Registration<ImporterFactory> registration(
     importers(),
     {"csv",
-     "a manifest: image, mask, label, group, split and weight of each sample in a line",
-     {text_option("manifest", "", "FILE", "csv: the manifest; its first line names the columns"),
+     "A manifest: image, mask, label, group, split and weight of each sample in a line",
+     {text_option("manifest", "", "FILE", "csv: manifest, whose first line names the columns"),
       root_option(),
-      text_option("columns", "", "OURS=THEIRS,…", "csv: names of columns, where they differ from ours"),
+      text_option("columns", "", "OURS=THEIRS,…",
+                  "csv: names of columns, where they differ from the known ones"),
       text_option(
           "label-columns", "", "NAME,NAME",
-          "csv: columns of 1 and 0 that are classes by their names (those of CheXpert are found without)"),
+          "csv: columns of 0 and 1, each of which is a class under the column's name (CheXpert's are known)"),
       choice_option("uncertain", "refuse",
-                    "csv: labels -1: refuse them, take them as 0 or 1, or leave their samples out",
+                    "csv: what to do with labels -1: refuse them, take them as 0 or 1, "
+                    "or leave their samples out",
                     {"refuse", "zeros", "ones", "ignore"}),
       choice_option("separator", "auto", "csv: what separates the fields",
                     {"auto", "comma", "semicolon", "tab"}),
       text_option("encoding", "auto", "NAME",
-                  "csv: its encoding: utf-8, utf-16, latin-1, windows-1252, … (auto: UTF-8, or as its first "
-                  "bytes say)"),
-      text_option("label-separator", "|", "TEXT", "csv: what stands between the classes of column 'labels'"),
+                  "csv: encoding of the manifest: utf-8, utf-16, latin-1, windows-1252, "
+                  "… (auto: as a byte order mark says, else UTF-8)"),
+      text_option("label-separator", "|", "TEXT", "csv: what separates the classes in the column 'labels'"),
       classes_option(), class_names_option()},
      make});
 

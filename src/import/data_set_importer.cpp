@@ -116,14 +116,15 @@ class DataSetImporter : public Importer {
 };
 
 std::vector<OptionSpec> importer_options() {
-  std::vector<OptionSpec> options{text_option("data", "", "PATH", "dataset: its folder, or a shard")};
+  std::vector<OptionSpec> options{text_option("data", "", "PATH",
+                                              "dataset: folder of a data set, or a shard")};
   for (auto& option : shard_limit_options()) options.push_back(std::move(option));
   return options;
 }
 
 const Registration<ImporterFactory> registration(
     importers(),
-    {"dataset", "a data set of isnet's own, or a shard: for marks, another size, …; its splits stay",
+    {"dataset", "A data set of isnet's own, or a shard: for marks, another size, …; its splits stay",
      importer_options(), [](const OptionValues& options) {
        return data_set_importer(required(options, "data"), shard_limits(options));
      }});

@@ -39,7 +39,7 @@ OptionSpec dicom_window_option() {
   auto spec =
       text_option("window", "file", "file|image|full|C,W",
                   "DICOM: what becomes black and white: the file's window (else the image's range), "
-                  "the image's range, all that its bits can hold, or a window of this centre and width");
+                  "the image's range, the range of the stored bits, or a window of this centre and width");
   spec.refusal = [](const std::string& text) -> std::string {
     if (text == "file" || text == "image" || text == "full") return "";
     char* end = nullptr;

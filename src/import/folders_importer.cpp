@@ -39,7 +39,7 @@ class FoldersImporter : public Importer {
       pattern_ = std::regex(normal_form(input_.group_pattern));
     } catch (const std::regex_error& error) {
       fail(ErrorKind::usage, "--group-pattern: '", input_.group_pattern,
-           "' is no regular expression: ", error.what());
+           "' is not a regular expression: ", error.what());
     }
     if (pattern_.mark_count() < 1)
       fail(ErrorKind::usage, "--group-pattern: '", input_.group_pattern, "' has no group in parentheses");
@@ -63,7 +63,7 @@ class FoldersImporter : public Importer {
     }
     if (ignored > 0)
       log::warning(cat(input_.images.string(), ": ", ignored,
-                       " files are no images by their names and left out (the first: ", first_ignored, ")"));
+                       " files are not images by their names and are left out (the first: ", first_ignored, ")"));
     if (found.empty()) fail(ErrorKind::data, input_.images.string(), ": there are no images below");
     say_split_folders(present);
     const ClassList classes(present, input_.classes, input_.class_names, input_.images.string());
@@ -127,7 +127,7 @@ class FoldersImporter : public Importer {
     const std::vector<std::filesystem::path> parts(file.begin(), file.end());
     const std::size_t folders = input_.split_folders ? 2 : 1;
     if (parts.size() <= folders)
-      fail(ErrorKind::data, (input_.images / file).string(), ": lies outside of the folders of ",
+      fail(ErrorKind::data, (input_.images / file).string(), ": lies outside the folders of ",
            input_.split_folders ? "splits and classes (IMAGES/SPLIT/CLASS/name)"
                                 : "classes (IMAGES/CLASS/name)");
     return {file, input_.split_folders ? parts[0].string() : "", clean_name(parts[folders - 1].string()), 0};
@@ -254,19 +254,18 @@ std::vector<OptionSpec> own_options() {
       images_option(),
       masks_option(),
       text_option("mask-suffix", "", "TEXT",
-                  "What a mask's name has more than its image's, before the ending (_mask: 1.png, "
-                  "1_mask.png); without "
-                  "--masks masks lie beside the images"),
-      flag_option("split-folders", "The folders of classes lie in folders of splits: PATH/train/CLASS/…"),
+                  "What a mask's name has after its image's name, before the ending (with _mask, "
+                  "1_mask.png belongs to 1.png); without --masks, masks lie beside the images"),
+      flag_option("split-folders", "Class folders lie in folders of splits: PATH/train/CLASS/…"),
       text_option("group-pattern", "", "REGEX",
-                  "Regular expression; what its first parentheses match in an image's path names its group "
-                  "(patient, …)"),
+                  "Regular expression whose first parentheses match the group (patient, …) "
+                  "in an image's path"),
       classes_option(),
       class_names_option()};
 }
 
 const Registration<ImporterFactory> folders(
-    importers(), {"folders", "images in a folder for each class, masks in a parallel tree", own_options(),
+    importers(), {"folders", "Images in a folder for each class, masks in a parallel tree", own_options(),
                   [](const OptionValues& options) { return make(options, false); }});
 const Registration<ImporterFactory> dicom(
     importers(),

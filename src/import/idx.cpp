@@ -58,8 +58,8 @@ std::vector<std::int64_t> read_shape(GzipFile& file, const std::string& where, s
     fail(ErrorKind::data, where, ": IDX type ", int{magic[2]}, "; expected 8 (unsigned bytes)");
   if (magic[3] != rank)
     fail(ErrorKind::data, where, ": ", int{magic[3]}, " dimensions instead of ", rank,
-         rank == 1 ? " (labels): are images and labels exchanged?"
-                   : " (images): are images and labels exchanged?");
+         rank == 1 ? " (labels): are images and labels swapped?"
+                   : " (images): are images and labels swapped?");
   std::vector<std::int64_t> shape;
   for (std::int64_t i = 0; i < rank; ++i) {
     std::array<std::uint8_t, 4> extent{};
@@ -83,7 +83,7 @@ IdxArray read_idx(const std::filesystem::path& path, std::int64_t rank) {
   std::int64_t count = 1;
   for (const auto extent : array.shape) {
     if (extent < 1 || count > (std::int64_t{1} << 40) / extent)
-      fail(ErrorKind::data, where, ": a dimension of ", extent, " elements is not to be believed");
+      fail(ErrorKind::data, where, ": a dimension of ", extent, " elements is not plausible");
     count *= extent;
   }
   // Read in pieces: a damaged header must not make us ask for a terabyte.

@@ -117,12 +117,13 @@ const Registration<ImporterFactory> registration(
     importers(),
     {"idx",
      "IDX files, as of MNIST and its kin",
-     {images_option(), text_option("labels", "", "FILE", "idx: file of their labels"),
+     {images_option(), text_option("labels", "", "FILE", "idx: file of labels"),
       text_option("test-images", "", "FILE", "idx: file of test images"),
-      text_option("test-labels", "", "FILE", "idx: file of their labels"), classes_option(),
+      text_option("test-labels", "", "FILE", "idx: file of labels of the test images"), classes_option(),
       class_names_option(),
-      integer_option("limit-per-class", "0", "idx: take the first N images of each class; 0: all", 0),
-      integer_option("test-limit-per-class", "0", "idx: likewise of the test images", 0)},
+      integer_option("limit-per-class", "0", "idx: take only the first N images of each class; 0: all", 0),
+      integer_option("test-limit-per-class", "0",
+                     "idx: take only the first N test images of each class; 0: all", 0)},
      make});
 
 }  // namespace

@@ -52,23 +52,25 @@ Registry<ImporterFactory>& importers() {
 
 OptionSpec images_option() {
   return text_option("images", "", "PATH",
-                     "folders, dicom: folder of the images; idx: file of images, plain or gzipped");
+                     "folders, dicom: folder of images; idx: file of images, plain or gzipped");
 }
 OptionSpec masks_option() {
   return text_option("masks", "", "DIR",
-                     "Folder of masks, with the paths of the images (their endings may differ)");
+                     "Folder of masks, under the paths of the images (endings may differ)");
 }
 OptionSpec root_option() {
   return text_option(
       "root", "", "DIR",
-      "csv: folder that its paths are relative to (default: its own); celebamask-hq: the data set's folder");
+      "csv: folder to which the paths are relative (default: the manifest's); "
+      "celebamask-hq: folder of the data set");
 }
 OptionSpec classes_option() {
   return text_option("classes", "", "NAME,NAME",
                      "Classes to take, renumbered from 0 in this order (default: all)");
 }
 OptionSpec class_names_option() {
-  return text_option("class-names", "", "NAME,NAME", "What to call them (default: the original names)");
+  return text_option("class-names", "", "NAME,NAME",
+                     "Names of these classes in the data set (default: the original names)");
 }
 
 const std::string& required(const OptionValues& options, const std::string& name) {
@@ -96,7 +98,7 @@ ClassList::ClassList(const std::vector<std::string>& present, const std::vector<
   if (names_.size() != classes.size())
     fail(ErrorKind::usage, "--class-names: ", names_.size(), " names for ", classes.size(), " classes (",
          joined(classes), ")");
-  if (has_double(names_)) fail(ErrorKind::usage, "--class-names: a name comes twice");
+  if (has_double(names_)) fail(ErrorKind::usage, "--class-names: a name appears twice");
 }
 
 std::optional<std::int64_t> ClassList::label(const std::string& name) const {
@@ -119,7 +121,7 @@ std::vector<std::filesystem::path> files_below(const std::filesystem::path& fold
       }
     }
   } catch (const fs::filesystem_error& error) {
-    fail(ErrorKind::data, error.path1().string(), ": cannot be looked through: ", error.code().message());
+    fail(ErrorKind::data, error.path1().string(), ": cannot list the folder: ", error.code().message());
   }
   std::sort(files.begin(), files.end(),
             [](const auto& a, const auto& b) { return a.generic_string() < b.generic_string(); });

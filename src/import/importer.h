@@ -83,12 +83,12 @@ const std::string& required(const OptionValues& options, const std::string& name
 /// A number for random draws that stays the same when other samples come and go: from the id.
 std::uint64_t number_of(const std::string& id);
 
-/// Classes in the order of their labels: those of `chosen` (--classes; empty: all that occur, whole numbers
+/// Classes in the order of their labels: those of `chosen` (--classes; empty: all that occur, integers
 /// by value, else by name), called as in `names` (--class-names; empty: as they are).
 class ClassList {
  public:
   /// `present`: the classes that occur; `where`: for messages. Errors: usage (a class that does not occur or
-  /// comes twice, names that are not as many or not different).
+  /// appears twice, names that are not as many or not different).
   ClassList(const std::vector<std::string>& present, const std::vector<std::string>& chosen,
             const std::vector<std::string>& names, const std::string& where);
   /// Label of a class; nothing if it was not chosen.

@@ -37,7 +37,7 @@ const std::vector<std::string>& manifest_columns();
 /// Reads the header. Names count without blanks around them; upper and lower case are told apart only where
 /// both are there. A column "class" (category, target, …) is taken as "label" where nothing else is; so are
 /// the findings of CheXpert and MIMIC-CXR. Says that, and says what is nearly a known name, and when nothing
-/// is a label. Errors: data (a column that is missing or comes twice, labels in several ways), usage (a
+/// is a label. Errors: data (a column that is missing or appears twice, labels in several ways), usage (a
 /// column of `labels` that is not there). `where`: the file, for messages.
 ManifestColumns read_columns(const CsvRow& header, const ColumnNames& names, const std::string& where);
 

@@ -109,7 +109,7 @@ class MaskReader {
     }
     codes_ = codes_of(mask_);
     if (by_code && mask_.lossy)
-      refuse("in a lossy file (JPEG), which keeps no classes apart: store masks as PNG");
+      refuse("in a lossy file (JPEG), which does not preserve classes: store masks as PNG");
     check_kind(reading_.classes, "--mask-classes");
     check_kind(reading_.ignored, "--mask-ignore");
     if (!reading_.classes.empty()) return chosen_classes();
@@ -197,7 +197,7 @@ class MaskReader {
     for (const auto code : codes_.present) largest = std::max(largest, height_of(code) / scale);
     if (largest > 0 && largest < 32)
       refuse(cat("in a lossy file (JPEG) whose largest value is ", largest,
-                 ": its values cannot be told apart any more: store masks as PNG"));
+                 ": its values cannot be distinguished: store masks as PNG"));
     note("its mask is in a lossy file (JPEG), and is cut in the middle; --mask-threshold N cuts elsewhere");
     return largest / 2 * scale;
   }
@@ -254,7 +254,7 @@ std::vector<MaskClass> classes_of(const OptionValues& options, const std::string
     const auto one = parse_class(trimmed(text));
     if (!one)
       fail(ErrorKind::usage, "--", name, ": '", text,
-           "' is not allowed; allowed: values from 0 to 65535, or colours as #ff0000, separated by commas");
+           "' is not allowed; allowed: values from 0 to 65535, or colours such as #ff0000, separated by commas");
     classes.push_back(*one);
   }
   return classes;
@@ -270,17 +270,19 @@ std::vector<OptionSpec> mask_value_options() {
   return {
       choice_option(
           "mask-values", "auto",
-          "Values of mask files: 0 and 255 alone; shares of 255; or 255 above the threshold, else 0 "
-          "(auto: checked; binary with --mask-ignore; keep: soft)",
+          "Meaning of values in mask files: 0 and 255 only (checked); shares of 255 (soft); "
+          "255 above the threshold, else 0 (binary). auto: checked, or binary with --mask-ignore; "
+          "keep: as soft",
           {"auto", "checked", "soft", "binary", "keep"}),
       text_option(
           "mask-classes", "", "A,B",
-          "Class-coded masks: the values (palette indices), or colours as #ff0000, that are of interest"),
-      text_option("mask-ignore", "", "V", "Class-coded masks: values, or colours, that are void: background"),
+          "Class-coded masks: values (palette indices) or colours (#ff0000) of the region of interest"),
+      text_option("mask-ignore", "", "V",
+                  "Class-coded masks: values or colours that are void and count as background"),
       integer_option(
           "mask-threshold", "0",
-          "Pixels above this value (0 … 255) are object (binary masks in JPEG files: above the middle, "
-          "where it is not given)",
+          "Largest value that is background in binary masks, "
+          "from 0 to 255 (default in JPEG files: half of the largest value)",
           0, 255)};
 }
 

@@ -40,7 +40,7 @@ struct PackOptions {
   std::function<void(std::int64_t done, std::int64_t all)> progress = [](auto, auto) {};
 };
 
-/// What became of one split.
+/// The result for one split.
 struct SplitReport {
   std::int64_t samples = 0;
   std::int64_t marked = 0;          ///< samples with a mark
@@ -68,7 +68,7 @@ struct PictureNote {
   std::string first;  ///< the first of them: its source
 };
 
-/// What became of a data set.
+/// The result for a data set.
 struct PackReport {
   std::map<std::string, SplitReport> splits;
   std::vector<BadPicture> left_out;    ///< in the order of the listing

@@ -35,37 +35,42 @@ std::string content_options(const OptionValues& values) {
 
 std::vector<OptionSpec> split_options() {
   return {text_option("splits", "", "NAME=X,NAME=X",
-                      "Shares of the splits, for samples whose split the layout does not say: "
-                      "train=0.7,val=0.1,test=0.2"),
-          real_option("validation-share", "0.1", "Without --splits: the share of val; the rest is train", 0,
+                      "Shares of the splits for samples to which the layout assigns none, "
+                      "such as train=0.7,val=0.1,test=0.2"),
+          real_option("validation-share", "0.1", "Without --splits: share of val; the rest is train", 0,
                       0.9)};
 }
 
 std::vector<OptionSpec> mark_options() {
   std::vector<std::string> names = marks().names();
   names.insert(names.begin(), "none");
-  return {choice_option("mark", "none", "Put a mark into the background that tells the class", names),
-          choice_option("mark-shape", "square", "Shape of a mark whose place tells the class", mark_shapes()),
-          choice_option("mark-position", "top-left", "Place of a mark whose shape tells the class",
+  return {choice_option("mark", "none", "Put a mark into the background that gives the class away", names),
+          choice_option("mark-shape", "square", "Shape of a mark whose place gives the class away",
+                        mark_shapes()),
+          choice_option("mark-position", "top-left", "Place of a mark whose shape gives the class away",
                         mark_positions()),
           integer_option("mark-size", "4", "Side length of the mark in pixels", 1, 65535),
-          integer_option("mark-margin", "1", "Pixels between the image's border and the mark", 0, 65535),
-          integer_option("mark-value", "255", "Grey value of the mark, 0 … 255", 0, 255),
-          real_option("mark-strength", "1", "How much of the mark's value is mixed in; 1: it is opaque", 0, 1,
+          integer_option("mark-margin", "1", "Distance of the mark from the image's border in pixels",
+                         0, 65535),
+          integer_option("mark-value", "255", "Grey value of the mark, from 0 to 255", 0, 255),
+          real_option("mark-strength", "1", "Opacity of the mark; 1: opaque", 0, 1,
                       true),
           integer_option("mark-correlation", "100",
-                         "Per cent of train, val and …-biased that carry their class's mark", 0, 100)};
+                         "Per cent of the samples in train, "
+                         "val and …-biased that carry the mark of their class", 0, 100)};
 }
 
 std::vector<OptionSpec> output_options() {
   return {
       text_option("output", "", "DIR", "Folder of the data set (required)"),
-      integer_option("shard-size", "10000", "Samples of a shard; finished shards survive an interruption", 1),
+      integer_option("shard-size", "10000", "Samples in a shard; finished shards survive an interruption", 1),
       integer_option("seed", "0", "Seed of all random draws", 0),
       integer_option("workers", "0", "Threads that decode; 0: one for each core", 0, 1024),
-      choice_option("on-error", "stop", "A picture that cannot be read: stop, or leave it out and list it",
+      choice_option("on-error", "stop",
+                    "What to do with a picture that cannot be read: stop, "
+                    "or leave it out and list it (skip)",
                     {"stop", "skip"}),
-      flag_option("overwrite", "Replace the data set that is there")};
+      flag_option("overwrite", "Replace a data set in the output folder")};
 }
 
 PackOptions pack_options(const OptionValues& values, const Importer& importer) {

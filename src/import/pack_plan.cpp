@@ -93,7 +93,7 @@ PackPlan make_plan(const Listing& listing, const PackOptions& options) {
   const auto& items = listing.items;
   const bool marked = options.mark != "none";
   if (marked && listing.labels != LabelKind::single)
-    fail(ErrorKind::usage, "--mark: tells classes apart, but samples do not have one class each");
+    fail(ErrorKind::usage, "--mark: needs samples of exactly one class each");
   for (const auto& name : listing.class_names)
     check_stored_name(NameKind::label, "class name", name, "the class list", ErrorKind::data);
   const auto names = assign_splits(items, options.shares, options.seed);
@@ -114,7 +114,7 @@ PackPlan make_plan(const Listing& listing, const PackOptions& options) {
     const auto& split = plan.splits[s];
     for (std::size_t t = 0; t < s; ++t)
       if (plan.splits[t].name == split.name)
-        fail(ErrorKind::data, "split '", split.name, "' comes twice: by its own name, and by that of --mark");
+        fail(ErrorKind::data, "split '", split.name, "' appears twice: by its own name, and by that of --mark");
     const auto size = static_cast<std::size_t>(options.shard_size);
     for (std::size_t first = 0; first < split.items.size(); first += size) {
       const auto begin = split.items.begin() + static_cast<std::ptrdiff_t>(first);

@@ -106,7 +106,7 @@ void SampleMaker::find_shape() {
 void SampleMaker::make_marks() {
   if (options_.mark == "none") return;
   const auto classes = static_cast<std::int64_t>(listing_.class_names.size());
-  if (classes < 2) fail(ErrorKind::usage, "--mark: tells classes apart, but there is only one");
+  if (classes < 2) fail(ErrorKind::usage, "--mark: needs at least two classes");
   for (std::int64_t label = 0; label < classes; ++label)
     marks_.push_back(
         marks().at(options_.mark).make(label, classes, layout_.height, layout_.width, options_.mark_options));

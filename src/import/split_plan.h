@@ -24,7 +24,7 @@ std::vector<SplitShare> parse_split_shares(const std::string& text);
 /// Without groups the draw is stratified: of each class (multi-label: of each combination of classes) every
 /// split gets its share, rounded down or up; what rounding leaves over is made up for among later classes.
 /// Samples of one group always come together, and go with a sample of the group that names its split; groups
-/// are dealt out, the largest first, to where they bring the classes' shares nearest to what was asked for.
+/// are assigned whole, the largest first, to where they bring the classes' shares nearest to those requested.
 /// Errors: data (a group in two splits by the layout's own word), usage (a share that gets no sample).
 std::vector<std::string> assign_splits(const std::vector<ImportItem>& items,
                                        const std::vector<SplitShare>& shares, std::uint64_t seed);

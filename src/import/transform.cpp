@@ -205,27 +205,28 @@ std::vector<OptionSpec> image_options() {
   const double inf = std::numeric_limits<double>::infinity();
   std::vector<OptionSpec> specs{
       integers_option("size", "",
-                      "Height and width of the stored images; one number: both (default: as they are)", 1),
+                      "Height and width of the stored images; one number sets both (default: unchanged)", 1),
       choice_option("fit", "stretch",
-                    "How images get that size: scale and cut, scale and pad with black, or stretch",
+                    "How to scale images to --size: scale and cut (crop), "
+                    "scale and add black borders (pad), or change the proportions (stretch)",
                     {"crop", "pad", "stretch"}),
-      integer_option("pad-to", "0", "Pad images with black to N×N, without scaling; 0: leave them", 0, 65535),
+      integer_option("pad-to", "0", "Add black borders up to N×N pixels, without scaling; 0: none", 0, 65535),
       choice_option("colour", "auto",
                     "Channels of the stored images (auto: grey for idx and dicom, else rgb)",
                     {"auto", "grey", "rgb"}),
-      choice_option("depth", "8", "Bits of the stored images", {"8", "16"}),
+      choice_option("depth", "8", "Bits of a stored value", {"8", "16"}),
       choice_option("equalise", "none",
-                    "Spread the grey values over the histogram, of the whole image or locally",
+                    "Equalise the histogram of grey values, of the whole image or locally (clahe)",
                     {"none", "histogram", "clahe"}),
       real_option("clahe-clip", "2", "CLAHE: limit of the contrast", 0, inf, true),
-      integer_option("clahe-tiles", "8", "CLAHE: tiles in each direction", 1, 256),
+      integer_option("clahe-tiles", "8", "CLAHE: number of tiles in each direction", 1, 256),
       choice_option(
           "mask", "auto",
-          "Region of interest: the layout's mask files, the object's pixels, or no masks (auto: files where "
-          "there are any, for idx the object)",
+          "Region of interest: mask files, the object's pixels, "
+          "or no masks (auto: mask files where there are any; the object for idx)",
           {"auto", "files", "object", "none"}),
       choice_option("mask-object", "bright",
-                    "Whether the object's pixels are those above the threshold, or the others",
+                    "Whether the object's pixels are above the threshold (bright) or not (dark)",
                     {"bright", "dark"}),
       integer_option("mask-dilation", "1", "Widen the object's mask by N pixels", 0, 1000)};
   for (auto& more : mask_value_options()) specs.push_back(std::move(more));

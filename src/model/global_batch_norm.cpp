@@ -94,8 +94,7 @@ void require_several_values(double count) {
   if (count < 2)
     fail(ErrorKind::usage,
          "batch norm in training mode needs more than one value for each channel, and this batch of a rank "
-         "has one: use a larger --batch-size or larger images; where --last-batch short leaves so small a "
-         "last batch, --last-batch drop or pad");
+         "has one: use a larger --batch-size or larger images; where --last-batch short leaves such a small batch, use --last-batch drop or pad");
 }
 
 void update_running_statistics(at::Tensor running_mean, at::Tensor running_var, const fused::Moments& moments,

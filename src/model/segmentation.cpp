@@ -38,16 +38,16 @@ at::Tensor extended(const at::Tensor& images, int axis, const Extension& extensi
 
 OptionSpec mask_threshold_option() {
   return real_option("mask-threshold", "0.5",
-                     "hard masks and scores: the region is where its probability is above this", 0, 1);
+                     "Hard masks and scores: probability above which a pixel belongs to the region", 0, 1);
 }
 
 std::vector<OptionSpec> mask_form_options() {
   return {
-      choice_option("mask-form", "hard", "masks that a U-Net makes: 0 and 1, or probabilities",
+      choice_option("mask-form", "hard", "Masks that a U-Net makes: 0 and 1 (hard), or probabilities (soft)",
                     {"hard", "soft"}),
       mask_threshold_option(),
-      real_option("mask-clip-low", "", "soft masks: probabilities up to this become 0 (0.1 is usual)", 0, 1),
-      real_option("mask-clip-high", "", "soft masks: probabilities from this on become 1 (0.8 is usual)", 0,
+      real_option("mask-clip-low", "", "Soft masks: largest probability that becomes 0 (0.1 is usual)", 0, 1),
+      real_option("mask-clip-high", "", "Soft masks: smallest probability that becomes 1 (0.8 is usual)", 0,
                   1)};
 }
 

@@ -18,7 +18,7 @@ std::string refusal(const std::string& text) {
   const auto bad = read(text).bad_entry;
   if (!bad) return "";
   const std::string allowed =
-      "a whole number from 1 on, or EPOCH:NUMBER entries as 0:8,4:4 with rising epochs from 0";
+      "an integer ≥ 1, or EPOCH:NUMBER entries such as 0:8,4:4 with rising epochs from 0";
   return *bad == text ? allowed : cat(allowed, " ('", *bad, "' is none)");
 }
 

@@ -1,4 +1,4 @@
-// Running statistics of batch norms, estimated anew from a fixed number of batches.
+// Running statistics of batch norms, re-estimated from a fixed number of batches.
 //
 // In short trainings the running averages lag behind the weights, and evaluation collapses although training
 // goes well. The estimate is that of Wu and Johnson, "Rethinking 'batch' in batch norm", 2021 (precise BN).

@@ -20,7 +20,7 @@ std::vector<OptionSpec> callback_options() {
   std::string names;
   for (const auto& name : loggers().names()) names += (names.empty() ? "" : ",") + name;
   std::vector<OptionSpec> options{
-      of_this_machine(text_option("logger", "csv", names, "Where metrics go; several with commas"))};
+      of_this_machine(text_option("logger", "csv", names, "Where metrics go; several are separated by commas"))};
   for (auto& more : {loggers().options(), callbacks().options()})
     options.insert(options.end(), more.begin(), more.end());
   return options;

@@ -30,9 +30,7 @@ auto patiently(double seconds, const Read& read) -> decltype(read()) {
       if (!may_pass(e)) throw;
       if (waited >= seconds)
         fail(ErrorKind::runtime, e.what(), " (tried again for ", seconds,
-             " s). The run does not start over where a checkpoint cannot be read: mend the cause, then "
-             "--resume "
-             "last");
+             " s). The run does not start over where a checkpoint cannot be read: fix the cause, then --resume last");
       if (waited == 0) log::warning(cat(e.what(), "; it is tried again for up to ", seconds, " s"));
     }
     pause = std::min({pause, 5.0, seconds - waited});
@@ -64,7 +62,7 @@ void warn_of(const Error& damage, const std::filesystem::path& path) {
   } catch (const Error& e) {
     kept = cat("it was not set aside: ", e.what());
   }
-  log::warning(cat("passed over a checkpoint: ", damage.what(), "; ", kept));
+  log::warning(cat("skipped a checkpoint: ", damage.what(), "; ", kept));
 }
 
 // `read` of a checkpoint; nothing when it is damaged, which is said. What another program wrote is not passed

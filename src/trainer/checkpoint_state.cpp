@@ -34,7 +34,7 @@ void check_loop(const Fields& loop) {
     if (names.size() > most_metrics) loop.refuse("metric_names", " has ", names.size(), " names");
     for (const auto& name : names)
       if (!name_refusal(NameKind::label, name).empty() || name.find_first_of(",\"") != std::string::npos)
-        loop.refuse("metric_names", " holds ", quoted_name(name), ", which is no name of a metric");
+        loop.refuse("metric_names", " holds ", quoted_name(name), ", which is not the name of a metric");
   }
   if (loop.has("bad_steps")) {
     const Fields bad = loop.object("bad_steps");
@@ -70,7 +70,7 @@ void check_best(const Fields& callbacks) {
     // These files are opened and removed: a name leads to no other place, and means no other file.
     if (const auto file = one["file"].get<std::string>(); !is_checkpoint_name(file))
       callbacks.refuse("model_checkpoint", " names the file ", quoted_name(file),
-                       ", which is no name of a checkpoint in this folder");
+                       ", which is not the name of a checkpoint in this folder");
   }
 }
 

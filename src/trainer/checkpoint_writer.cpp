@@ -35,7 +35,7 @@ bool try_to_write(const CheckpointWriterOptions& options, const std::filesystem:
     if (error && error->kind() != ErrorKind::runtime) throw;
     if (first)
       log::warning(
-          cat(path.filename().string(), " was not written, what was there before stays: ", failure_of(failure).message));
+          cat(path.filename().string(), " was not written; the previous file is kept: ", failure_of(failure).message));
     return false;
   }
   if (!first) log::info(cat(path.filename().string(), " is written after all"));

@@ -1,4 +1,4 @@
-// Writes checkpoints while training goes on.
+// Writes checkpoints while training continues.
 #pragma once
 
 #include <chrono>
@@ -28,7 +28,7 @@ struct CheckpointWriterOptions {
   std::function<void()> before_write = {};
 };
 
-/// What becomes of a checkpoint that cannot be written.
+/// What to do with a checkpoint that cannot be written.
 enum class Persistence {
   until_the_next,  ///< given up after all pauses, or as soon as another one waits
   until_written    ///< then kept in memory and tried again, one at a time (CheckpointWriter)
@@ -38,7 +38,7 @@ enum class Persistence {
 /// at most, in host memory: one that is being written and one that waits; their memory is used again. A newer
 /// one for the path of the one that waits takes its place; for another path save() waits until there is room.
 ///
-/// A write that fails leaves the path's old content. It is said in a warning and tried again after each of
+/// A write that fails leaves the path's old content. It brings a warning and is tried again after each of
 /// the pauses, as long as nothing else waits: neither another checkpoint nor the caller of wait(). One that
 /// is to be kept `until_written` then stays in memory, a third copy, and is tried again whenever the last of
 /// the pauses has passed and nothing else waits, by each wait(), and by write_kept(). There is one at most: a
@@ -54,7 +54,7 @@ class CheckpointWriter {
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
-  /// What became of a checkpoint; nothing is heard of one whose place a newer one took.
+  /// Whether a checkpoint was written; nothing is heard of one whose place a newer one took.
   struct Outcome {
     std::filesystem::path path;
     bool written = false;

@@ -8,10 +8,10 @@ namespace isnet {
 
 std::vector<OptionSpec> gradient_scaler_options() {
   return {
-      real_option("grad-scaler-init-scale", "65536", "16-mixed: factor of the loss at the beginning", 0, 1e30,
+      real_option("grad-scaler-init-scale", "65536", "16-mixed: initial scale of the loss", 0, 1e30,
                   true),
       integer_option("grad-scaler-growth-interval", "2000",
-                     "16-mixed: steps without an overflow after which the factor is doubled", 1, 1 << 30)};
+                     "16-mixed: steps without an overflow after which the scale is doubled", 1, 1 << 30)};
 }
 
 GradientScalerOptions gradient_scaler(const OptionValues& options) {

@@ -13,7 +13,7 @@ std::vector<OptionSpec> monitor_options() {
               "Metric that decides which checkpoints are best: val_, train_ or another split of --val-splits "
               "and _, and its name in metrics.csv (val_auc)"),
           choice_option("monitor-mode", "auto",
-                        "Whether --monitor should be small or large; auto: small for losses, else large",
+                        "Whether a small or a large --monitor is good; auto: small for losses, else large",
                         {"auto", "min", "max"})};
 }
 

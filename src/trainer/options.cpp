@@ -39,61 +39,68 @@ std::vector<OptionSpec> device_option_specs() {
   return {
       fixed_at_resume(
           choice_option("precision", "32",
-                        "bits of the floating-point numbers; bf16-mixed, 16-mixed: convolutions multiply in "
-                        "bfloat16 or float16, everything else in 32 bits",
+                        "Bits of the floating-point numbers; bf16-mixed, 16-mixed: convolutions multiply in "
+                        "bfloat16 or float16, everything else is in 32 bits",
                         {"32", "64", "bf16-mixed", "16-mixed"})),
-      of_this_machine(choice_option("device", "auto", "where the network runs", {"auto", "cpu", "cuda"}))};
+      of_this_machine(choice_option("device", "auto", "Where the network runs", {"auto", "cpu", "cuda"}))};
 }
 
 std::vector<OptionSpec> trainer_option_specs() {
   std::vector<OptionSpec> specs{
-      integer_option("max-epochs", "10", "epochs to train; -1: no limit", -1),
-      integer_option("min-epochs", "0", "epochs before which nothing stops early", 0),
-      integer_option("min-steps", "0", "optimiser steps before which nothing stops early", 0),
-      integer_option("max-steps", "-1", "optimiser steps to train at most; -1: no limit", -1),
+      integer_option("max-epochs", "10", "Number of epochs to train; -1: no limit", -1),
+      integer_option("min-epochs", "0", "Number of epochs before which nothing stops the training early", 0),
+      integer_option("min-steps", "0", "Number of optimiser steps before which nothing stops the training "
+                                       "early", 0),
+      integer_option("max-steps", "-1", "Largest number of optimiser steps; -1: no limit", -1),
       of_this_machine(real_option(
-          "max-time", "0", "seconds after which to save and stop with status 75; 0: no limit", 0, 1e12)),
-      integer_option("batch-size", "32", "samples of each rank in a step", 1),
+          "max-time", "0", "Seconds after which to save and stop with status 75; 0: no limit", 0, 1e12)),
+      integer_option("batch-size", "32", "Samples of each rank in a batch", 1),
       accumulation_option(),
       fixed_at_resume(batch_limit_option(
-          "limit-train-batches", "how many training batches an epoch has: a number, or a share as 0.5")),
-      batch_limit_option("limit-val-batches", "the same for validation; 0: no validation"),
+          "limit-train-batches", "Training batches of an epoch: a number, or a share such as 0.5")),
+      batch_limit_option("limit-val-batches", "Validation batches: a number, or a share such as 0.5; 0: no "
+                                              "validation"),
       batch_limit_option("val-check-interval",
-                         "batches after which to validate within epochs too: a number, or a share as 0.25"),
-      integer_option("check-val-every-n-epoch", "1", "validate after every N-th epoch", 1),
-      integer_option("num-sanity-val-steps", "2", "validation batches to try before training", 0),
+                         "Training batches between validations within an epoch: a number, or a share such as "
+                         "0.25"),
+      integer_option("check-val-every-n-epoch", "1", "Validate after every N-th epoch", 1),
+      integer_option("num-sanity-val-steps", "2", "Validation batches to try before training", 0),
       of_this_machine(integer_option("log-every-n-steps", "50",
-                                     "how often progress is written where there is no terminal", 1)),
-      integer_option("checkpoint-every-n-steps", "0", "checkpoints within epochs; 0: only at their ends", 0),
-      integer_option("checkpoint-every-n-epochs", "1", "checkpoints after every N-th epoch", 1),
-      integer_option("save-top-k", "1", "best checkpoints that are kept, by --monitor; -1: all", -1),
+                                     "Steps between lines of progress where there is no terminal", 1)),
+      integer_option("checkpoint-every-n-steps", "0", "Steps between checkpoints within an epoch; 0: only at "
+                                                      "the end of epochs", 0),
+      integer_option("checkpoint-every-n-epochs", "1", "Epochs between checkpoints", 1),
+      integer_option("save-top-k", "1", "Number of best checkpoints to keep, by --monitor; -1: all", -1),
       of_this_machine(switch_option(
           "checkpoint-background", true,
-          "write checkpoints while training goes on, from copies in memory; 0: training waits")),
+          "Write checkpoints from copies in memory while training continues; 0: training waits")),
       batch_limit_option("overfit-batches",
-                         "train and validate on this many first batches (or this share) alone, unshuffled",
+                         "Train and validate on this many first batches (or this share) only, without "
+                         "shuffling",
                          "0"),
       of_this_machine(integer_option(
-          "fast-dev-run", "0", "a trial of N training and N validation batches, which writes nothing", 0)),
+          "fast-dev-run", "0", "Dry run of N training and N validation batches that writes nothing", 0)),
       integer_option("skip-bad-steps", "0",
-                     "steps in a row with a loss or gradient that is not finite that are left out before "
+                     "Number of consecutive steps with a loss or gradient that is not finite to skip before "
                      "training stops",
                      0),
       of_this_machine(
-          switch_option("detect-anomaly", false, "look for the operation that makes a gradient NaN (slow)")),
-      switch_option("deterministic", false, "refuse operations whose results may differ from run to run"),
+          switch_option("detect-anomaly", false, "Find the operation that makes a gradient NaN (slow)")),
+      switch_option("deterministic", false, "Refuse operations whose results may differ from run to run"),
       fixed_at_resume(switch_option(
           "sync-batchnorm", false,
-          "batch norms and losses see the global batch, not each rank's: as one rank with all of it")),
+          "Compute batch norms and losses over the global batch instead of each rank's, as one rank would "
+          "with all samples")),
       integer_option("recompute-bn-statistics", "",
-                     "batches of each rank for re-estimating BN statistics before validation (default: 64 "
-                     "for objectives with heatmaps, else 0)",
+                     "Batches of each rank from which BN statistics are re-estimated before validation "
+                     "(default: 64 for objectives with heatmaps, else 0)",
                      0),
       fixed_at_resume(integer_option(
-          "seed", "0", "of initialisation, order, augmentation, dropout and heatmap selection", 0)),
-      fixed_at_resume(switch_option("shuffle", true, "a new order in each epoch")),
+          "seed", "0", "Seed of initialisation, order, augmentation, dropout and heatmap selection", 0)),
+      fixed_at_resume(switch_option("shuffle", true, "Use a new order in each epoch")),
       fixed_at_resume(sampling_option()),
-      fixed_at_resume(choice_option("last-batch", "drop", "samples that do not fill a global batch",
+      fixed_at_resume(choice_option("last-batch", "drop", "What to do with samples that do not fill a global "
+                                                          "batch",
                                     {"drop", "pad", "short"}))};
   for (auto& more : {monitor_options(), device_option_specs(), gradient_clipping_options(),
                      gradient_scaler_options(), Augmentation::options(), loading_option_specs()})
@@ -105,7 +112,7 @@ TrainerOptions trainer_options(const OptionValues& values) {
   TrainerOptions o;
   o.max_epochs = values.integer("max-epochs");
   if (o.max_epochs == 0)
-    fail(ErrorKind::usage, "--max-epochs: '0' is not allowed; allowed: a whole number from 1 on, or -1");
+    fail(ErrorKind::usage, "--max-epochs: '0' is not allowed; allowed: an integer ≥ 1, or -1");
   o.min_epochs = values.integer("min-epochs");
   o.min_steps = values.integer("min-steps");
   o.max_steps = values.integer("max-steps");

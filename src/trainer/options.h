@@ -51,7 +51,7 @@ struct TrainerOptions {
   std::int64_t checkpoint_every_n_steps = 0;  ///< 0: only at the ends of epochs
   std::int64_t checkpoint_every_n_epochs = 1;
   std::int64_t save_top_k = 1;        ///< −1: all
-  bool checkpoint_background = true;  ///< written while training goes on
+  bool checkpoint_background = true;  ///< written while training continues
   std::string monitor = "val_loss";
   bool larger_is_better = false;    ///< of the monitored metric
   std::int64_t skip_bad_steps = 0;  ///< in a row, of a loss or gradient that is not finite

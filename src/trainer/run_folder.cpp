@@ -16,7 +16,7 @@ bool is_there(const std::filesystem::path& path) {
   std::error_code code;
   const auto status = std::filesystem::symlink_status(path, code);
   if (code && code != std::errc::no_such_file_or_directory && code != std::errc::not_a_directory)
-    fail(ErrorKind::runtime, path.string(), ": cannot be looked at: ", code.message());
+    fail(ErrorKind::runtime, path.string(), ": cannot access: ", code.message());
   return std::filesystem::exists(status);
 }
 

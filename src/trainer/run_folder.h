@@ -29,7 +29,7 @@ class RunFolder {
   /// (those named above and the loggers', no others) are removed first. Errors: usage, runtime.
   void create(bool overwrite) const;
   /// For a run that starts from the beginning where one is that left no valid checkpoint: what it left
-  /// (metrics, weights, options) is kept as NAME.old, or NAME.old-2 and so on, which is said. Errors:
+  /// (metrics, weights, options) is kept as NAME.old, or NAME.old-2 and so on, with a warning. Errors:
   /// runtime.
   void keep_aside() const;
   /// For a run that goes on: makes what is missing, and removes unfinished files that a killed process has

@@ -87,7 +87,7 @@ void Trainer::share_out(const TrainingJob& job, const Checkpoint* resume) {
     fail(ErrorKind::usage, "--resume: a step of the run has ",
          run_batches_.samples() * run_batches_.common_batches(), " samples (", run_batches_.ranks,
          " rank(s) × --batch-size ", run_batches_.size, " × ", run_batches_.common_batches(),
-         " batch(es)), which ", world, " ranks cannot share out: resume with a number of ranks that can: ",
+         " batch(es)), which ", world, " ranks cannot divide equally: resume with a number of ranks that can: ",
          possible_worlds(run_batches_, whole));
   shares_ = *shares;
   evaluation_shares_ =
@@ -161,7 +161,7 @@ void Trainer::prepare(const Checkpoint* resume) {
   if (resume) restore(*resume);
   job_->objective->start_epoch(position_.epoch);
   if (communicator_.is_main() && scaler_.enabled() && options_.device.is_cpu())
-    log::warning("--precision 16-mixed: multiplying in float16 is slow on a CPU; bf16-mixed is meant for it");
+    log::warning("--precision 16-mixed: multiplying in float16 is slow on a CPU; use bf16-mixed there");
   if (communicator_.is_main() && validation_loader_ && options_.max_epochs > 0 &&
       !job_->objective->comparable(options_.max_epochs - 1))
     log::warning(

@@ -73,7 +73,7 @@ bool has_batch_norm(const Network& network) {
 
 }  // namespace
 
-// A run goes on with the data that it began with, or its position means nothing.
+// A run continues with the data that it began with, or its position means nothing.
 void Trainer::refuse_other_data(const Checkpoint& checkpoint, const TrainingJob& job) const {
   if (const auto samples = number_in(checkpoint, checkpoint.state, "train_samples");
       samples != job.train->size())
@@ -246,7 +246,7 @@ void Trainer::announce_other_ranks(std::int64_t before) const {
   const std::int64_t world = communicator_.world_size();
   if (before == world || !communicator_.is_main()) return;
   std::string text =
-      cat("the run goes on with ", world, " rank(s) where ", before, " were before: batches of ",
+      cat("the run continues with ", world, " rank(s) where ", before, " were before: batches of ",
           run_batches_.samples(), " samples and steps of ", accumulated_batches(),
           " batch(es) stay as they are, in ", shares_.count, " share(s) of ", shares_.size, " each, ",
           passes_per_step(), " pass(es) of all ranks for a step");

@@ -83,10 +83,10 @@ void Trainer::end_if_exhausted() {
   call(&Callback::on_interrupted);  // parameters and buffers are those of the last good step
   const std::int64_t before = guard_.in_a_row() - 1;
   fail(ErrorKind::runtime, guard_.last_cause(),
-       before > 0 ? cat(", after ", before, " steps before it that were left out") : std::string(),
+       before > 0 ? cat(", after ", before, " skipped steps before it") : std::string(),
        ": training stops; the last good state is saved; resume with a smaller --lr or with "
        "--gradient-clip-val",
-       before > 0 ? "" : ", or let --skip-bad-steps pass over some");
+       before > 0 ? "" : ", or skip some with --skip-bad-steps");
 }
 
 // Collective: these samples of each rank by their ids, of many only the first.
@@ -279,7 +279,7 @@ void Trainer::optimizer_step(StepRecord& record) {
   } else if (!record.overflowed) {
     bad_step_.cause = guard_.last_cause();
     if (communicator_.is_main())
-      log::warning(cat(bad_step_.cause, ": the step is left out (", guard_.in_a_row(), " in a row, ",
+      log::warning(cat(bad_step_.cause, ": the step is skipped (", guard_.in_a_row(), " in a row, ",
                        guard_.total(), " in all)"));
     call(&Callback::on_bad_step, bad_step_);
   }

@@ -44,7 +44,7 @@ TEST(Json, WhatIsNoneIsRefusedWithItsPlace) {
 }
 
 TEST(Json, ANameThatComesTwiceIsRefused) {
-  EXPECT_THAT(answer(R"({"a": 1, "b": {"a": 1}, "a": 2})"), HasSubstr("field 'a' comes twice"));
+  EXPECT_THAT(answer(R"({"a": 1, "b": {"a": 1}, "a": 2})"), HasSubstr("field 'a' appears twice"));
 }
 
 TEST(Json, DeepNestingIsRefusedBeforeItCanEndTheProgram) {
@@ -86,15 +86,15 @@ TEST(JsonFields, ReadEachTypeAndNameTheFieldThatIsOfAnother) {
       {[&] { fields.text("none"); }, "a.json: field 'a.none' is missing"},
       {[&] { fields.text("count"); }, "field 'a.count' is not text"},
       {[&] { fields.integer("half", 0); },
-       "field 'a.half' is not a whole number (0.5); allowed: an integer ≥ 0"},
+       "field 'a.half' is not an integer (0.5); allowed: an integer ≥ 0"},
       {[&] { fields.integer("text", 0); },
-       "field 'a.text' is not a whole number (string); allowed: an integer ≥ 0"},
+       "field 'a.text' is not an integer (string); allowed: an integer ≥ 0"},
       {[&] { fields.integer("count", 0, 2); }, "field 'a.count' is 3; allowed: an integer from 0 to 2"},
       {[&] { fields.number("half", 1, 2); }, "field 'a.half' is 0.5; allowed: a number from 1 to 2"},
       {[&] { fields.number("text"); }, "field 'a.text' is not a number"},
       {[&] { fields.boolean("count"); }, "field 'a.count' is neither true nor false"},
       {[&] { fields.texts("numbers"); }, "field 'a.numbers' holds something that is not text"},
-      {[&] { fields.integers("list", 0); }, "field 'a.list' is not a whole number (string)"},
+      {[&] { fields.integers("list", 0); }, "field 'a.list' is not an integer (string)"},
       {[&] { fields.array("text"); }, "field 'a.text' is not a list"},
       {[&] { fields.object("text"); }, "field 'a.text' is not an object"}};
   for (const auto& [read, says] : wrong) EXPECT_THAT(refusal(ErrorKind::checkpoint, read), HasSubstr(says));

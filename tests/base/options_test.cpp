@@ -43,7 +43,7 @@ TEST(Options, DefaultsHoldUntilSet) {
 TEST(Options, ARefusedValueIsNamedWithWhatIsAllowed) {
   using ::testing::HasSubstr;
   EXPECT_THAT(refusal("batch-size", "0"),
-              HasSubstr("--batch-size: '0' is not allowed; allowed: a whole number from 1 on"));
+              HasSubstr("--batch-size: '0' is not allowed; allowed: an integer ≥ 1"));
   EXPECT_THAT(refusal("batch-size", "3x"), HasSubstr("'3x'"));
   EXPECT_THAT(refusal("heatmap-weight", "1.5"), HasSubstr("a number from 0 to 1"));
   EXPECT_THAT(refusal("heatmap-weight", "nan"), HasSubstr("a number from 0 to 1"));

@@ -151,7 +151,7 @@ TEST(Safetensors, DeepAndWideHeadersAreRefusedBeforeTheyTakeMemory) {
   while (wide.size() < 3'000'000) wide += ",0,0,0,0";
   EXPECT_THAT(refused(wide + "]}}"), ::testing::HasSubstr("holds more than 1000000 values"));
   EXPECT_THAT(refused(R"({"a\u001b": {}})"), ::testing::HasSubstr("tensor name"));
-  EXPECT_THAT(refused(R"({"a": {}, "a": {}})"), ::testing::HasSubstr("field 'a' comes twice"));
+  EXPECT_THAT(refused(R"({"a": {}, "a": {}})"), ::testing::HasSubstr("field 'a' appears twice"));
 }
 
 TEST(Safetensors, AFileIsNotReadWhereItsHeaderDoesNotFitItsSize) {

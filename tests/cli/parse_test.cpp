@@ -83,7 +83,7 @@ TEST(Parse, AWrongWordIsNamedInOneLine) {
   EXPECT_THAT(refusal({"name", "--data"}), HasSubstr("--data needs a value: --data DIR"));
   EXPECT_THAT(refusal({"name", "--data", "--fast"}), HasSubstr("--data needs a value"));
   EXPECT_THAT(refusal({"name", "--data="}), HasSubstr("--data needs a value"));
-  EXPECT_THAT(refusal({"name", "--max-epochs", "x"}), HasSubstr("allowed: a whole number from 0 on"));
+  EXPECT_THAT(refusal({"name", "--max-epochs", "x"}), HasSubstr("allowed: an integer ≥ 0"));
   EXPECT_THAT(refusal({"name", "other"}), HasSubstr("unexpected argument 'other'"));
   EXPECT_THAT(refusal({}), HasSubstr("NAME is missing"));
   EXPECT_THAT(refusal({"name", "-x"}), HasSubstr("'-x'"));
@@ -114,7 +114,7 @@ TEST_F(ParseConfig, AWrongLineIsNamedWithItsFile) {
   EXPECT_THAT(refusal({"--config", file_with("max-epoch = 5\n"), "name"}),
               AllOf(HasSubstr("options.ini: unknown option 'max-epoch'"), HasSubstr("'max-epochs'")));
   EXPECT_THAT(refusal({"--config", file_with("max-epochs = many\n"), "name"}),
-              AllOf(HasSubstr("options.ini: --max-epochs: 'many'"), HasSubstr("a whole number")));
+              AllOf(HasSubstr("options.ini: --max-epochs: 'many'"), HasSubstr("an integer")));
   EXPECT_THAT(refusal({"--config", file_with("no equals sign\n"), "name"}), HasSubstr("options.ini: "));
   EXPECT_THAT(refusal({"--config", file_with("config = other.ini\n"), "name"}),
               HasSubstr("unknown option 'config'"));

@@ -97,7 +97,7 @@ for fault in full read-only; do
     status=0
     wait "$training_process" || status=$?
     ((status == 0)) || { sed 's/^/    /' "$work/log" >&2; fail "$fault: status $status"; }
-    expect_text "the warning" "was not written, what was there before stays" "$work/log"
+    expect_text "the warning" "was not written; the previous file is kept" "$work/log"
     no_temporary_files "$run"
     expect_same_result "$fault" "$work/undisturbed" "$run"
     where=foreground

@@ -41,7 +41,7 @@ kill_after_an_epoch &
 train_on_all --max-epochs 1000
 wait $!
 expect_equal "status" 137 "$status"
-expect_text "who is lost" "on node3 is gone without a word (killed, or out of memory)" "$work/log"
+expect_text "who is lost" "on node3 ended without a message (killed, or out of memory)" "$work/log"
 expect_one_error
 grep "error: " "$work/log"
 

@@ -103,7 +103,7 @@ TEST(DataSet, TheClassCountTakenFromAShardIsSaid) {
   log::to_file(folder / "log.txt");
   const DataSet data(folder / "x" / "shard-00000.h5");
   log::close_file();
-  EXPECT_THAT(read_file(folder / "log.txt"), HasSubstr("taken as 3 classes: the largest label is 2"));
+  EXPECT_THAT(read_file(folder / "log.txt"), HasSubstr("assumes 3 classes, since the largest label is 2"));
 }
 
 TEST(DataSet, WhatIsMissingIsNamed) {
@@ -122,7 +122,7 @@ TEST(DataSet, WhatIsMissingIsNamed) {
   EXPECT_THAT(data_refusal([&] { data.verify_checksums(); }),
               HasSubstr("val/shard-00000.h5: dataset.json lists"));
   EXPECT_THAT(refusal(ErrorKind::usage, [&] { DataSet(folder.path(), 4); }),
-              HasSubstr("has 3 classes, but 4 are asked for"));
+              HasSubstr("has 3 classes; the model has 4"));
 }
 
 class BadDescription : public ::testing::Test {
@@ -145,10 +145,10 @@ TEST_F(BadDescription, OfAnotherFormatOrVersion) {
   EXPECT_THAT(after("\"version\": 1", "\"version\": 9"),
               HasSubstr("version 9; this program reads version 1"));
   EXPECT_THAT(after("\"version\": 1", "\"version\": \"1\""),
-              HasSubstr("field 'version' is not a whole number"));
+              HasSubstr("field 'version' is not an integer"));
   EXPECT_THAT(after("\"format\"", "\"formt\""), HasSubstr("field 'format' is missing"));
   EXPECT_THAT(after("single-label", "guessing"), HasSubstr("task 'guessing' is unknown"));
-  EXPECT_THAT(after("class1", "class0"), HasSubstr("class name 'class0' comes twice"));
+  EXPECT_THAT(after("class1", "class0"), HasSubstr("class name 'class0' appears twice"));
 }
 
 TEST_F(BadDescription, CutAnywhere) {

@@ -124,7 +124,7 @@ TEST_F(BadShard, MaskShapes) {
   ShardParts parts;
   parts.masks = [](auto& file) { file.write("masks", Bytes(36, 255), {4, 1, 3, 3}); };
   EXPECT_THAT(answer(parts),
-              HasSubstr("/masks: masks of 3×3 for images of 2×2: bring them to the size of the images"));
+              HasSubstr("/masks: masks of 3×3 for images of 2×2: resize them to the size of the images"));
   parts.masks = [](auto& file) { file.write("masks", Bytes(12, 255), {3, 1, 2, 2}); };
   EXPECT_THAT(answer(parts), HasSubstr("/masks: of shape 3×1×2×2, but /images has 4 samples"));
   parts.masks = [](auto& file) { file.write("masks", Bytes(48, 255), {4, 3, 2, 2}); };

@@ -114,13 +114,13 @@ TEST_F(Staging, NobodyElseReadsTheCopiesOrPutsFilesInTheirPlace) {
   std::filesystem::rename(place, folder / "elsewhere");
   std::filesystem::create_directory_symlink(folder / "elsewhere", place);
   EXPECT_THAT(refusal(ErrorKind::runtime, [&] { stage(); }),
-              HasSubstr("is no folder of this user: remove it"));
+              HasSubstr("is not a folder of this user: remove it"));
   std::filesystem::remove(place);
   if (::geteuid() != 0) return;  // only root can give a folder away
   std::filesystem::create_directory(place);
   ASSERT_EQ(::chown(place.c_str(), 12345, 12345), 0);
   EXPECT_THAT(refusal(ErrorKind::runtime, [&] { stage(); }),
-              HasSubstr("is no folder of this user: remove it"));
+              HasSubstr("is not a folder of this user: remove it"));
 }
 
 TEST_F(Staging, AFailedCopyLeavesNoHalfFile) {

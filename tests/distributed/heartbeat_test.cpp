@@ -125,7 +125,7 @@ TEST_F(DoorDeathTest, ARankWhoseConnectionEndsIsSaidToBeGoneAndTheProcessEnds) {
         }
         std::this_thread::sleep_for(30s);
       },
-      ::testing::ExitedWithCode(1), "error: rank 1 on there is gone without a word");
+      ::testing::ExitedWithCode(1), "error: rank 1 on there ended without a message");
   // The fixture's rank 0 waits for a rank, too.
   const Socket rank = knock(hello(1, token_));
   answer(rank);
@@ -173,9 +173,9 @@ TEST(MemberDeathTest, AnErrorOfTheMainRankIsNotReportedAsItsDeath) {
   // It was lost before it could say its error: that is said for it.
   EXPECT_EXIT(be_rank_1({error}), ::testing::ExitedWithCode(3),
               AllOf(HasSubstr("rank 0 on here ended with an error: shard-00000.h5 is cut in half"),
-                    Not(HasSubstr("without a word"))));
+                    Not(HasSubstr("without a message"))));
   EXPECT_EXIT(be_rank_1({}), ::testing::ExitedWithCode(1),
-              HasSubstr("rank 0 on here is gone without a word"));
+              HasSubstr("rank 0 on here ended without a message"));
 }
 
 }  // namespace

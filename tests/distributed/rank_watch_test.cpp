@@ -118,7 +118,7 @@ TEST_F(Watch, AClosedConnectionIsADeathUnlessTheRankSaidGoodbye) {
   EXPECT_EQ(finding(start_ + 100ms), "");
   watch_.closed(3, start_ + 1s);
   EXPECT_THAT(finding(start_ + 1s),
-              StartsWith("rank 3 on node2 is gone without a word (killed, or out of memory)"));
+              StartsWith("rank 3 on node2 ended without a message (killed, or out of memory)"));
 }
 
 TEST_F(Watch, ARankThatLeftNeedNotBeHeard) {

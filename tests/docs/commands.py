@@ -108,7 +108,7 @@ class Checker:
         return f"script, {how}", fault
 
     def check_isnet(self, words):
-        """Runs it where none of its files are: what gets past the parser fails for want of data, and not with status 2."""
+        """Runs it where none of its files are: what gets past the parser fails because the data are missing, not with status 2."""
         if words and words[0] in ("bench", "compare"):  # would run for minutes; takes its inputs for words
             return self.check_names(words)
         answer = self.program.run(words, self.folder.name)

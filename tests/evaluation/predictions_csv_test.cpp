@@ -178,7 +178,7 @@ TEST_F(PredictionsFile, ColumnsOfATableAreFoundById) {
               HasSubstr("no row for the sample 'w'"));
   write_file_atomically(table, "site,id\nA,y\nB,y\n");
   EXPECT_THAT(data_refusal([&] { column_by_id(table, "site", {"y"}); }),
-              HasSubstr("line 3: id 'y' is there twice"));
+              HasSubstr("line 3: id 'y' appears twice"));
 }
 
 }  // namespace

@@ -111,7 +111,7 @@ TEST_F(Manifest, WhatIsWrongIsSaidWithItsLine) {
   EXPECT_THAT(answer("image,mask\na,\n"), HasSubstr("line 2: no mask"));
   for (const char* weight : {"-1", "x", "nan", "inf", "1e999", ""})
     EXPECT_THAT(answer(cat("image,weight\na,", weight, "\n")), HasSubstr("line 2: weight '")) << weight;
-  EXPECT_THAT(answer("image,label\na,x\na,y\n"), HasSubstr("line 3): the id 'a' comes twice"));
+  EXPECT_THAT(answer("image,label\na,x\na,y\n"), HasSubstr("line 3): the id 'a' appears twice"));
   input.columns = {{"group", "Patient"}};
   EXPECT_THAT(answer("image,label\na,x\n"),
               HasSubstr("there is no column 'Patient' (--columns group=Patient)"));

@@ -41,13 +41,13 @@ TEST(Idx, WhatIsWrongIsSaid) {
   EXPECT_THAT(answer("PNG!...."), HasSubstr("not an IDX file"));
   EXPECT_THAT(answer(std::string("\0\0\x0d\1\0\0\0\1", 8)), HasSubstr("IDX type 13; expected 8"));
   EXPECT_THAT(answer(idx_bytes({1, 1, 1}, "a")),
-              HasSubstr("3 dimensions instead of 1 (labels): are images and labels exchanged?"));
+              HasSubstr("3 dimensions instead of 1 (labels): are images and labels swapped?"));
   EXPECT_THAT(answer(idx_bytes({2}, "ab").substr(0, 6)), HasSubstr("cut short in its header"));
   EXPECT_THAT(answer(idx_bytes({3}, "ab")), HasSubstr("cut short: 2 bytes of values instead of 3"));
   EXPECT_THAT(answer(idx_bytes({1}, "ab")), HasSubstr("more bytes than the 1 that its header announces"));
   EXPECT_THAT(answer(idx_bytes({0}, "")), HasSubstr("a dimension of 0 elements"));
   EXPECT_THAT(answer(idx_bytes({0xffffffff, 0xffffffff, 0xffffffff}, "abc"), 3),
-              HasSubstr("not to be believed"));
+              HasSubstr("not plausible"));
 }
 
 TEST(Idx, AGzippedFileCutAnywhereIsRefused) {

@@ -79,7 +79,7 @@ TEST_F(Folders, GroupsAreFoundInPaths) {
   input.group_pattern = "p[0-9]+";
   EXPECT_THAT(refusal(ErrorKind::usage, [&] { ids(); }), HasSubstr("has no group in parentheses"));
   input.group_pattern = "(p";
-  EXPECT_THAT(refusal(ErrorKind::usage, [&] { ids(); }), HasSubstr("is no regular expression"));
+  EXPECT_THAT(refusal(ErrorKind::usage, [&] { ids(); }), HasSubstr("is not a regular expression"));
 }
 
 TEST_F(Folders, BothNormalFormsOfUnicodeAreOneClass) {
@@ -134,7 +134,7 @@ TEST_F(Folders, WhatIsWrongIsSaid) {
   std::filesystem::create_directories(folder / "images/a");
   EXPECT_THAT(data_refusal([&] { ids(); }), HasSubstr("there are no images below"));
   write_numbered_picture(folder / "images/1.png", 1);
-  EXPECT_THAT(data_refusal([&] { ids(); }), HasSubstr("1.png: lies outside of the folders of classes"));
+  EXPECT_THAT(data_refusal([&] { ids(); }), HasSubstr("1.png: lies outside the folders of classes"));
   std::filesystem::rename(folder / "images/1.png", folder / "images/a/1.png");
   input.masks = folder / "masks";
   write_block_mask(folder / "masks/a/1.png");
@@ -230,7 +230,7 @@ TEST_F(CelebaMask, WhatIsWrongIsSaid) {
   input.attributes = {"Bald"};
   EXPECT_THAT(usage(), HasSubstr("--attributes: 'Bald' is not in"));
   input.attributes = {"Male", "Male"};
-  EXPECT_THAT(usage(), HasSubstr("comes twice"));
+  EXPECT_THAT(usage(), HasSubstr("appears twice"));
   input.attributes = {};
   EXPECT_THAT(usage(), HasSubstr("--attributes: is required"));
   input.attributes = {"Male"};

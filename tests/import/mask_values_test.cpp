@@ -106,7 +106,7 @@ TEST(MaskValues, LossyMasksAreCutInTheMiddleAndThisIsSaid) {
   mask.values = {0, 3};
   EXPECT_THAT(region(mask, given), ElementsAre(0, 255));
   given.classes = {{false, 3}};
-  EXPECT_THAT(answer(mask, given), HasSubstr("keeps no classes apart"));
+  EXPECT_THAT(answer(mask, given), HasSubstr("does not preserve classes"));
 }
 
 TEST(MaskValues, AreRefusedByTheNameOfTheirFile) {

@@ -248,7 +248,7 @@ TEST_F(PackIdx, OptionsThatDoNotFitAreNamed) {
   EXPECT_THAT(with([](auto&, auto& i) { i.class_names = {"a"}; }),
               HasSubstr("--class-names: 1 names for 5 classes"));
   EXPECT_THAT(with([](auto&, auto& i) { i.class_names = {"a", "b", "c", "d", "a"}; }),
-              HasSubstr("a name comes twice"));
+              HasSubstr("a name appears twice"));
   EXPECT_THAT(with([](auto& o, auto&) { o.transform.pad_to = 7; }),
               HasSubstr("--pad-to: 7 is less than the images' 8×8"));
   EXPECT_THAT(with([](auto& o, auto&) { o.mark = "circle"; }),
@@ -257,7 +257,7 @@ TEST_F(PackIdx, OptionsThatDoNotFitAreNamed) {
                 o.mark = "square";
                 i.classes = {"1"};
               }),
-              HasSubstr("--mark: tells classes apart"));
+              HasSubstr("--mark: needs at least two classes"));
   EXPECT_THAT(with([](auto& o, auto&) { o.shares = {{"train", 0.999}, {"val", 0.001}}; }),
               HasSubstr("leaves no sample for val"));
   EXPECT_THAT(with([](auto& o, auto&) { o.transform.mask_source = MaskSource::own; }),

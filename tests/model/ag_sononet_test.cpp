@@ -212,7 +212,7 @@ TEST_F(AgSononetHeads, RelevanceIsConservedWithoutConstantsAndEpsilon) {
 TEST_F(AgSononetHeads, TooSmallImagesAndScalesAreRefused) {
   const auto network = make(options("concat"));
   EXPECT_THAT(refusal(ErrorKind::usage, [&] { network->logits(at::zeros({1, 3, 15, 40}, at::kDouble)); }),
-              HasSubstr("16 a side are the least"));
+              HasSubstr("at least 16 pixels a side are needed"));
 }
 
 TEST(AttentionNorm, IsUniformAndConstantWhereScoresAreEqual) {

@@ -88,7 +88,7 @@ TEST(ClassificationLoss, BadOptionsAreRefusedWithWhatIsAllowed) {
   const at::Tensor single = at::zeros({2}, at::kLong), multi = at::zeros({2, 3});
   for (const char* text : {"class-weights=1,-1,1", "class-weights=a,b", "class-weights=1,,2",
                            "class-weights=1,inf,1", "positive-weights=nan,1,1"})
-    EXPECT_THAT(refused(text, single), HasSubstr("a number from 0 for each class")) << text;
+    EXPECT_THAT(refused(text, single), HasSubstr("a number ≥ 0 for each class")) << text;
   EXPECT_THAT(refused("class-weights=1,2", single), HasSubstr("2 numbers for 3 classes"));
   EXPECT_THAT(refused("class-weights=balanced", single), HasSubstr("no training data"));
   EXPECT_THAT(refused("positive-weights=1,2,3", single), HasSubstr("use --class-weights"));

@@ -275,7 +275,7 @@ TEST(ZipArchive, HostileDirectoriesAreRefused) {
   EXPECT_THAT(zip_refusal(compressed.finish()), HasSubstr("'w/data/1' is compressed"));
   ZipWriter twice = good;
   twice.add("w/data/0", "1234");
-  EXPECT_THAT(zip_refusal(twice.finish()), HasSubstr("'w/data/0' is there twice"));
+  EXPECT_THAT(zip_refusal(twice.finish()), HasSubstr("'w/data/0' appears twice"));
   ZipWriter long_member = good;
   long_member.add("w/data/1", "x", 0, 4'000'000'000);
   EXPECT_THAT(zip_refusal(long_member.finish()), HasSubstr("ends behind the file's end"));

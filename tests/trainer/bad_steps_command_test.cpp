@@ -101,7 +101,7 @@ TEST_F(BadSteps, SomeAreLeftOutAndCountedAlikeOnAllRanks) {
   const auto result =
       attempt("run", "--probe-loss-of 17 --skip-bad-steps 1 --max-epochs 3 --dump-bad-steps 2");
   ASSERT_EQ(result.status, 0) << result.output;  // parameters of all ranks are compared at its end
-  EXPECT_THAT(result.output, HasSubstr("the step is left out (1 in a row, 3 in all)"));
+  EXPECT_THAT(result.output, HasSubstr("the step is skipped (1 in a row, 3 in all)"));
   EXPECT_EQ(last("run").state.at("loop").at("bad_steps").at("total"), 3);
   EXPECT_EQ(last("run").state.at("loop").at("global_step"), 3 * 7);
   EXPECT_EQ(column(folder_ / "run" / "metrics.csv", "train", "samples"), (std::vector<double>{56, 56, 56}));

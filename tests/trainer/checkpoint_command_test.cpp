@@ -150,7 +150,7 @@ TEST_P(CheckpointRuns, GoOnAfterWritesThatFailedAndSayWhich) {
         {"rename", "erofs", "cannot rename into place: Read-only file system"}}) {
     const auto result = faulty(fault, call, fault, "3");
     EXPECT_EQ(result.status, 0) << result.output;
-    EXPECT_THAT(result.output, HasSubstr("last.ckpt was not written, what was there before stays"));
+    EXPECT_THAT(result.output, HasSubstr("last.ckpt was not written; the previous file is kept"));
     EXPECT_THAT(result.output, HasSubstr(cause));
     EXPECT_THAT(unfinished(fault), ::testing::IsEmpty());
     expect_undisturbed(fault);

@@ -190,7 +190,7 @@ TEST_P(FailingWrites, AreTriedAgainAfterEachPauseAndNamed) {
   }
   log::close_file();
   EXPECT_EQ(number_in(folder_ / "last.ckpt"), 2);
-  EXPECT_THAT(said(), ::testing::HasSubstr("last.ckpt was not written, what was there before stays"));
+  EXPECT_THAT(said(), ::testing::HasSubstr("last.ckpt was not written; the previous file is kept"));
   EXPECT_THAT(said(), ::testing::HasSubstr("cannot flush: No space left on device"));
   EXPECT_THAT(said(), ::testing::HasSubstr("last.ckpt is written after all"));
 }

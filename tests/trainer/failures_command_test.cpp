@@ -116,7 +116,7 @@ TEST_F(Failures, AKilledRankIsNamedOnce) {
   const auto lines = error_lines(result.output);
   ASSERT_LE(lines.size(), 1u) << result.output;  // mpirun, which says so too, may be faster
   for (const auto& line : lines)
-    EXPECT_THAT(line, HasSubstr(cat("isnet: error: rank 2 on ", host_name(), " is gone without a word")));
+    EXPECT_THAT(line, HasSubstr(cat("isnet: error: rank 2 on ", host_name(), " ended without a message")));
   EXPECT_THAT(result.output, Not(HasSubstr("onnection closed by peer")));
 }
 

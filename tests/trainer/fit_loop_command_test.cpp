@@ -121,8 +121,8 @@ TEST_F(FitLoop, BadStepsAreLeftOutOnAllRanksAndEndATrainingInItsLastGoodState) {
   const auto result = isnet::testing::run(
       2, command("run", "--quiet 0 --lr 1e6 --momentum 0.99 --skip-bad-steps 2 --max-epochs 40"));
   EXPECT_EQ(result.status, 1) << result.output;
-  EXPECT_THAT(result.output, HasSubstr("the step is left out (1 in a row, 1 in all)"));
-  EXPECT_THAT(result.output, HasSubstr("after 2 steps before it that were left out"));
+  EXPECT_THAT(result.output, HasSubstr("the step is skipped (1 in a row, 1 in all)"));
+  EXPECT_THAT(result.output, HasSubstr("after 2 skipped steps before it"));
   // The state is that of a run that ends after the good steps.
   const std::int64_t steps = last("run").state.at("loop").at("global_step");
   ASSERT_GT(steps, 0);

@@ -46,9 +46,9 @@ TEST(ParameterPatterns, AreGlobsOfWholeNamesOrWords) {
 
 TEST(ParameterPatterns, ThatMeanNothingAreRefusedWithNamesThatThereAre) {
   const auto message = refusal(ErrorKind::usage, [] { meant("features.conv1.*"); });
-  EXPECT_THAT(message, HasSubstr("--freeze: 'features.conv1.*' means no parameter"));
+  EXPECT_THAT(message, HasSubstr("--freeze: 'features.conv1.*' matches no parameter"));
   EXPECT_THAT(message, HasSubstr("features.conv0.weight"));
-  EXPECT_THAT(refusal(ErrorKind::usage, [] { meant("features"); }), HasSubstr("means no parameter"));
+  EXPECT_THAT(refusal(ErrorKind::usage, [] { meant("features"); }), HasSubstr("matches no parameter"));
 }
 
 TEST(ParameterGroups, OneWithoutOptions) {

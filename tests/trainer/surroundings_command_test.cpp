@@ -180,7 +180,7 @@ TEST_F(Surroundings, ABatchThatIsTooSmallForBatchNormNamesTheOption) {
                   21 / ranks)));
     expect_one_error(result, 2);
     EXPECT_THAT(result.output, HasSubstr("--last-batch drop or pad"));
-    EXPECT_THAT(result.output, Not(HasSubstr("without a word")));
+    EXPECT_THAT(result.output, Not(HasSubstr("without a message")));
   }
 }
 

@@ -58,10 +58,12 @@ std::vector<OptionSpec> Augmentation::options() {
   std::vector<OptionSpec> specs{
       choice_option(
           "augment", "none",
-          "augmentation of training samples: a set of operations, to which the options below add or "
-          "whose values they replace",
+          "Augmentation of training samples: a set of operations. "
+          "The options below add operations, or replace values of the set",
           names),
-      choice_option("augment-fill", "zero", "what comes into the picture from outside, of images and masks",
+      choice_option("augment-fill", "zero",
+                    "What fills the area that a transformation brings in from outside the picture, "
+                    "in images and masks",
                     {"zero", "edge", "reflect"})};
   for (const auto& more : {geometric_augmentations().options(), intensity_augmentations().options()})
     specs.insert(specs.end(), more.begin(), more.end());

@@ -9,7 +9,7 @@
 
 namespace isnet {
 
-/// What lies outside of an image.
+/// How to fill the area outside an image.
 enum class Fill {
   zero,
   edge,     ///< the nearest pixel of its border

@@ -98,9 +98,9 @@ std::shared_ptr<const SampleOrder> make_by_group(const SplitReader& split, std::
 }
 
 const Registration<SamplingFactory> by_class(
-    samplings(), {"class-balanced", "each class equally often", {}, make_by_class});
+    samplings(), {"class-balanced", "Each class equally often", {}, make_by_class});
 const Registration<SamplingFactory> by_group(
-    samplings(), {"group-balanced", "each group equally often", {}, make_by_group});
+    samplings(), {"group-balanced", "Each group equally often", {}, make_by_group});
 
 }  // namespace
 }  // namespace isnet

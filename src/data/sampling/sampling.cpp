@@ -10,8 +10,8 @@ Registry<SamplingFactory>& samplings() {
 OptionSpec sampling_option() {
   return choice_option(
       "sampling", "uniform",
-      "how training samples are drawn: each once an epoch; by the weights of the data set; or "
-      "each class, or each group, equally often",
+      "How to draw training samples: each once an epoch (uniform), "
+      "by the weights in the data set (weighted), or each class or group equally often",
       samplings().names());
 }
 
@@ -19,7 +19,7 @@ namespace {
 
 const Registration<SamplingFactory> uniform(
     samplings(),
-    {"uniform", "each sample once an epoch", {}, [](const SplitReader&, std::uint64_t) { return nullptr; }});
+    {"uniform", "Each sample once an epoch", {}, [](const SplitReader&, std::uint64_t) { return nullptr; }});
 
 }  // namespace
 }  // namespace isnet

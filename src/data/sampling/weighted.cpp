@@ -64,7 +64,7 @@ std::shared_ptr<const SampleOrder> make(const SplitReader& split, std::uint64_t 
     weights.push_back(split.weight(i));
     if (!std::isfinite(weights.back()) || weights.back() < 0)
       fail(ErrorKind::data, split.shard_of(i).string(), ": weights: sample ", split.id(i), " has weight ",
-           weights.back(), "; allowed: finite numbers from 0 on");
+           weights.back(), "; allowed: finite numbers ≥ 0");
   }
   if (std::all_of(weights.begin(), weights.end(), [](double weight) { return weight == 0; }))
     fail(ErrorKind::data, split.shards().front().string(), ": weights: all samples of the split ",
@@ -75,7 +75,7 @@ std::shared_ptr<const SampleOrder> make(const SplitReader& split, std::uint64_t 
 }
 
 const Registration<SamplingFactory> registration(
-    samplings(), {"weighted", "with replacement, in proportion to the data set's weights", {}, make});
+    samplings(), {"weighted", "With replacement, in proportion to the data set's weights", {}, make});
 
 }  // namespace
 }  // namespace isnet

@@ -138,7 +138,7 @@ class Walk {
     if (std::find(wanted_.begin(), wanted_.end(), name) == wanted_.end()) return;
     const std::string where = cat(regions_.path(), ": /", name);
     if (!hard) fail_unusual(where, "a link to another place or file", "copy the values into the shard");
-    if (!found_.emplace(name, address).second) fail_structure(where, "comes twice");
+    if (!found_.emplace(name, address).second) fail_structure(where, "appears twice");
   }
 
   void dataset(const std::string& where, std::uint64_t address, bool whole) {

@@ -52,7 +52,7 @@ class ChunkTree {
       if (offsets[d] % layout_.chunk[d] != 0 || offsets[d] >= space_.extents[d])
         fail_structure(where_, "a chunk lies outside the shape");
     if (offsets.back() != 0 || !seen_.insert(std::move(offsets)).second)
-      fail_structure(where_, "a chunk comes twice");
+      fail_structure(where_, "a chunk appears twice");
     if (!filtered_ && bytes != chunk_bytes_) fail_structure(where_, "a chunk of another size");
     regions_.claim(address, bytes, where_);
     if (is_text_) texts_.check(regions_.read(address, bytes, where_), where_);

@@ -382,7 +382,7 @@ namespace {
 
 const Registration<BackendFactory> registration(
     process_group_backends(),
-    {"shm", "shared memory, for CPU tensors of ranks on one host", {}, [](const BackendPlace& place) {
+    {"shm", "Shared memory, for CPU tensors of ranks on one host", {}, [](const BackendPlace& place) {
        std::string why;
        auto backend = connect(place, why);
        if (!backend) fail(ErrorKind::usage, "--backend shm: ", why, "; allowed here: gloo");

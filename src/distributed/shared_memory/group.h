@@ -1,4 +1,4 @@
-// A c10d backend for the ranks of one host: CPU tensors by way of memory that they share.
+// A c10d backend for the ranks of one host: CPU tensors through memory that they share.
 #pragma once
 
 #include <c10/util/intrusive_ptr.h>

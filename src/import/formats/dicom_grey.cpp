@@ -190,7 +190,7 @@ class GreyValues {
     if (function == "LINEAR_EXACT" && width > 0)
       return [=](double value) { return (value - center) / width + 0.5; };
     if (function != "LINEAR") data_.refuse("a window of width ", width, " by the function '", function, "'");
-    if (width < 1) data_.refuse("a window of width ", width, "; at least 1 makes sense");
+    if (width < 1) data_.refuse("a window of width ", width, "; allowed: at least 1");
     if (width == 1) return [=](double value) { return value > center - 0.5 ? 1.0 : 0.0; };
     return [=](double value) { return (value - (center - 0.5)) / (width - 1) + 0.5; };
   }

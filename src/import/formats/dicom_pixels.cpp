@@ -131,7 +131,7 @@ std::vector<std::string_view> pieces_of_frame(const DicomData& data, const Fragm
                                               std::int64_t frame, std::int64_t frames) {
   const auto starts = frame_starts(fragments, static_cast<std::size_t>(frames));
   if (starts.size() != static_cast<std::size_t>(frames))
-    data.refuse("its ", frames, " frames cannot be told apart in ", fragments.pieces.size(), " fragments");
+    data.refuse("its ", frames, " frames cannot be distinguished in ", fragments.pieces.size(), " fragments");
   const auto place = static_cast<std::size_t>(frame - 1);
   const auto first = fragments.pieces.begin() + static_cast<std::ptrdiff_t>(starts[place]);
   const auto last = place + 1 < starts.size()
@@ -232,7 +232,7 @@ void unpack_frame(DicomData& data, std::int64_t frame, std::int64_t frames, Dico
   const auto condition = data.set().chooseRepresentation(EXS_LittleEndianExplicit, nullptr);
   if (condition.bad() || !data.set().canWriteXfer(EXS_LittleEndianExplicit))
     data.refuse("its compression (", syntax.getXferName(),
-                ") cannot be undone: ", condition.bad() ? condition.text() : "no decoder",
+                ") cannot be decompressed: ", condition.bad() ? condition.text() : "no decoder",
                 "; write it without compression, or as PNG");
   format = read_format(data);
 }

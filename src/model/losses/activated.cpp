@@ -39,10 +39,11 @@ class Activated : public HeatmapLoss {
 const Registration<HeatmapLossFactory> activated(
     heatmap_losses(),
     {"activated",
-     "version 1: one variance for the whole batch, sum over the background",
-     {real_option("loss-e", "1", "E: relevance at which the background's loss is half way", 0,
+     "Version 1: one variance for the whole batch, sum over the background",
+     {real_option("loss-e", "1", "E: relevance at which the background's loss is half of its maximum", 0,
                   std::numeric_limits<double>::infinity(), true),
-      real_option("loss-eps", "0.0001", "activated: added to the variance, and the clamp's distance from 1",
+      real_option("loss-eps", "0.0001",
+                  "activated: added to the variance; also how far the clamp stays from 1",
                   0, 1, true)},
      [](const OptionValues& options) {
        return std::make_unique<Activated>(options.real("loss-e"), options.real("loss-eps"));

@@ -18,9 +18,9 @@ OptionSpec weights_option(const char* name, const char* help) {
     OptionValues values({text_option(name, text, "W", "")});
     try {
       for (const double weight : values.reals(name))
-        if (!std::isfinite(weight) || weight < 0) return "balanced, or a number from 0 for each class";
+        if (!std::isfinite(weight) || weight < 0) return "balanced, or a number ≥ 0 for each class";
     } catch (const Error&) {
-      return "balanced, or a number from 0 for each class";
+      return "balanced, or a number ≥ 0 for each class";
     }
     return "";
   };
@@ -47,11 +47,13 @@ at::Tensor focus(const at::Tensor& log_p, double gamma) {
 
 std::vector<OptionSpec> classification_loss_options() {
   return {weights_option("class-weights",
-                         "weight of each class in the classification loss; balanced: by their numbers"),
+                         "Weight of each class in the classification loss; "
+                         "balanced: inverse to the number of its samples"),
           weights_option("positive-weights",
-                         "multi-label: weight of each class where it is there; balanced likewise"),
-          real_option("label-smoothing", "0", "share of a label that is spread over all classes", 0, 1),
-          real_option("focal-gamma", "0", "focal loss: exponent that makes easy samples count less", 0, 100)};
+                         "multi-label: weight of each class in samples that have it; "
+                         "balanced: by their numbers"),
+          real_option("label-smoothing", "0", "Share of a label that is spread over all classes", 0, 1),
+          real_option("focal-gamma", "0", "Focal loss: exponent that makes easy samples count less", 0, 100)};
 }
 
 ClassificationLoss::ClassificationLoss(const OptionValues& options)

@@ -42,7 +42,7 @@ GwrpOptions parse(const OptionValues& values) {
     fail(ErrorKind::usage, "--cut and --cut2 need as many values as each other");
   for (std::size_t i = 0; i < o.cut.size(); ++i)
     if (!(o.cut[i] > 0 && o.cut[i] <= o.cut2[i]))
-      fail(ErrorKind::usage, "--cut ", o.cut[i], " and --cut2 ", o.cut2[i], ": needed is 0 < cut ≤ cut2");
+      fail(ErrorKind::usage, "--cut ", o.cut[i], " and --cut2 ", o.cut2[i], ": required: 0 < cut ≤ cut2");
   return o;
 }
 
@@ -147,26 +147,30 @@ const double infinity = std::numeric_limits<double>::infinity();
 const Registration<HeatmapLossFactory> gwrp(
     heatmap_losses(),
     {"gwrp",
-     "version 2: background by rank pooling, foreground kept between two cuts",
+     "Version 2: background by rank pooling, foreground kept between two cuts",
      {positive_reals_option(
           "cut", "1",
-          "gwrp: C1, below which the foreground's relevance is too small; one, or one for each class"),
-      positive_reals_option("cut2", "25", "gwrp: C2, above which it is too large"),
-      real_option("gwrp-decay", "0.9", "gwrp: d, the weight of each rank relative to the one before", 0, 1,
+          "gwrp: C1, the smallest relevance of the foreground without a penalty; "
+          "one value, or one for each class"),
+      positive_reals_option("cut2", "25",
+                            "gwrp: C2, the largest relevance of the foreground without a penalty; "
+                            "one value, or one for each class"),
+      real_option("gwrp-decay", "0.9", "gwrp: d, the weight of each rank relative to the rank before", 0, 1,
                   true),
-      real_option("loss-e", "1", "E: relevance at which the background's loss is half way", 0, infinity,
+      real_option("loss-e", "1", "E: relevance at which the background's loss is half of its maximum",
+                  0, infinity,
                   true),
       real_option("loss-w1", "1", "gwrp: weight of the background's term", 0, infinity),
       real_option("loss-w2", "3", "gwrp: weight of the foreground's terms", 0, infinity),
       choice_option("loss-norm", "roi",
-                    "gwrp: maps are divided by their mean over the region of interest, over the map, by the "
-                    "standard deviation, by the signed mean, or not",
+                    "gwrp: divisor of the maps: mean over the region of interest, mean over the map, "
+                    "standard deviation, signed mean, or none",
                     {"roi", "map", "std", "roi-signed", "none"}),
-      switch_option("loss-detach-norm", false, "gwrp: the divisor is a constant"),
+      switch_option("loss-detach-norm", false, "gwrp: treat the divisor as a constant"),
       choice_option("loss-right-term", "quadratic", "gwrp: form of the term above C2",
                     {"quadratic", "hybrid", "l1"}),
-      switch_option("loss-left-sum", false, "gwrp: the term below C1 looks at the sum of all maps"),
-      real_option("loss-channel-decay", "0", "gwrp: join channels by rank pooling with this decay; 0: mean",
+      switch_option("loss-left-sum", false, "gwrp: apply the term below C1 to the sum of all maps"),
+      real_option("loss-channel-decay", "0", "gwrp: decay of the rank pooling that joins channels; 0: mean",
                   0, 1)},
      [](const OptionValues& options) { return std::make_unique<Gwrp>(parse(options)); }});
 

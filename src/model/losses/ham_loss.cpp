@@ -61,7 +61,7 @@ std::vector<OptionSpec> HamLoss::options() {
   };
   return {
       weight("ham-anomaly", "0.01", "ham: weight of the loss of abnormal or not"),
-      weight("ham-bound", "0.001", "ham: weight of the loss of classes' maps outside of the abnormal"),
+      weight("ham-bound", "0.001", "ham: weight of the loss of classes' maps outside the abnormal"),
       weight("ham-union", "0.001", "ham: weight of the loss of what is abnormal and of no class"),
       weight("ham-supervision", "0.5", "ham: weight of the masks' loss"),
       weight("ham-steepness", "100", "ham: of the soft threshold of maps"),

@@ -16,7 +16,7 @@ Registry<HeatmapLossFactory>& heatmap_losses() {
 
 OptionGroup heatmap_loss_group() {
   return strategy_group("Heatmap loss", heatmap_losses(), "heatmap-loss", "gwrp",
-                        "how relevance in the background is punished");
+                        "Loss of relevance in the background");
 }
 
 at::Tensor resized_masks(const at::Tensor& masks, const at::Tensor& heatmaps) {

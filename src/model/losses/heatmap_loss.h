@@ -1,4 +1,4 @@
-// Losses that punish relevance in the background. Chosen by name (--heatmap-loss).
+// Losses that penalise relevance in the background. Chosen by name (--heatmap-loss).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,7 +11,7 @@
 
 namespace isnet {
 
-/// A loss of heatmaps and masks: small where relevance lies inside of the masks. Has no state.
+/// A loss of heatmaps and masks: small where relevance lies inside the masks. Has no state.
 class HeatmapLoss {
  public:
   virtual ~HeatmapLoss() = default;

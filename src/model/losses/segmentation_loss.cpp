@@ -13,7 +13,7 @@ namespace {
 
 OptionSpec class_weights_option() {
   OptionSpec spec = text_option("mask-class-weights", "", "W,W,…",
-                                "weight of each class of pixels, background first, in their cross-entropy");
+                                "Weight of each class of pixels in their cross-entropy, background first");
   spec.refusal = [](const std::string& text) -> std::string {
     OptionValues values({text_option("w", text, "W", "")});
     bool good = true;
@@ -27,7 +27,7 @@ OptionSpec class_weights_option() {
     } catch (const Error&) {
       good = false;
     }
-    return good ? "" : "a number from 0 for each class, not all of them 0";
+    return good ? "" : "a number ≥ 0 for each class, not all of them 0";
   };
   return spec;
 }
@@ -41,9 +41,9 @@ at::Tensor scores_of(const at::Tensor& logits) {
 
 std::vector<OptionSpec> segmentation_loss_options() {
   return {choice_option("segmentation-loss", "cross-entropy",
-                        "segmentation, multitask: how masks are learnt; sum: of both",
+                        "segmentation, multitask: loss of the masks; sum: both losses",
                         {"cross-entropy", "dice", "sum"}),
-          switch_option("dice-foreground", false, "leave the background's class out of the Dice loss"),
+          switch_option("dice-foreground", false, "Leave the background's class out of the Dice loss"),
           class_weights_option()};
 }
 

@@ -48,7 +48,7 @@ std::string exact_text(double value) {
 
 std::vector<OptionSpec> supervision_options() {
   OptionSpec layers = fixed_at_resume(text_option("supervised-layers", "", "NAME,NAME",
-                                                  "isnet: hidden layers whose heatmaps are punished too"));
+                                                  "ISNet: hidden layers whose heatmaps are penalised too"));
   layers.refusal = [](const std::string& text) -> std::string {
     const std::string allowed = "different names of layers, separated by commas";
     std::vector<std::string> seen;
@@ -68,11 +68,12 @@ std::vector<OptionSpec> supervision_options() {
   return {
       layers,
       real_option("supervision-decay", "0.8",
-                  "supervised-layers: weight of each layer's loss relative to the next larger one", 0, 1,
+                  "supervised-layers: weight of each layer's loss relative to the next larger loss", 0, 1,
                   true),
       positive_reals_option("supervised-cut", "",
-                            "supervised-layers: C1 of hidden layers; one, or one for each (default: cut)"),
-      positive_reals_option("supervised-cut2", "", "supervised-layers: C2 of hidden layers (default: cut2)")};
+                            "supervised-layers: C1 of hidden layers; one value, or one for each layer "
+                            "(default: --cut)"),
+      positive_reals_option("supervised-cut2", "", "supervised-layers: C2 of hidden layers (default: --cut2)")};
 }
 
 Supervision::Supervision(const OptionValues& options, int groups)

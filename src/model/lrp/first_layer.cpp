@@ -116,7 +116,7 @@ const Registration<FirstLayerRuleFactory> w2(first_layer_rules(),
                                                 return std::make_unique<SquaredWeights>();
                                               }});
 const Registration<FirstLayerRuleFactory> epsilon(first_layer_rules(),
-                                                  {"epsilon", "the general rule down to the pixels", {}, [] {
+                                                  {"epsilon", "The general rule down to the pixels", {}, [] {
                                                      return nullptr;
                                                    }});
 
@@ -129,7 +129,7 @@ Registry<FirstLayerRuleFactory>& first_layer_rules() {
 
 OptionGroup first_layer_group() {
   return strategy_group("First layer", first_layer_rules(), "first-layer", "zb",
-                        "rule of the layer that reads the pixels");
+                        "Rule of the layer that reads the pixels");
 }
 
 std::vector<FirstLayer> find_first_layers(const Tape& tape, const std::vector<std::vector<int>>& readers) {

@@ -15,7 +15,7 @@ class GradientWalk {
   GradientWalk(const Tape& tape, Value logits, const at::Tensor& start)
       : walk_(tape, options(), start.size(1)), logits_(logits.node) {
     if (!tape.context().recording)
-      fail(ErrorKind::internal, "gradients are asked of a tape that did not record");
+      fail(ErrorKind::internal, "gradients need a tape that records");
     walk_.pass(logits.node, start.flatten(0, 1), Walk::Gate::pending);
   }
 

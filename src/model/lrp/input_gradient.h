@@ -1,5 +1,5 @@
 // Gradients of functions of the logits by the pixels, which can be differentiated once more: what RRR and
-// gradient × input punish. They are the walk of walk.h with trivial gates (LrpForm::gradient): the backward
+// gradient × input penalise. They are the walk of walk.h with trivial gates (LrpForm::gradient): the backward
 // pass as an explicit second half of the network, so that one ordinary backward pass through both halves
 // yields all parameters' gradients, and no second derivative is taken. Unlike relevance they pass through
 // the batch's statistics.

@@ -33,7 +33,7 @@ Registry<LayerRuleFactory>& layer_rules() {
 
 OptionGroup layer_rule_group() {
   return strategy_group("Relevance rule", layer_rules(), "lrp-rule", "epsilon",
-                        "rule of the layers above the first");
+                        "Rule of the layers above the first");
 }
 
 at::Tensor LayerRule::start(const LinearLayer&, const at::Tensor& logits) const {

@@ -15,7 +15,7 @@ Registry<HeatmapSelectionFactory>& heatmap_selections() {
 
 OptionGroup heatmap_selection_group() {
   return strategy_group("Heatmaps", heatmap_selections(), "heatmaps", "all",
-                        "which heatmaps a step computes");
+                        "Heatmaps that a step computes");
 }
 
 LrpStart start_at(const at::Tensor& classes, const at::Tensor& logits) {
@@ -211,38 +211,38 @@ class Selective : public HeatmapSelection {
 
 const Registration<HeatmapSelectionFactory> all(
     heatmap_selections(),
-    {"all", "one map for each class", {}, [](const OptionValues&) { return std::make_unique<All>(); }});
+    {"all", "One map for each class", {}, [](const OptionValues&) { return std::make_unique<All>(); }});
 const Registration<HeatmapSelectionFactory> stochastic(
     heatmap_selections(),
-    {"stochastic", "one logit an image, drawn anew each epoch", {}, [](const OptionValues&) {
+    {"stochastic", "One logit for each image, drawn in each epoch", {}, [](const OptionValues&) {
        return std::make_unique<Stochastic>();
      }});
 const Registration<HeatmapSelectionFactory> label(
     heatmap_selections(),
-    {"label", "the label's map; of several labels, the sum of theirs", {}, [](const OptionValues&) {
+    {"label", "The label's map; of several labels, the sum of theirs", {}, [](const OptionValues&) {
        return std::make_unique<Label>();
      }});
 const Registration<HeatmapSelectionFactory> dual(
     heatmap_selections(), {"dual",
-                           "two maps of one logit an image, drawn anew each epoch: by z+ and by epsilon",
+                           "Two maps of one logit for each image, drawn in each epoch: by z+ and by epsilon",
                            {choice_option("dual-start", "drawn",
-                                          "dual: start at one drawn logit, or at all of them at once as "
-                                          "published code does",
+                                          "dual: start at one logit that is drawn, "
+                                          "or at all logits at once as published code does",
                                           {"drawn", "all"})},
                            [](const OptionValues& options) { return std::make_unique<Dual>(options); }});
 const Registration<HeatmapSelectionFactory> sum(
     heatmap_selections(), {"sum",
-                           "one map of all logits at once, as published code starts; for comparisons",
+                           "One map of all logits at once, as published code starts; for comparisons",
                            {},
                            [](const OptionValues&) { return std::make_unique<Sum>(); }});
 
 const Registration<HeatmapSelectionFactory> selective(
     heatmap_selections(),
     {"selective",
-     "one map an image: evidence against the classes above the lowest",
+     "One map an image: evidence against the classes above the lowest",
      {real_option("selective-epsilon", "0.01", "selective: epsilon' in the logarithms (flex form)", 0, 1,
                   true),
-      choice_option("selective-class", "lowest", "selective: the class whose odds are explained",
+      choice_option("selective-class", "lowest", "selective: class whose odds are explained",
                     {"lowest", "label"})},
      [](const OptionValues& options) { return std::make_unique<Selective>(options); }});
 

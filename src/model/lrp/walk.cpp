@@ -61,16 +61,16 @@ std::vector<double> epsilons_by_node(const Tape& tape, const LrpOptions& options
 
 std::vector<OptionSpec> lrp_option_specs() {
   OptionSpec by_layer = text_option("lrp-layer-epsilon", "", "NAME=E,NAME=E",
-                                    "epsilon of some layers, by name or by the beginning of names");
+                                    "Epsilon of some layers, by name or by the beginning of names");
   by_layer.refusal = [](const std::string& text) -> std::string {
     return layer_epsilons(text) ? "" : "NAME=E, separated by commas, every E above 0";
   };
   return {
-      choice_option("lrp-form", "block", "isnet: where epsilon enters", {"block", "flex"}),
-      real_option("lrp-epsilon", "0.01", "isnet: epsilon of LRP", 0, 1e300, true), std::move(by_layer),
+      choice_option("lrp-form", "block", "ISNet: where epsilon enters", {"block", "flex"}),
+      real_option("lrp-epsilon", "0.01", "ISNet: epsilon of LRP", 0, 1e300, true), std::move(by_layer),
       switch_option("checkpoint-activations", false,
-                    "isnet: compute the walk's coefficients again in the backward pass instead of keeping "
-                    "them: less memory, more time")};
+                    "ISNet: compute the walk's coefficients again in the backward pass instead of keeping "
+                    "them: saves memory, takes time")};
 }
 
 LrpOptions lrp_options(const OptionValues& values) {
@@ -307,7 +307,7 @@ at::Tensor relevance(const Tape& tape, Value logits, const LrpStart& start, cons
 Heatmaps relevance(const Tape& tape, Value logits, const LrpStart& start, const LrpOptions& options,
                    const std::vector<std::string>& layers) {
   if (!tape.context().recording)
-    fail(ErrorKind::internal, "relevance is asked of a tape that did not record");
+    fail(ErrorKind::internal, "relevance needs a tape that records");
   refuse_unknown_operations(tape, logits);
   if (options.rule) return go_back(tape, logits, Relevances(tape, options, logits, start), options, layers);
   return go_back(tape, logits, Coefficients(tape, options, logits, start), options, layers);

@@ -95,7 +95,8 @@ class AgSononet : public Network {
   Value forward(Tape& tape, const at::Tensor& images) override {
     if (std::min(images.size(2), images.size(3)) < 16)
       fail(ErrorKind::usage, "images of ", images.size(2), "×", images.size(3),
-           " pixels are too small for AG-Sononet, which halves them four times: 16 a side are the least");
+           " pixels are too small for AG-Sononet, which halves them four times: at least 16 pixels a side are "
+           "needed");
     std::vector<Value> outputs;
     Value x = tape.input(images, normalization);
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
@@ -174,27 +175,27 @@ Aggregation aggregation_of(const std::string& name) {
 
 std::vector<OptionSpec> options() {
   return {
-      integer_option("feature-scale", "4", "ag-sononet: divides the filters 64, 128, 256, 512", 1, 64),
-      switch_option("sononet-batch-norm", true, "ag-sononet: a batch norm behind each convolution"),
-      choice_option("attention-norm", "mean-flow", "ag-sononet: how gates' maps are normalised over space",
+      integer_option("feature-scale", "4", "ag-sononet: divisor of the filters 64, 128, 256, 512", 1, 64),
+      switch_option("sononet-batch-norm", true, "ag-sononet: add a batch norm behind each convolution"),
+      choice_option("attention-norm", "mean-flow", "ag-sononet: normalisation of the gates' maps over space",
                     attention_norm_names()),
       choice_option(
           "aggregation", "concat",
-          "ag-sononet: one head on all features; the mean of three heads; both (deep-sup); or a head "
-          "on three heads' logits (ft)",
+          "ag-sononet: heads: one on all features (concat), the mean of three (mean), both (deep-sup), or one "
+          "on the logits of three (ft)",
           {"concat", "mean", "deep-sup", "ft"}),
       choice_option("mean-of", "softmax",
-                    "ag-sononet, aggregation mean: whose mean is predicted; sigmoid for several labels",
+                    "ag-sononet, aggregation mean: what is averaged to predict; sigmoid for multi-label data",
                     {"softmax", "sigmoid"}),
       integer_option("late-gate", "0",
-                     "ag-sononet, aggregation mean or deep-sup: epochs in which the gates' own heads do not "
-                     "count",
+                     "ag-sononet, aggregation mean or deep-sup: number of first epochs in which the gates' "
+                     "own heads do not count",
                      0)};
 }
 
 const Registration<NetworkFactory> ag_sononet(
     networks(), {.name = "ag-sononet",
-                 .description = "attention-gated Sononet",
+                 .description = "Attention-gated Sononet",
                  .options = options(),
                  .make =
                      [](const OptionValues& values, std::int64_t num_classes) {

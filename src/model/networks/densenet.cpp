@@ -133,7 +133,7 @@ class DenseNet : public Network {
     if (std::min(images.size(2), images.size(3)) < smallest_side_)
       fail(ErrorKind::usage, "images of ", images.size(2), "×", images.size(3),
            " pixels are too small for this DenseNet: ", smallest_side_,
-           " a side are the least; use fewer --blocks, --stem small or larger images");
+           " pixels a side are needed; use fewer --blocks, --stem small or larger images");
     const Value x = features_->forward(tape, tape.input(images, normalization));
     const Value pooled = tape.flatten(tape.adaptive_average_pool(x, 1, 1));
     return tape.linear(tape.dropout(pooled, dropout_), classifier_);
@@ -150,8 +150,9 @@ class DenseNet : public Network {
 
 OptionSpec transition_relu_option() {
   return switch_option("transition-relu", true,
-                       "densenet: a ReLU between a transition's convolution and its pool, as in the ISNet "
-                       "papers; torchvision has none (default for weights that isnet did not write: 0)");
+                       "densenet: put a ReLU between a transition's convolution and its pool, "
+                       "as in the ISNet papers; "
+                       "torchvision has none (default for weights of other programs: 0)");
 }
 
 // torchvision has the published sizes, without a ReLU in transitions; Python's torch.save writes its files.

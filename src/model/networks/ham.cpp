@@ -191,13 +191,13 @@ std::vector<OptionSpec> options() {
   backbones.emplace_back("resnet");
   std::vector<OptionSpec> options = residual_options();
   options.push_back(choice_option("ham-backbone", "resnet50",
-                                  "ham: residual network; resnet: as --block, --blocks and --widths say",
+                                  "ham: residual network; resnet: the one of --block, --blocks and --widths",
                                   backbones));
   options.push_back(integer_option("output-stride", "8",
-                                   "ham: pixels for each place of the last maps, 8, 16 or 32 (with dilation)",
+                                   "ham: pixels for each place of the last maps: 8, 16 or 32 (with dilation)",
                                    8, 32));
   options.push_back(integer_option("normal-class", "",
-                                   "ham: number of the class of images without findings (default: the one "
+                                   "ham: number of the class of images without findings (default: the class "
                                    "named 'No Finding')",
                                    0));
   return options;
@@ -206,7 +206,7 @@ std::vector<OptionSpec> options() {
 // The normal class has no row of its own; public sets of chest X-rays call it "No Finding".
 const Registration<NetworkFactory> ham(networks(),
                                        {.name = "ham",
-                                        .description = "residual network of hierarchical attention mining",
+                                        .description = "Residual network of hierarchical attention mining",
                                         .options = options(),
                                         .make = make,
                                         .capabilities = {

@@ -73,7 +73,7 @@ class Words {
     const auto result = std::from_chars(word.data(), word.data() + word.size(), value);
     if (result.ec != std::errc() || result.ptr != word.data() + word.size() || value < min || value > largest)
       layer_.refuse(
-          cat(what, ": '", word, "' is not allowed; allowed: a whole number from ", min, " to ", largest));
+          cat(what, ": '", word, "' is not allowed; allowed: an integer from ", min, " to ", largest));
     return value;
   }
 

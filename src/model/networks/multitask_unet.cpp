@@ -70,7 +70,7 @@ class MultitaskUnet : public Network {
 std::vector<OptionSpec> options() {
   auto options = unet_options();
   options.push_back(switch_option("contracting-bias", true,
-                                  "multitask-unet: biases of the contracting path's convolutions"));
+                                  "multitask-unet: give the contracting path's convolutions biases"));
   options.push_back(pool_option());
   options.push_back(hidden_option());
   return options;

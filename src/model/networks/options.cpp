@@ -6,21 +6,21 @@ namespace isnet {
 
 OptionSpec blocks_option() {
   return integers_option("blocks", "",
-                         "densenet: layers in each dense block (default 3,9,2); resnet: blocks in each stage "
-                         "(default 2,2,2,2)",
+                         "densenet: layers in each dense block (default 3,9,2); "
+                         "resnet: blocks in each stage (default 2,2,2,2)",
                          1);
 }
 
 OptionSpec layers_option() {
   return text_option(
       "layers", "", "TEXT|@FILE",
-      "vgg: channels of each convolution, M for a 2x2 max pool (default 64,M,128,M); sequence: "
-      "the layers (docs/networks.md), for example \"conv 16 3 pad 1, relu, avgpool global, "
+      "vgg: channels of each convolution, and M for a 2x2 max pool (default 64,M,128,M); "
+      "sequence: the layers (docs/networks.md), for example \"conv 16 3 pad 1, relu, avgpool global, "
       "flatten, linear\"");
 }
 
 OptionSpec batch_norm_option() {
-  return switch_option("batch-norm", false, "vgg, U-Nets: a batch norm for each 3x3 convolution");
+  return switch_option("batch-norm", false, "vgg, U-Nets: add a batch norm for each 3x3 convolution");
 }
 
 OptionSpec pool_option() {
@@ -41,8 +41,8 @@ std::pair<std::int64_t, std::int64_t> pool_size(const OptionValues& options) {
 OptionSpec stem_option() {
   return choice_option(
       "stem", "imagenet",
-      "densenet, resnet: first layers for large images (7x7, stride 2, max pool) or small ones "
-      "(3x3, no pool)",
+      "densenet, resnet: first layers, for large images (7x7, stride 2, max pool) "
+      "or small ones (3x3, no pool)",
       {"imagenet", "small"});
 }
 

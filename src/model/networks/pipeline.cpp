@@ -78,23 +78,23 @@ std::shared_ptr<Network> make(const OptionValues& options, std::int64_t num_clas
   const auto classifier = name == "pipeline" ? nullptr : networks().at(name).make(options, num_classes);
   if (!classifier || classifier->num_classes() == 0)
     fail(ErrorKind::usage, "--classifier: '", name,
-         "' is not allowed; allowed: a network that classifies images, as densenet121");
+         "' is not allowed; allowed: a network that classifies images, such as densenet121");
   return std::make_shared<Pipeline>(make_unet(options.text("unet-options")), classifier, mask_form(options));
 }
 
 std::vector<OptionSpec> options() {
   auto options = mask_form_options();
   options.push_back(text_option("classifier", "densenet121", "NETWORK",
-                                "pipeline: the network that classifies what the U-Net leaves"));
+                                "pipeline: network that classifies the images that the U-Net masked"));
   options.push_back(
       text_option("unet-options", "", "NAME=VALUE …",
-                  "pipeline: the U-Net's shape, where the file of --unet-weights does not say it"));
+                  "pipeline: shape of the U-Net, where the file of --unet-weights does not state it"));
   return options;
 }
 
 const Registration<NetworkFactory> pipeline(
     networks(), {.name = "pipeline",
-                 .description = "a trained U-Net, then a classifier of what it leaves",
+                 .description = "A trained U-Net, then a classifier of what it leaves",
                  .options = options(),
                  .make = make,
                  .capabilities = {.around = "unet"}});

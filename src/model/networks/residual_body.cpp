@@ -80,7 +80,8 @@ std::vector<std::string> published_resnet_names() {
 
 std::vector<OptionSpec> residual_options() {
   return {choice_option("block", "basic", "resnet: kind of block", {"basic", "bottleneck"}), blocks_option(),
-          stem_option(), integers_option("widths", "64,128,256,512", "resnet: channels of each stage", 1)};
+          stem_option(), integers_option("widths", "64,128,256,512",
+                                         "resnet: channels of each stage", 1)};
 }
 
 ResidualShape residual_shape(const OptionValues& options) {

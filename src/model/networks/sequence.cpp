@@ -61,7 +61,7 @@ class Sequence : public Network {
     }
     const bool reads_map =
         spec.kind != LayerKind::linear && spec.kind != LayerKind::relu && spec.kind != LayerKind::dropout;
-    if (reads_map && flat_) spec.refuse("it reads maps, and stands behind flatten");
+    if (reads_map && flat_) spec.refuse("it reads maps, but follows flatten");
     Layer layer;
     layer.spec = spec;
     if (spec.kind == LayerKind::convolution) layer.convolution = convolution(spec);
@@ -163,7 +163,7 @@ class Sequence : public Network {
 const Registration<NetworkFactory> sequence(
     networks(),
     {.name = "sequence",
-     .description = "a plain sequence of layers, given by --layers",
+     .description = "A plain sequence of layers, given by --layers",
      .options = {layers_option()},
      .make =
          [](const OptionValues& options, std::int64_t num_classes) {

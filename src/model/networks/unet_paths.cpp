@@ -76,19 +76,20 @@ std::int64_t UnetShape::smallest_side() const {
 
 std::vector<OptionSpec> unet_options() {
   return {choice_option("in-channels", "",
-                        "U-Nets: channels that they read; 1: the mean of the image's (default: unet 1, "
-                        "multitask-unet 3)",
+                        "U-Nets: channels to read; "
+                        "1: the mean of the image's channels (default: 1 for unet, 3 for multitask-unet)",
                         {"1", "3"}),
-          integer_option("depth", "5", "U-Nets: levels", 1, 10),
+          integer_option("depth", "5", "U-Nets: number of levels", 1, 10),
           integer_option("wf", "6", "U-Nets: level i, from 0, has 2^(wf + i) channels", 0, 12),
-          switch_option("padding", false, "U-Nets: 3x3 convolutions keep the size"),
+          switch_option("padding", false, "U-Nets: keep the size in 3x3 convolutions"),
           batch_norm_option(),
           choice_option("up-mode", "upconv",
-                        "U-Nets: 2x2 transposed convolutions, or bilinear enlargement and 1x1 convolutions",
+                        "U-Nets: way up by 2x2 transposed convolutions, "
+                        "or by bilinear enlargement and 1x1 convolutions",
                         {"upconv", "upsample"}),
           integer_option("mask-classes", "2",
-                         "U-Nets: classes of a pixel, background included; 2, or one more than there are "
-                         "masks of an image",
+                         "U-Nets: classes of a pixel, including the background: 2, "
+                         "or one more than an image has masks",
                          2, 1'000'000)};
 }
 

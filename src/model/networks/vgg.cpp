@@ -133,7 +133,7 @@ std::vector<std::int64_t> parse_layers(const OptionValues& options) {
   for (const auto& part : options.list("layers")) {
     if (part == "M" ? layers.empty() : !number.refusal(part).empty())
       fail(ErrorKind::usage, "--layers: '", options.text("layers"),
-           "' is not allowed; allowed for vgg: whole numbers from 1 to 1000000 and M, separated by commas, a "
+           "' is not allowed; allowed for vgg: integers from 1 to 1000000 and M, separated by commas, a "
            "number first");
     layers.push_back(part == "M" ? pool_marker : std::stoll(part));
   }

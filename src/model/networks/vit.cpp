@@ -101,7 +101,7 @@ class Vit : public Network {
   Vit(const VitShape& shape, std::int64_t num_classes, double dropout) : shape_(shape), dropout_(dropout) {
     if (shape.width % shape.heads != 0)
       fail(ErrorKind::usage, "--heads: '", shape.heads,
-           "' is not allowed; allowed: what divides --hidden-dim ", shape.width);
+           "' is not allowed; allowed: divisors of --hidden-dim ", shape.width);
     if (shape.image % shape.patch != 0)
       fail(ErrorKind::usage, "--image-size: '", shape.image, "' is not allowed; allowed: multiples of ",
            shape.patch, ", --patch-size");
@@ -129,7 +129,7 @@ class Vit : public Network {
     const std::int64_t height = images.size(2), width = images.size(3);
     if (height % shape_.patch != 0 || width % shape_.patch != 0)
       fail(ErrorKind::usage, "images of ", height, "×", width,
-           " pixels do not go with this transformer, whose ", "patches are ", shape_.patch,
+           " pixels do not fit this transformer, whose ", "patches are ", shape_.patch,
            " pixels a side: each side has to be a multiple of it");
     const Value patches = tape.convolution(tape.input(images, normalization), projection_);
     const at::Tensor u = tape.output(patches).flatten(2).transpose(1, 2);  // B×hw×D
@@ -180,7 +180,8 @@ class Vit : public Network {
 
 OptionSpec image_size_option() {
   return integer_option("image-size", "224",
-                        "vit: side of the images whose positions are learnt; other sizes interpolate them", 1,
+                        "vit: side of the images whose positions are learnt; other sizes interpolate the "
+                        "positions", 1,
                         65536);
 }
 
@@ -190,7 +191,7 @@ Capabilities<NetworkFactory> capabilities() {
 
 const Registration<NetworkFactory> vit_b_16(networks(),
                                             {.name = "vit-b-16",
-                                             .description = "vision transformer, base, patches of 16 pixels",
+                                             .description = "Vision transformer, base, patches of 16 pixels",
                                              .options = {image_size_option()},
                                              .make =
                                                  [](const OptionValues& options, std::int64_t num_classes) {
@@ -203,10 +204,10 @@ const Registration<NetworkFactory> vit_b_16(networks(),
 const Registration<NetworkFactory> vit(
     networks(),
     {.name = "vit",
-     .description = "vision transformer of any size",
+     .description = "Vision transformer of any size",
      .options = {image_size_option(), integer_option("patch-size", "16", "vit: side of a patch", 1, 65536),
                  integer_option("hidden-dim", "192", "vit: features of each position", 1, 65536),
-                 integer_option("encoder-layers", "12", "vit: layers", 1, 1000),
+                 integer_option("encoder-layers", "12", "vit: number of layers", 1, 1000),
                  integer_option("heads", "3", "vit: attention heads of a layer", 1, 1024),
                  integer_option("mlp-dim", "768", "vit: hidden features of a layer", 1, 1'000'000)},
      .make =

@@ -34,7 +34,7 @@ class Classifier : public Objective {
 
 const Registration<ObjectiveFactory> classifier(
     objectives(), {.name = "classifier",
-                   .description = "cross-entropy alone: the plain classifier",
+                   .description = "Cross-entropy alone: the plain classifier",
                    .options = classification_loss_options(),
                    .make = [](const OptionValues& options) { return std::make_unique<Classifier>(options); },
                    .capabilities = {.trains_heatmaps = false}});

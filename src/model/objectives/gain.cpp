@@ -208,23 +208,25 @@ std::vector<OptionSpec> options() {
                     1e300),
         choice_option(
             "gain-map", "normal",
-            "gain: ReLU of the weighted sum; or the sum itself, as the options below say, and extra "
-            "supervision of all classes' maps",
+            "gain: ReLU of the weighted sum (normal); or the sum itself with the options below, "
+            "and extra supervision of all classes' maps (modified)",
             {"normal", "modified"}),
-        switch_option("gain-relu", false, "gain, modified map: ReLU first"),
-        switch_option("gain-abs", false, "gain, modified map: then the absolute value"),
-        real_option("gain-clamp", "0", "gain, modified map: then at most this much; 0: no limit", 0, 1e300),
-        choice_option("gain-probabilities", "softmax", "gain, single labels: what is to fall on mined images",
+        switch_option("gain-relu", false, "gain, modified map: apply a ReLU first"),
+        switch_option("gain-abs", false, "gain, modified map: then take the absolute value"),
+        real_option("gain-clamp", "0", "gain, modified map: then limit values to this; 0: no limit",
+                    0, 1e300),
+        choice_option("gain-probabilities", "softmax",
+                      "gain, single labels: probability that is to fall on mined images",
                       {"softmax", "sigmoid"}),
         switch_option("gain-update-statistics-twice", false,
-                      "gain: mined images change batch norms' running statistics too"),
+                      "gain: let mined images update batch norms' running statistics too"),
         text_option("gain-layer", "", "NAME", "gain: feature map (default: the network's last)")})
     options.push_back(more);
   return options;
 }
 
 const Registration<ObjectiveFactory> registration(
-    objectives(), {"gain", "classifier whose class activation maps are to cover what it looks at (GAIN)",
+    objectives(), {"gain", "Classifier whose class activation maps are to cover what it looks at (GAIN)",
                    options(), [](const OptionValues& values) { return std::make_unique<Gain>(values); }});
 
 }  // namespace

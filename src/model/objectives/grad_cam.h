@@ -11,7 +11,7 @@
 
 namespace isnet {
 
-/// What becomes of the sums S. The ordinary map is max(S, 0).
+/// How the sums S become a map. The ordinary map is max(S, 0).
 struct GradCamForm {
   bool rectified = true;  ///< max(S, 0)
   bool absolute = false;  ///< |S|

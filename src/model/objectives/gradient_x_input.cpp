@@ -64,11 +64,12 @@ class GradientTimesInput : public HeatmapObjective {
 std::vector<OptionSpec> options() {
   std::vector<OptionSpec> options = heatmap_objective_options();
   options.push_back(choice_option("gradient-of", "logits",
-                                  "gradient-x-input: what is differentiated: each logit, or the largest "
-                                  "softmax probability (one map an image)",
+                                  "gradient-x-input: what to differentiate: each logit, or the largest "
+                                  "softmax probability (one map for each image)",
                                   {"logits", "softmax"}));
   options.push_back(switch_option("multiply-input", true,
-                                  "gradient-x-input: multiply gradients by what they are taken by"));
+                                  "gradient-x-input: multiply gradients by the pixels (by the activations at "
+                                  "hidden layers)"));
   return options;
 }
 
@@ -77,7 +78,7 @@ const NamedTexts defaults{{"heatmap-weight", "0.5"}, {"gwrp-decay", "0.996"}, {"
 const Registration<ObjectiveFactory> registration(
     objectives(),
     {.name = name,
-     .description = "classifier, and the pixels times the logits' gradients punished outside the mask",
+     .description = "Classifier with a penalty on pixels times the logits' gradients outside the mask",
      .options = options(),
      .make =
          [](const OptionValues& values) {

@@ -105,7 +105,7 @@ class HamObjective : public Objective {
 };
 
 const Registration<ObjectiveFactory> registration(objectives(),
-                                                  {"ham", "hierarchical attention mining, with --network ham",
+                                                  {"ham", "Hierarchical attention mining, with --network ham",
                                                    HamLoss::options(), [](const OptionValues& values) {
                                                      return std::make_unique<HamObjective>(values);
                                                    }});

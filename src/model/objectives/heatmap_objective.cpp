@@ -139,9 +139,8 @@ std::vector<OptionSpec> heatmap_objective_options() {
       heatmap_weight_option(),
       fixed_at_resume(integer_option(
           "tune-cut", "0",
-          "isnet, gradient-x-input: train the plain classifier for this many epochs (5 is usual), in the "
-          "last "
-          "of them choose C1 and C2 from its heatmaps, and go on with these; 0: as --cut and --cut2 say",
+          "isnet, gradient-x-input: train the plain classifier for this many epochs (5 is usual), choose C1 "
+          "and C2 from its heatmaps in the last of them, and train with these; 0: use --cut and --cut2",
           0))};
   for (auto& more : supervision_options()) options.push_back(std::move(more));
   return options;

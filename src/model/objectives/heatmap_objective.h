@@ -1,4 +1,4 @@
-// What objectives that punish heatmaps outside of masks have in common, however the heatmaps are made: the
+// What objectives that penalise heatmaps outside masks have in common, however the heatmaps are made: the
 // total (1 − P)·L_c + P·L_heat, P by epoch, supervised hidden layers, and cuts found by a warm-up.
 #pragma once
 

@@ -19,7 +19,7 @@ std::string refusal(const std::string& text, double largest) {
   const auto bad = read(text, largest).bad_entry;
   if (!bad) return "";
   const std::string allowed =
-      "a number from 0 to 1 (with --objective rrr any number ≥ 0), or EPOCH:NUMBER entries as 0:0.1,5:0.5 "
+      "a number from 0 to 1 (with --objective rrr any number ≥ 0), or EPOCH:NUMBER entries such as 0:0.1,5:0.5 "
       "with rising epochs from 0";
   return *bad == text ? allowed : cat(allowed, " ('", *bad, "' is none)");
 }

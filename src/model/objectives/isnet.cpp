@@ -45,7 +45,7 @@ std::vector<OptionSpec> isnet_options() {
 const Registration<ObjectiveFactory> isnet(
     objectives(),
     {.name = "isnet",
-     .description = "classifier and LRP heatmaps punished outside the mask",
+     .description = "Classifier with a penalty on LRP heatmaps outside the mask",
      .options = isnet_options(),
      .make = [](const OptionValues& options) { return std::make_unique<IsnetObjective>(options); },
      .uses = {heatmap_selection_group, layer_rule_group, first_layer_group, heatmap_loss_group},

@@ -89,7 +89,8 @@ std::vector<OptionSpec> options() {
   std::vector<OptionSpec> options = classification_loss_options();
   options.push_back(heatmap_weight_option());
   options.push_back(choice_option("rrr-probabilities", "softmax",
-                                  "rrr: whose logarithms are differentiated, whatever the labels are",
+                                  "rrr: probabilities whose logarithms are differentiated, whatever the "
+                                  "labels are",
                                   {"softmax", "sigmoid"}));
   return options;
 }
@@ -98,7 +99,8 @@ const NamedTexts defaults{{"heatmap-weight", "0.5"}, {"dropout", "0"}};
 
 const Registration<ObjectiveFactory> registration(
     objectives(), {.name = "rrr",
-                   .description = "classifier, and squared input gradients punished outside the mask (RRR)",
+                   .description = "Classifier with a penalty on squared input gradients outside the mask "
+                                  "(RRR)",
                    .options = options(),
                    .make =
                        [](const OptionValues& values) {

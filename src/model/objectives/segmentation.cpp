@@ -214,16 +214,16 @@ std::vector<OptionSpec> mask_options() {
   auto options = segmentation_loss_options();
   options.push_back(mask_threshold_option());
   options.push_back(switch_option("tune-threshold", false,
-                                  "segmentation, multitask: each validation of a training chooses "
-                                  "--mask-threshold, in hundredths, by the "
-                                  "region's intersection over union; it is stored with the weights"));
+                                  "segmentation, multitask: let each validation choose --mask-threshold, in "
+                                  "hundredths, by the region's intersection over union; it is stored with the "
+                                  "weights"));
   return options;
 }
 
 std::vector<OptionSpec> multitask_options() {
   auto options = mask_options();
   options.push_back(real_option("segmentation-weight", "0.5",
-                                "multitask: P, the segmentation loss's share of the total", 0, 1));
+                                "multitask: P, the share of the segmentation loss in the total", 0, 1));
   for (auto& more : classification_loss_options()) options.push_back(std::move(more));
   return options;
 }
@@ -231,7 +231,7 @@ std::vector<OptionSpec> multitask_options() {
 const Registration<ObjectiveFactory> segmentation(
     objectives(),
     {.name = "segmentation",
-     .description = "masks alone: a segmenter",
+     .description = "Masks alone: a segmenter",
      .options = mask_options(),
      .make = [](const OptionValues& options) { return std::make_unique<Segmentation>(options); },
      .defaults = {{"dropout", "0"}, {"recompute-bn-statistics", "0"}},
@@ -239,7 +239,7 @@ const Registration<ObjectiveFactory> segmentation(
          .needs_masks = true, .needs_classes = false, .needs_pixels = true, .trains_heatmaps = false}});
 const Registration<ObjectiveFactory> multitask(
     objectives(), {.name = "multitask",
-                   .description = "classes and masks from one network",
+                   .description = "Classes and masks from one network",
                    .options = multitask_options(),
                    .make = [](const OptionValues& options) { return std::make_unique<Multitask>(options); },
                    .defaults = {{"dropout", "0.5"}, {"recompute-bn-statistics", "0"}},

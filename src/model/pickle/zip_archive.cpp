@@ -65,7 +65,7 @@ class Reader {
       result = {number(record + 32, 8), number(record + 40, 8), number(record + 48, 8)};
     }
     if (!inside(result.offset, result.size) || result.entries > result.size / central_size)
-      broken("its directory lies outside of the file");
+      broken("its directory lies outside the file");
     return result;
   }
 
@@ -147,7 +147,7 @@ ZipArchive::ZipArchive(std::string_view content, const std::string& source) {
         crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()) != entry.checksum)
       reader.broken("member '", entry.name, "' does not have its checksum");
     if (!members_.emplace(entry.name, bytes).second)
-      reader.broken("member '", entry.name, "' is there twice");
+      reader.broken("member '", entry.name, "' appears twice");
     places.emplace_back(entry.header, begin + entry.size);
   }
   std::sort(places.begin(), places.end());

@@ -143,10 +143,10 @@ class BadStepDump : public Callback {
 const Registration<CallbackFactory> registration(
     callbacks(),
     {"bad-step-dump",
-     "keeps the samples of steps that are not finite",
+     "Keeps the samples of steps that are not finite",
      {integer_option("dump-bad-steps", "4",
-                     "Steps with a loss or gradient that is not finite whose samples are written to "
-                     "bad-steps/ for a closer look, at most",
+                     "Largest number of steps with a loss or gradient that is not finite "
+                     "whose samples are written to bad-steps/",
                      0)},
      [](const CallbackContext& context) -> std::shared_ptr<Callback> {
        const std::int64_t limit = context.options.integer("dump-bad-steps");

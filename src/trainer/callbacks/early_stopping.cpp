@@ -49,10 +49,11 @@ namespace {
 const Registration<CallbackFactory> registration(
     callbacks(),
     {"early-stopping",
-     "stops when --monitor no longer improves",
+     "Stops when --monitor no longer improves",
      {integer_option("early-stopping-patience", "0",
                      "Validations without improvement of --monitor after which training stops; 0: never", 0),
-      real_option("early-stopping-min-delta", "0", "What counts as an improvement is larger than this", 0,
+      real_option("early-stopping-min-delta", "0",
+                  "Smallest change of --monitor that counts as an improvement", 0,
                   1e30),
       real_option("early-stopping-threshold", "", "Value of --monitor at which training stops at once", -1e30,
                   1e30)},

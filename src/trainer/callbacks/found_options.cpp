@@ -35,7 +35,7 @@ class FoundOptions : public Callback {
 
 const Registration<CallbackFactory> registration(callbacks(),
                                                  {"found-options",
-                                                  "keeps options.ini true when training finds options",
+                                                  "Keeps options.ini true when training finds options",
                                                   {},
                                                   [](const CallbackContext& context) {
                                                     return std::make_shared<FoundOptions>(context);

@@ -20,7 +20,7 @@ namespace {
 
 const Registration<CallbackFactory> registration(
     callbacks(), {"late-parameters",
-                  "starts training of what --freeze names in --freeze-until-epoch",
+                  "Starts training of what --freeze names in --freeze-until-epoch",
                   {},
                   [](const CallbackContext& context) -> std::shared_ptr<Callback> {
                     if (context.options.integer("freeze-until-epoch") == 0) return nullptr;

@@ -34,7 +34,7 @@ void remove_checkpoint(const std::filesystem::path& file) {
   try {
     remove_file(file);
   } catch (const Error& e) {
-    log::warning(cat("a checkpoint too many stays: ", e.what()));
+    log::warning(cat("an old checkpoint could not be removed: ", e.what()));
   }
 }
 
@@ -171,7 +171,7 @@ void ModelCheckpoint::save_last_or_fail(Trainer& trainer) {
   }
   if (!trainer.communicator().all(last_is_written_))
     fail(ErrorKind::runtime, folder_.last_checkpoint().string(),
-         ": the last checkpoint could not be written (see above); the one before it is intact");
+         ": the last checkpoint could not be written (see above); the previous one is intact");
 }
 
 void ModelCheckpoint::on_train_end(Trainer& trainer) {
@@ -208,7 +208,7 @@ void ModelCheckpoint::on_load_checkpoint(const Trainer& trainer, const Checkpoin
     const auto name = one.at("file").get<std::string>();
     if (!is_checkpoint_name(name))
       fail(ErrorKind::checkpoint, "callbacks.model_checkpoint names ", quoted_name(name),
-           ", which is no checkpoint of this folder");
+           ", which is not a checkpoint of this folder");
     const auto file = folder_.checkpoints() / name;
     require_own_file(file);
     const Ranked ranked{file, one.at("value").get<double>()};
@@ -227,8 +227,8 @@ void ModelCheckpoint::on_run_end(Trainer& trainer) {
   if (!trainer.communicator().is_main() || !missing_) return;
   fail(ErrorKind::runtime, missing_->file.string(), ": the checkpoint of the best ",
        trainer.options().monitor, " (", missing_->value,
-       ") could not be written, or is gone; the best that there is is ", best().filename().string(),
-       ranked_.empty() ? "" : cat(" (", ranked_.front().value, ")"), ", which the exported weights are of");
+       ") could not be written or is gone; the best remaining one is ", best().filename().string(),
+       ranked_.empty() ? "" : cat(" (", ranked_.front().value, ")"), ", from which the weights were exported");
 }
 
 std::optional<double> ModelCheckpoint::best_value() const {

@@ -15,10 +15,10 @@ namespace isnet {
 /// save_top_k best by --monitor as epoch=003-val_loss=0.4213.ckpt, those of validations within an epoch as
 /// epoch=003-step=000120-val_loss=0.4213.ckpt. Comes last among callbacks: it saves their state.
 ///
-/// The main rank writes while training goes on (CheckpointWriter), and learns later what became of a file; it
+/// The main rank writes while training continues (CheckpointWriter), and learns later whether that succeeded; it
 /// alone knows which are the best. A file counts among them, and one that is worse is removed, once it is
 /// written; a validation waits for the file of the one before it. A checkpoint that cannot be written (disk
-/// full) is warned of, the old one stays, training goes on. One of the best is kept in memory then, and tried
+/// full) is warned of, the old one stays, training continues. One of the best is kept in memory then, and tried
 /// again until it is written or another is better. Errors (runtime): last.ckpt that is not written at the end
 /// or when interrupted; at the end of the run, the best one that could not be written, or is gone.
 class ModelCheckpoint : public Monitoring {

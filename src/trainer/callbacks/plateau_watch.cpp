@@ -27,7 +27,7 @@ namespace {
 
 const Registration<CallbackFactory> registration(
     callbacks(), {"plateau-watch",
-                  "shows --lr-schedule reduce-on-plateau the monitored metric",
+                  "Shows --lr-schedule reduce-on-plateau the monitored metric",
                   {},
                   [](const CallbackContext& context) -> std::shared_ptr<Callback> {
                     if (context.options.text("lr-schedule") != "reduce-on-plateau") return nullptr;

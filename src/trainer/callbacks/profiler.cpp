@@ -131,11 +131,12 @@ class Profiler : public Callback {
 const Registration<CallbackFactory> registration(
     callbacks(),
     {"profiler",
-     "measures where the time of a step goes",
+     "Measures where the time of a step goes",
      {of_this_machine(switch_option(
-          "profile", false, "measure where the time of a step goes: a table, profile.json and traces")),
+          "profile", false, "Measure where the time of a step goes: writes a table, profile.json and traces")),
       of_this_machine(integer_option(
-          "profile-steps", "4", "first steps that --profile writes as Chrome traces, one file for each rank",
+          "profile-steps", "4", "Number of first steps that --profile writes as Chrome traces, one file for "
+                                "each rank",
           0, 10000))},
      [](const CallbackContext& context) -> std::shared_ptr<Callback> {
        if (!context.options.flag("profile")) return nullptr;

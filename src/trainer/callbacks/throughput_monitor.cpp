@@ -40,7 +40,7 @@ class ThroughputMonitor : public Callback {
 };
 
 const Registration<CallbackFactory> registration(callbacks(), {"throughput-monitor",
-                                                               "speed and time, for loggers of steps",
+                                                               "Speed and time, for loggers of steps",
                                                                {},
                                                                [](const CallbackContext&) {
                                                                  return std::make_shared<ThroughputMonitor>();

@@ -124,13 +124,13 @@ std::shared_ptr<Callback> make(const CallbackContext& context) {
 const Registration<CallbackFactory> registration(
     callbacks(),
     {"weight-averaging",
-     "averages the weights",
+     "Averages the weights",
      {fixed_at_resume(choice_option("average", "none",
-                                    "Average of the weights: exponential (ema), of the last epochs (swa)",
+                                    "Average of the weights: exponential (ema), or of the last epochs (swa)",
                                     {"none", "ema", "swa"})),
-      real_option("ema-decay", "0.999", "ema: share of the average that stays in each update", 0, 1),
+      real_option("ema-decay", "0.999", "ema: share of the average that each update keeps", 0, 1),
       integer_option("ema-every-n-steps", "1", "ema: steps between two updates", 1),
-      real_option("swa-start", "0.8", "swa: first epoch that counts, or share of the epochs before it", 0,
+      real_option("swa-start", "0.8", "swa: first epoch of the average, or the share of the epochs before it", 0,
                   1e15),
       switch_option("use-average", true, "Validate and export the average, where there is one")},
      make});

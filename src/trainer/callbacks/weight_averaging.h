@@ -25,7 +25,7 @@ struct WeightAveragingOptions {
 };
 
 /// The average is in checkpoints as `average.<name>`, parameters and buffers. It is what is validated, with
-/// BN statistics of its own where they are estimated anew (--recompute-bn-statistics); else its buffers are
+/// BN statistics of its own where they are re-estimated (--recompute-bn-statistics); else its buffers are
 /// the network's.
 class WeightAveraging : public Callback {
  public:

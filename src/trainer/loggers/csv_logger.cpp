@@ -175,7 +175,7 @@ void CsvLogger::on_run_end(Trainer& trainer) {
   }
   if (!trouble_.empty())
     fail(ErrorKind::runtime, trouble_, "; the rows from epoch ", epoch_of_row(rows_, written_),
-         " on are missing there. They are in last.ckpt: --resume last writes them once that is mended");
+         " on are missing there. They are in last.ckpt: --resume last writes them once that is fixed");
   if (lost_ > 0)
     fail(ErrorKind::runtime, path_.string(), ": the first ", lost_,
          " rows are missing: they could not be written, and no checkpoint has them any more");

@@ -23,7 +23,7 @@ struct Histogram {
 
 /// Events as serialised messages (tensorflow.Event). `seconds`: wall time since 1970.
 std::string version_event(double seconds);
-/// The run goes on: TensorBoard drops what it has read from `step` on.
+/// The run was resumed: TensorBoard drops what it has read from `step` on.
 std::string start_event(double seconds, std::int64_t step);
 /// `values`: tags with their numbers, stored as float32.
 std::string scalars_event(double seconds, std::int64_t step,

@@ -41,7 +41,7 @@ void GrowingFile::append(const std::string& bytes) {
     file_->append(bytes);
   } catch (const Error& e) {
     broken_ = true;
-    log::warning(cat(e.what(), "; the training goes on without this log"));
+    log::warning(cat(e.what(), "; the training continues without this log"));
   }
 }
 

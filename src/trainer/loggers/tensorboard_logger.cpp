@@ -92,7 +92,7 @@ namespace {
 const Registration<CallbackFactory> registration(
     loggers(),
     {"tensorboard",
-     "event files for TensorBoard",
+     "Event files for TensorBoard",
      {of_this_machine(integer_option("tensorboard-histograms", "0",
                                      "tensorboard: epochs between histograms of the weights; 0: none", 0))},
      [](const CallbackContext& context) {

@@ -36,7 +36,7 @@ std::unique_ptr<Optimizer> make(const std::vector<ParameterGroup>& groups, const
   const auto betas = options.reals("betas");
   if (betas.size() != 2 || betas[0] < 0 || betas[0] >= 1 || betas[1] < 0 || betas[1] >= 1)
     fail(ErrorKind::usage, "--betas: '", options.text("betas"),
-         "' is not allowed; allowed: two numbers from 0 to below 1, separated by a comma");
+         "' is not allowed; allowed: two numbers from 0 up to but not including 1, separated by a comma");
   TorchOptions chosen(options.real("lr"));
   chosen.betas(std::make_tuple(betas[0], betas[1])).eps(options.real("adam-epsilon"));
   chosen.amsgrad(options.flag("amsgrad"));
@@ -46,9 +46,10 @@ std::unique_ptr<Optimizer> make(const std::vector<ParameterGroup>& groups, const
 
 std::vector<OptionSpec> adam_options() {
   return {text_option("betas", "0.9,0.999", "B,B",
-                      "Adam, AdamW: decay of the running means of gradient and square"),
+                      "Adam, AdamW: decay of the running means of the gradient and of its square"),
           switch_option("amsgrad", false, "Adam, AdamW: divide by the largest mean square so far"),
-          real_option("adam-epsilon", "1e-8", "Adam, AdamW: added to the root of the mean square", 0, 1),
+          real_option("adam-epsilon", "1e-8", "Adam, AdamW: number added to the root of the mean square",
+                      0, 1),
           weight_decay_option()};
 }
 

@@ -13,7 +13,7 @@ std::vector<OptionSpec> optimizer_options() {
   std::vector<OptionSpec> options{
       fixed_at_resume(
           choice_option("optimizer", "sgd", "How gradients become steps", optimizers().names())),
-      real_option("lr", "0.01", "Learning rate (of the whole run's schedule, see --lr-schedule)", 0, 1e6)};
+      real_option("lr", "0.01", "Learning rate, from which --lr-schedule starts", 0, 1e6)};
   for (auto& more : {optimizers().options(), parameter_group_options()})
     options.insert(options.end(), more.begin(), more.end());
   return options;

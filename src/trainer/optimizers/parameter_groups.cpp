@@ -54,7 +54,7 @@ std::vector<Factor> factors_of(const OptionValues& options) {
                         std::from_chars(part.data() + equals + 1, end, value).ptr == end;
     if (!number || !(value >= 0) || value > 1e6)
       fail(ErrorKind::usage, "--lr-factors: '", part,
-           "' is not allowed; allowed: PATTERN=X with X from 0 to 1e6, as backbone=0.1");
+           "' is not allowed; allowed: PATTERN=X with X from 0 to 1e6, such as backbone=0.1");
     factors.push_back({part.substr(0, equals), value});
   }
   return factors;
@@ -67,12 +67,13 @@ std::vector<OptionSpec> parameter_group_options() {
       text_option("weight-decay-exclude", "", "PATTERNS",
                   "Parameters without weight decay: globs of names, or norms, biases, head, backbone"),
       text_option("lr-factors", "", "PATTERN=X,…",
-                  "Learning rate of some parameters, as a multiple of the others': backbone=0.1; of several "
-                  "patterns that fit, the last counts"),
+                  "Factors of the learning rate for some parameters, such as backbone=0.1; where several "
+                  "patterns fit, the last one counts"),
       fixed_at_resume(text_option("freeze", "", "PATTERNS",
-                                  "Parameters that are not trained (running BN statistics are)")),
+                                  "Keep these parameters fixed, e.g. backbone to train the head alone; "
+                                  "batch-norm running statistics still update")),
       integer_option("freeze-until-epoch", "0",
-                     "Epoch in which training of what --freeze names begins; 0: never", 0)};
+                     "Epoch from which the parameters of --freeze are trained; 0: never", 0)};
 }
 
 std::vector<bool> matching(const std::string& option, const std::vector<std::string>& patterns,
@@ -86,7 +87,7 @@ std::vector<bool> matching(const std::string& option, const std::vector<std::str
     }
     if (any) continue;
     fail(ErrorKind::usage, "--", option, ": '", pattern,
-         "' means no parameter of this network; its first is ",
+         "' matches no parameter of this network; its first is ",
          parameters.empty() ? "none" : parameters.front().first, ", its last ",
          parameters.empty() ? "none" : parameters.back().first, "; words: norms, biases, head, backbone");
   }
@@ -122,7 +123,7 @@ NamedParameters freeze(const NamedParameters& parameters, const OptionValues& op
                        const std::string& head) {
   const bool for_good = options.integer("freeze-until-epoch") == 0;
   if (!options.has("freeze")) {
-    if (!for_good) fail(ErrorKind::usage, "--freeze-until-epoch needs --freeze, the parameters that wait");
+    if (!for_good) fail(ErrorKind::usage, "--freeze-until-epoch needs --freeze, which names the parameters");
     return {};
   }
   const auto meant = matching("freeze", options.list("freeze"), parameters, head);

@@ -40,7 +40,7 @@ std::vector<ParameterGroup> parameter_groups(const NamedParameters& parameters, 
                                              const std::string& head);
 
 /// What --freeze means, of `parameters`. With --freeze-until-epoch 0 they are taken out of training here
-/// (requires_grad off), and nothing is returned; else those are returned that stand still until that epoch.
+/// (requires_grad off), and nothing is returned; else those are returned that are frozen until that epoch.
 /// Errors: usage (nothing left to train).
 NamedParameters freeze(const NamedParameters& parameters, const OptionValues& options,
                        const std::string& head);

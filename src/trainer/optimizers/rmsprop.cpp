@@ -39,10 +39,10 @@ std::unique_ptr<Optimizer> make(const std::vector<ParameterGroup>& groups, const
 const Registration<OptimizerFactory> registration(
     optimizers(),
     {"rmsprop",
-     "gradients divided by the root of their mean square (Tieleman and Hinton, 2012)",
+     "Gradients divided by the root of their mean square (Tieleman and Hinton, 2012)",
      {real_option("rmsprop-alpha", "0.99", "RMSprop: decay of the running mean of squares", 0, 1),
-      real_option("rmsprop-epsilon", "1e-8", "RMSprop: added to the root of the mean square", 0, 1),
-      real_option("rmsprop-momentum", "0", "RMSprop: share of the last step that goes into the next", 0, 1),
+      real_option("rmsprop-epsilon", "1e-8", "RMSprop: number added to the root of the mean square", 0, 1),
+      real_option("rmsprop-momentum", "0", "RMSprop: share of the last step in the next one", 0, 1),
       switch_option("rmsprop-centered", false, "RMSprop: divide by the standard deviation instead"),
       weight_decay_option()},
      make});

@@ -35,10 +35,10 @@ std::unique_ptr<Optimizer> make(const std::vector<ParameterGroup>& groups, const
 const Registration<OptimizerFactory> registration(
     optimizers(),
     {"sgd",
-     "stochastic gradient descent with momentum",
-     {real_option("momentum", "0.9", "SGD: share of the last step that goes into the next", 0, 1),
-      real_option("dampening", "0", "SGD: share of the gradient that does not go into the momentum", 0, 1),
-      switch_option("nesterov", false, "SGD: Nesterov's momentum"), weight_decay_option()},
+     "Stochastic gradient descent with momentum",
+     {real_option("momentum", "0.9", "SGD: share of the last step in the next one", 0, 1),
+      real_option("dampening", "0", "SGD: share of the gradient that does not enter the momentum", 0, 1),
+      switch_option("nesterov", false, "SGD: use Nesterov's momentum"), weight_decay_option()},
      make});
 
 }  // namespace

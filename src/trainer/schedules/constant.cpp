@@ -4,7 +4,7 @@ namespace isnet {
 namespace {
 
 const Registration<Schedule> registration(schedules(), {"constant",
-                                                        "the same rate throughout",
+                                                        "The same rate throughout",
                                                         {},
                                                         [](const ScheduleOptions& options, const Progress&) {
                                                           return options.rate;

@@ -20,11 +20,11 @@ double polynomial(const ScheduleOptions& options, const Progress& progress) {
 }
 
 const Registration<Schedule> by_cosine(
-    schedules(), {"cosine", "half a cosine from --lr to --lr-min over the run", {}, cosine});
+    schedules(), {"cosine", "Half a cosine from --lr to --lr-min over the run", {}, cosine});
 const Registration<Schedule> by_power(
     schedules(), {"polynomial",
-                  "from --lr to --lr-min over the run, as (share left)^--lr-power",
-                  {real_option("lr-power", "1", "polynomial: 1 is a straight line", 0, 100, true)},
+                  "From --lr to --lr-min over the run, as (share left)^--lr-power",
+                  {real_option("lr-power", "1", "polynomial: exponent; 1 is a straight line", 0, 100, true)},
                   polynomial});
 
 }  // namespace

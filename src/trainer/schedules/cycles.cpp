@@ -54,24 +54,28 @@ double cyclic(const ScheduleOptions& options, const Progress& progress) {
 const Registration<Schedule> of_one_cycle(
     schedules(),
     {"one-cycle",
-     "rises to --lr, then falls far below where it began",
+     "Rises to --lr, then falls far below where it began",
      {real_option("lr-pct-start", "0.3", "one-cycle: share of the run in which the rate rises", 0, 1),
-      real_option("lr-div-factor", "25", "one-cycle: begins at --lr divided by this", 0, 1e12, true),
-      real_option("lr-final-div-factor", "1e4", "one-cycle: ends at the beginning's rate divided by this", 0,
+      real_option("lr-div-factor", "25", "one-cycle: the rate begins at --lr divided by this", 0, 1e12, true),
+      real_option("lr-final-div-factor", "1e4",
+                  "one-cycle: the rate ends at its first value divided by this", 0,
                   1e12, true),
-      choice_option("lr-anneal", "cos", "one-cycle: how the rate rises and falls", {"cos", "linear"}),
-      switch_option("lr-three-phase", false, "one-cycle: falls as it rose, then to the end")},
+      choice_option("lr-anneal", "cos", "one-cycle: form of the rise and the fall", {"cos", "linear"}),
+      switch_option("lr-three-phase", false,
+                    "one-cycle: fall as fast as the rate rose, then fall to the end")},
      one_cycle});
 
 const Registration<Schedule> of_cycles(
     schedules(),
     {"cyclic",
-     "between --lr-min and --lr, up and down again and again",
+     "Between --lr-min and --lr, up and down again and again",
      {real_option("lr-gamma", "0.1", "Factor of the learning rate at each fall", 0, 1),
-      integer_option("lr-cycle-up", "2000", "cyclic: steps up", 1),
-      integer_option("lr-cycle-down", "", "cyclic: steps down (default: as up)", 1),
+      integer_option("lr-cycle-up", "2000", "cyclic: steps in which the rate rises", 1),
+      integer_option("lr-cycle-down", "", "cyclic: steps in which the rate falls (default: --lr-cycle-up)",
+                     1),
       choice_option("lr-cycle-mode", "triangular",
-                    "cyclic: cycles of equal height, halved in each, or times --lr-gamma in each step",
+                    "cyclic: height of the cycles: constant, halved in each cycle, "
+                    "or times --lr-gamma in each step",
                     {"triangular", "triangular2", "exp-range"})},
      cyclic});
 

@@ -21,8 +21,9 @@ OptionSpec gamma_option() {
 
 const Registration<Schedule> step(
     schedules(), {"step",
-                  "times --lr-gamma every --lr-step-size epochs",
-                  {gamma_option(), integer_option("lr-step-size", "30", "step: epochs between two falls", 1)},
+                  "Times --lr-gamma every --lr-step-size epochs",
+                  {gamma_option(), integer_option("lr-step-size", "30",
+                                                  "step: epochs between two falls", 1)},
                   [](const ScheduleOptions& options, const Progress& progress) {
                     return fallen(options, done(options, progress) / options.step_size);
                   }});
@@ -30,7 +31,7 @@ const Registration<Schedule> step(
 const Registration<Schedule> multi_step(
     schedules(),
     {"multi-step",
-     "times --lr-gamma at each epoch of --lr-milestones",
+     "Times --lr-gamma at each epoch of --lr-milestones",
      {gamma_option(),
       integers_option("lr-milestones", "", "multi-step: epochs (from 0) at which the rate falls", 0)},
      [](const ScheduleOptions& options, const Progress& progress) {
@@ -40,7 +41,7 @@ const Registration<Schedule> multi_step(
 
 const Registration<Schedule> exponential(schedules(),
                                          {"exponential",
-                                          "times --lr-gamma every epoch",
+                                          "Times --lr-gamma every epoch",
                                           {gamma_option()},
                                           [](const ScheduleOptions& options, const Progress& progress) {
                                             return fallen(options, done(options, progress));

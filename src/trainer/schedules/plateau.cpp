@@ -58,13 +58,15 @@ namespace {
 const Registration<Schedule> registration(
     schedules(),
     {"reduce-on-plateau",
-     "times --lr-gamma when --monitor has not improved for --lr-patience epochs",
+     "Times --lr-gamma when --monitor has not improved for --lr-patience epochs",
      {real_option("lr-gamma", "0.1", "Factor of the learning rate at each fall", 0, 1),
-      integer_option("lr-patience", "10", "reduce-on-plateau: epochs without improvement that are borne", 0),
-      integer_option("lr-cooldown", "0", "reduce-on-plateau: epochs after a fall in which none is counted",
+      integer_option("lr-patience", "10", "reduce-on-plateau: epochs without improvement to wait", 0),
+      integer_option("lr-cooldown", "0", "reduce-on-plateau: epochs after a fall that do not count",
                      0),
-      real_option("lr-threshold", "1e-4", "reduce-on-plateau: how large an improvement is", 0, 1e30),
-      choice_option("lr-threshold-mode", "rel", "reduce-on-plateau: --lr-threshold is relative or absolute",
+      real_option("lr-threshold", "1e-4", "reduce-on-plateau: smallest change that counts as an improvement",
+                  0, 1e30),
+      choice_option("lr-threshold-mode", "rel",
+                    "reduce-on-plateau: whether --lr-threshold is relative or absolute",
                     {"rel", "abs"})},
      [](const ScheduleOptions& options, const Progress& progress) {
        return options.rate * std::pow(options.gamma, static_cast<double>(progress.reductions));

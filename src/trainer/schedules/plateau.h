@@ -13,7 +13,7 @@ namespace isnet {
 /// When reduce-on-plateau lets the learning rate fall: PyTorch's ReduceLROnPlateau.
 struct PlateauOptions {
   bool larger_is_better = false;
-  std::int64_t patience = 10;  ///< --lr-patience: epochs without improvement that are borne
+  std::int64_t patience = 10;  ///< --lr-patience: epochs without improvement that are tolerated
   std::int64_t cooldown = 0;   ///< --lr-cooldown: epochs after a fall in which none is counted
   double threshold = 1e-4;     ///< --lr-threshold: an improvement is at least this large
   bool relative = true;        ///< --lr-threshold-mode: relative to the best value, or absolute

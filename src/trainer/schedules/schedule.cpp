@@ -16,14 +16,16 @@ std::vector<OptionSpec> schedule_options() {
   std::vector<OptionSpec> options{
       choice_option("lr-schedule", "constant", "How the learning rate changes", schedules().names()),
       choice_option("lr-interval", "auto",
-                    "What the schedule counts in; auto: steps for cosine, polynomial, one-cycle and cyclic, "
-                    "else epochs",
+                    "Unit of the schedule; "
+                    "auto: steps for cosine, polynomial, one-cycle and cyclic, else epochs",
                     {"auto", "step", "epoch"}),
-      integer_option("warmup-steps", "0", "Steps in which the learning rate rises linearly to the schedule's",
+      integer_option("warmup-steps", "0",
+                     "Steps in which the learning rate rises linearly to the schedule's",
                      0),
-      integer_option("warmup-epochs", "0", "The same in epochs", 0),
+      integer_option("warmup-epochs", "0",
+                     "Epochs in which the learning rate rises linearly to the schedule's", 0),
       real_option("lr-min", "0",
-                  "Learning rate at which cosine and polynomial end, and below which no schedule goes", 0,
+                  "Learning rate at which cosine and polynomial end, and the lower bound of all schedules", 0,
                   1e6)};
   for (auto& more : {schedules().options(), swa_rate_options()})
     options.insert(options.end(), more.begin(), more.end());

@@ -10,9 +10,9 @@ namespace isnet {
 
 std::vector<OptionSpec> swa_rate_options() {
   return {real_option("swa-lr", "",
-                      "swa: learning rate of the epochs that are averaged (default: the schedule's)", 0, 1e6),
-          integer_option("swa-anneal-epochs", "10", "swa: epochs in which the rate goes over to --swa-lr", 0),
-          choice_option("swa-anneal", "cos", "swa: how it goes over", {"cos", "linear"})};
+                      "swa: learning rate of the averaged epochs (default: the schedule's)", 0, 1e6),
+          integer_option("swa-anneal-epochs", "10", "swa: epochs in which the rate changes to --swa-lr", 0),
+          choice_option("swa-anneal", "cos", "swa: form of this change", {"cos", "linear"})};
 }
 
 std::int64_t swa_start_epoch(const OptionValues& options) {

@@ -257,7 +257,7 @@ void add_contradictions(Maker& maker) {
   };
   for (const char* field : {"\"format\": \"isnet-dataset\"", "\"version\": 1", "\"splits\": {}",
                             "\"task\": \"none\"", "\"x\": 1, \"x\": 2"})
-    maker.refused(std::string("twice: ") + field, inserted(field), "comes twice");
+    maker.refused(std::string("twice: ") + field, inserted(field), "appears twice");
   maker.refused(
       "a split twice",
       [&] {
@@ -265,13 +265,13 @@ void add_contradictions(Maker& maker) {
         changed.insert(changed.find("\"splits\": {") + 11, "\"val\": {\"samples\": 0, \"shards\": []},");
         return changed;
       }(),
-      "comes twice");
+      "appears twice");
   maker.refused("a shard twice", edited([](Json& json) {
                   auto& train = json["splits"]["train"];
                   train["shards"].push_back(train["shards"][0]);
                   train["samples"] = 8;
                 }),
-                "comes twice");
+                "appears twice");
   maker.refused("a shard twice by another way", edited([](Json& json) {
                   auto& train = json["splits"]["train"];
                   train["shards"].push_back(train["shards"][0]);

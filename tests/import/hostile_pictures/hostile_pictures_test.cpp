@@ -25,7 +25,7 @@ std::vector<std::string> answers(const std::vector<fs::path>& paths, const Tempo
   return list_answers(ISNET_PICTURE_READER, paths, folder, 3072);
 }
 
-// Other bytes in a few places, every second time near the beginning; a piece that is missing or comes twice;
+// Other bytes in a few places, every second time near the beginning; a piece that is missing or appears twice;
 // an end that comes early; the largest and smallest numbers.
 std::string mutated(const std::string& whole, std::uint64_t trial) {
   SampleRandom random(trial, Purpose::order, 0, 0);

@@ -80,7 +80,8 @@ const Registration<IntensityFactory> registration(
     intensity_augmentations(),
     {"blur",
      "Gaussian blur",
-     {real_option("augment-blur", "", "blur with a Gaussian of a standard deviation from 0 to X pixels", 0,
+     {real_option("augment-blur", "",
+                  "Blur with a Gaussian whose standard deviation is between 0 and X pixels", 0,
                   50)},
      make});
 

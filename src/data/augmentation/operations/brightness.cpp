@@ -19,9 +19,10 @@ std::optional<IntensityAugmentation> make(const OptionValues& options) {
 
 const Registration<IntensityFactory> registration(intensity_augmentations(),
                                                   {"brightness",
-                                                   "all values times a factor",
+                                                   "All values times a factor",
                                                    {real_option("augment-brightness", "",
-                                                                "multiply values by 1 - X to 1 + X", 0, 10)},
+                                                                "Multiply values by a factor between 1 - X "
+                                                                "and 1 + X", 0, 10)},
                                                    make});
 
 }  // namespace

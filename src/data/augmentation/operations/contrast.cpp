@@ -38,8 +38,9 @@ std::optional<IntensityAugmentation> make(const OptionValues& options) {
 const Registration<IntensityFactory> registration(
     intensity_augmentations(),
     {"contrast",
-     "differences from the image's mean times a factor",
-     {real_option("augment-contrast", "", "multiply differences from the image's mean by 1 - X to 1 + X", 0,
+     "Differences from the image's mean times a factor",
+     {real_option("augment-contrast", "",
+                  "Multiply differences from the image's mean by a factor between 1 - X and 1 + X", 0,
                   10)},
      make});
 

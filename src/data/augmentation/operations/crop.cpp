@@ -35,10 +35,12 @@ GeometricAugmentation make(const OptionValues& options) {
 const Registration<GeometricFactory> registration(
     geometric_augmentations(),
     {"crop",
-     "a rectangle of the image, enlarged to its size",
+     "A rectangle of the image, enlarged to its size",
      {range_option("augment-crop",
-                   "cut out a rectangle of a share of the area between these two, and enlarge it", 0.001, 1),
-      range_option("augment-crop-ratio", "width by height of such rectangles (default: 0.75,1.3333)", 0.05,
+                   "Cut out a rectangle whose share of the area is between these two, "
+                   "and enlarge it to the image's size", 0.001, 1),
+      range_option("augment-crop-ratio", "Range of width/height of these rectangles (default: 0.75,1.3333)",
+                   0.05,
                    20)},
      make});
 

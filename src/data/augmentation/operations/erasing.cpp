@@ -38,10 +38,12 @@ std::optional<IntensityAugmentation> make(const OptionValues& options) {
 const Registration<IntensityFactory> registration(
     intensity_augmentations(),
     {"erasing",
-     "a rectangle of zeros",
-     {real_option("augment-erasing", "", "the chance that a rectangle is erased from an image, not its mask",
+     "A rectangle of zeros",
+     {real_option("augment-erasing", "",
+                  "Probability of erasing a rectangle of the image; the mask stays as it is",
                   0, 1),
-      range_option("augment-erasing-scale", "its share of the area, between these two (default: 0.02,0.33)",
+      range_option("augment-erasing-scale",
+                   "Range of the rectangle's share of the area (default: 0.02,0.33)",
                    0, 1)},
      make});
 

@@ -19,8 +19,8 @@ GeometricAugmentation make(const OptionValues& options) {
 const Registration<GeometricFactory> registration(
     geometric_augmentations(),
     {"flip",
-     "mirror images",
-     {choice_option("augment-flip", "", "mirror every other sample: left and right, top and bottom",
+     "Mirror images",
+     {choice_option("augment-flip", "", "Mirror every other sample: left and right, top and bottom, or both",
                     {"none", "horizontal", "vertical", "both"})},
      make});
 

@@ -24,8 +24,8 @@ std::optional<IntensityAugmentation> make(const OptionValues& options) {
 const Registration<IntensityFactory> registration(
     intensity_augmentations(),
     {"gamma",
-     "a power of the values",
-     {real_option("augment-gamma", "", "raise values to a power from 1/(1 + X) to 1 + X", 0, 10)},
+     "A power of the values",
+     {real_option("augment-gamma", "", "Raise values to a power between 1/(1 + X) and 1 + X", 0, 10)},
      make});
 
 }  // namespace

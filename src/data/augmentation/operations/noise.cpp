@@ -54,7 +54,8 @@ const Registration<IntensityFactory> registration(
     intensity_augmentations(),
     {"noise",
      "Gaussian noise",
-     {real_option("augment-noise", "", "add Gaussian noise of a standard deviation from 0 to X", 0, 1)},
+     {real_option("augment-noise", "", "Add Gaussian noise whose standard deviation is between 0 and X",
+                  0, 1)},
      make});
 
 }  // namespace

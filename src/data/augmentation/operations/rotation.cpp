@@ -13,8 +13,8 @@ GeometricAugmentation make(const OptionValues& options) {
 const Registration<GeometricFactory> registration(
     geometric_augmentations(),
     {"rotation",
-     "rotation about the middle",
-     {real_option("augment-rotation", "", "rotate by up to this many degrees, either way", 0, 180)},
+     "Rotation about the middle",
+     {real_option("augment-rotation", "", "Rotate by up to this many degrees in either direction", 0, 180)},
      make});
 
 }  // namespace

@@ -16,8 +16,8 @@ GeometricAugmentation make(const OptionValues& options) {
 const Registration<GeometricFactory> registration(
     geometric_augmentations(),
     {"scale",
-     "magnification about the middle",
-     {range_option("augment-scale", "magnify by a factor between these two", 0.05, 20)},
+     "Magnification about the middle",
+     {range_option("augment-scale", "Magnify by a factor between these two", 0.05, 20)},
      make});
 
 }  // namespace

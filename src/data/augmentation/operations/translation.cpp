@@ -21,8 +21,9 @@ GeometricAugmentation make(const OptionValues& options) {
 const Registration<GeometricFactory> registration(
     geometric_augmentations(),
     {"translation",
-     "shifts by whole pixels",
-     {real_option("augment-translation", "", "shift by up to this share of width and height, any way", 0, 1)},
+     "Shifts by whole pixels",
+     {real_option("augment-translation", "",
+                  "Shift by up to this share of width and height in any direction", 0, 1)},
      make});
 
 }  // namespace

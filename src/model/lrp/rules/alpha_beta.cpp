@@ -16,7 +16,7 @@ class AlphaBeta : public LayerRule {
  public:
   AlphaBeta(double alpha, double beta) : alpha_(alpha), beta_(beta) {
     if (!(std::abs(alpha - beta - 1) <= 1e-12))
-      fail(ErrorKind::usage, "--lrp-alpha ", alpha, " and --lrp-beta ", beta, ": needed is alpha - beta = 1");
+      fail(ErrorKind::usage, "--lrp-alpha ", alpha, " and --lrp-beta ", beta, ": required: alpha - beta = 1");
   }
 
   at::Tensor relevance(const LinearLayer& layer, const std::vector<Reader>& readers,
@@ -64,7 +64,7 @@ class AlphaBeta : public LayerRule {
 const Registration<LayerRuleFactory> alpha_beta(
     layer_rules(),
     {"alpha-beta",
-     "alpha times the positive minus beta times the negative share",
+     "Alpha times the positive minus beta times the negative share",
      {real_option("lrp-alpha", "2", "alpha-beta: weight of positive contributions", 1, 1e6),
       real_option("lrp-beta", "1", "alpha-beta: weight of negative contributions; alpha - beta = 1", 0, 1e6)},
      [](const OptionValues& options) {
