@@ -51,7 +51,7 @@ struct Command {
   std::string usage;    ///< "isnet inspect [options] PATH"
   std::vector<PositionalSpec> positionals;
   /// Made when the command is called, after plug-ins were loaded: registries are complete then. A name that
-  /// comes twice (strategies of two kinds may share an option) is one option; its first declaration counts.
+  /// appears twice (strategies of two kinds may share an option) is one option; its first declaration counts.
   std::function<std::vector<OptionGroup>()> options;
   /// Returns the exit status (docs/errors.md). Errors are thrown; main catches them.
   std::function<int(Invocation&)> run;

@@ -1,4 +1,4 @@
-// From words and INI files to validated options. The command line wins over the file; of an option given
+// From words and INI files to validated options. The command line takes precedence over the file; of an option given
 // twice in one place the last counts (so that scripts can append to a call), but plug-ins add up.
 #pragma once
 

@@ -193,7 +193,7 @@ int run(const OptionValues& given, World& world, const Kind& kind) {
     const auto loader = split_loader(model.data->split("train"), options, true, communicator);
     recompute_bn_statistics(*model.network, *loader, batches, 0, scored.place, communicator);
     results = pass_over_all(scored, *model.data, splits, options, kind, communicator);
-    text = cat("BN statistics as stored:\n", text, "\nBN statistics estimated anew:\n",
+    text = cat("BN statistics as stored:\n", text, "\nBN statistics re-estimated:\n",
                summary_table(results.scores));
   }
   std::optional<ValidationChoices> choices;

@@ -26,7 +26,7 @@ std::vector<OptionGroup> train_options() {
         verify_data_option(), text_option("output", "", "DIR", "folder of the run (required)"),
         text_option("weights", "", "FILE", "start from these weights (.safetensors, or .pth of Python)"),
         text_option("unet-weights", "", "FILE",
-                    "pipeline: the trained U-Net (weights or checkpoint); it stands still"),
+                    "Pipeline: the trained U-Net (weights or checkpoint), which is kept frozen"),
         of_this_machine(
             switch_option("allow-other-data", false,
                           "resume on other data than the run began with, of as many training samples"))},

@@ -32,7 +32,7 @@ class PredictionCollector {
   SampleRows rows_;
 };
 
-/// What came of one split.
+/// The result for one split.
 struct SplitPass {
   Scores scores;
   Predictions predictions;  ///< on rank 0, where images are classified; else empty

@@ -48,7 +48,7 @@ class Blame {
   Blame(std::string source, std::set<std::string> adopted, std::set<std::string> given)
       : source_(std::move(source)), adopted_(std::move(adopted)), given_(std::move(given)) {}
 
-  /// Runs `make`, which goes by the options; what it refuses is said of the file, unless it is an option that
+  /// Runs `make`, which goes by the options; what it refuses is reported for the file, unless it is an option that
   /// the user gave. Errors: checkpoint; those of `make`.
   void blamed(const std::function<void()>& make) const;
 
