@@ -11,8 +11,8 @@ namespace isnet {
 /// (docs/errors.md).
 enum class ErrorKind {
   usage,          ///< unknown option, bad value: status 2
-  data,           ///< a data set or image that cannot be believed: status 3
-  checkpoint,     ///< a checkpoint or weights file that cannot be believed: status 3
+  data,           ///< a data set or image that is not valid: status 3
+  checkpoint,     ///< a checkpoint or weights file that is not valid: status 3
   runtime,        ///< the world outside failed (disk full, out of memory): status 1
   communication,  ///< a rank, a host or the network between them failed: status 1
   internal,       ///< a bug of ours: status 1

@@ -25,7 +25,7 @@ enum class FileCall { open, write, flush, close, rename, flush_folder, read, sta
 /// it are taken.
 using FileFault = std::function<int(FileCall, const std::filesystem::path&)>;
 
-/// Installs a fault for the lifetime of this object, for all threads: one that is inside of it at the end may
+/// Installs a fault for the lifetime of this object, for all threads: one that is inside it at the end may
 /// leave it later. For tests; one at a time.
 class ScopedFileFault {
  public:

@@ -39,7 +39,7 @@ bool is_portable(const OptionSpec& spec);
 OptionSpec text_option(std::string name, std::string default_value, std::string value_name, std::string help);
 OptionSpec flag_option(std::string name, std::string help);                        ///< 0|1, default 0
 OptionSpec switch_option(std::string name, bool default_value, std::string help);  ///< --name 0|1
-/// A whole number from min to max.
+/// An integer from min to max.
 OptionSpec integer_option(std::string name, std::string default_value, std::string help, std::int64_t min,
                           std::int64_t max = std::numeric_limits<std::int64_t>::max());
 /// `exclusive_min`: min itself is not allowed.
