@@ -59,7 +59,7 @@ TEST_F(TrainedModel, IsScoredWithStatisticsEstimatedAnewToo) {
   const auto result = evaluate({"--split", "test", "--recompute-bn-statistics", "2"});
   ASSERT_EQ(result.status, 0) << result.output;
   EXPECT_THAT(result.output, HasSubstr("BN statistics as stored:\nsplit"));
-  EXPECT_THAT(result.output, HasSubstr("BN statistics estimated anew:\nsplit"));
+  EXPECT_THAT(result.output, HasSubstr("BN statistics re-estimated:\nsplit"));
 }
 
 TEST_F(TrainedModel, ShowsNoMatricesOfManyClasses) {

@@ -118,7 +118,7 @@ TEST_F(Elastic, SynchronisedBatchNormGivesTheSameLossesOnAnyNumberOfRanks) {
   succeed("whole", options, 2);
   for (const int ranks : {1, 4}) {
     const std::string said = moved("parts", options, 2, "1:3", ranks);
-    EXPECT_THAT(said, HasSubstr(cat("goes on with ", ranks, " rank(s) where 2 were before")));
+    EXPECT_THAT(said, HasSubstr(cat("continues with ", ranks, " rank(s) where 2 were before")));
     EXPECT_THAT(said, ::testing::Not(HasSubstr("losses differ")));
     expect_equal_to_rounding("whole", "parts");
   }

@@ -268,7 +268,7 @@ TEST_F(RunFolders, AreNotResumedOnOtherDataUnlessThatIsAllowed) {
   EXPECT_EQ(same.status, 0) << same.output;
   const auto allowed = attempt("run", "--max-epochs 4 --resume last --allow-other-data 1", {}, "large");
   EXPECT_EQ(allowed.status, 0) << allowed.output;
-  EXPECT_THAT(allowed.output, HasSubstr("the run goes on with other data"));
+  EXPECT_THAT(allowed.output, HasSubstr("the run continues with other data"));
 }
 
 // --- what cannot be written ---
