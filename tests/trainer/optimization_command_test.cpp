@@ -214,7 +214,7 @@ TEST_F(Optimization, BalancedClassWeightsAreStoredAsNumbers) {
 TEST_F(Optimization, BadPatternsAreRefusedBeforeAnythingIsWritten) {
   const auto result = isnet::testing::run(1, command("run", "--freeze layer4.*"));
   EXPECT_EQ(result.status, 2);
-  EXPECT_THAT(result.output, HasSubstr("--freeze: 'layer4.*' means no parameter"));
+  EXPECT_THAT(result.output, HasSubstr("--freeze: 'layer4.*' matches no parameter"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
   succeed("run", "--freeze backbone --max-epochs 1");
   const auto other = isnet::testing::run(1, command("run", "--freeze norms --resume last"));
