@@ -128,7 +128,7 @@ void Training::refuse_other_data(const Checkpoint& checkpoint) const {
     if (!checkpoint.state.contains("data"))
       log::info("the checkpoint does not say what its data were: only their number and classes are compared");
   } else if (given_.flag("allow-other-data")) {
-    log::warning(cat("--allow-other-data: the run goes on with other data: ", difference));
+    log::warning(cat("--allow-other-data: the run continues with other data: ", difference));
   } else {
     fail(ErrorKind::usage, "--resume: the checkpoint was trained on other data than those of --data ",
          facts_.source, ": ", difference,
@@ -175,7 +175,7 @@ int Training::fit() {
   const FitOutcome outcome = trainer.fit(*job_, resumed_ ? &resumed_->checkpoint : nullptr);
   if (outcome == FitOutcome::interrupted) {
     log::info(cat("stopped in epoch ", trainer.position().epoch, ", batch ", trainer.position().batch,
-                  "; the run goes on with --resume last"));
+                  "; --resume last resumes the run"));
     return exit_status_stopped;
   }
   if (resumed_ && trainer.position().global_step == position_of(resumed_->checkpoint).global_step)
