@@ -35,6 +35,7 @@ struct Invocation {
   /// command's own objects are gone by then: the hook shares what it needs. When it returns, the process
   /// leaves at once, without static destructors.
   std::function<void(const Failure&)> on_failure;
+  std::vector<std::string> plugin_options = {};  ///< names of the options that plug-ins brought
 };
 
 /// What the first page of a command's help shows.

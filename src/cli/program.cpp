@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 #include <iostream>
+#include <set>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -44,9 +45,17 @@ std::string help_of(const Command& command, const EarlyOptions& early) {
   return command_help(command, chosen, terminal_width());
 }
 
+std::set<std::string> option_names(const Command& command) {
+  std::set<std::string> names;
+  for (const auto& group : option_groups(command))
+    for (const auto& option : group.options) names.insert(option.name);
+  return names;
+}
+
 int run_command(const Command& command, const std::vector<std::string>& words,
                 std::function<void(const Failure&)>& on_failure) {
   const EarlyOptions early = early_options(words);
+  const auto before = early.plugins.empty() ? std::set<std::string>() : option_names(command);
   for (const auto& file : early.plugins) load_plugin(file);
   if (early.help) {
     std::cout << help_of(command, early);
@@ -57,6 +66,9 @@ int run_command(const Command& command, const std::vector<std::string>& words,
     log::configure({log::Level::warning, ""});
     StatusLine::disable();
   }
+  if (!early.plugins.empty())
+    for (const auto& name : option_names(command))
+      if (!before.contains(name)) invocation.plugin_options.push_back(name);
   HookKeeper keeper(invocation, on_failure);
   return command.run(invocation);
 }

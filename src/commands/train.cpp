@@ -63,7 +63,7 @@ int run_train(Invocation& invocation) {
   if (!options.has("data") && !options.has("resume")) fail(ErrorKind::usage, "--data: is required");
   if (!options.has("output") && !trial) fail(ErrorKind::usage, "--output: is required");
   return run_on_ranks(invocation, world_options(options),
-                      [&](World& world) { return Training(options, world).run(); });
+                      [&](World& world) { return Training(options, world, invocation.plugin_options).run(); });
 }
 
 Command train_command() {

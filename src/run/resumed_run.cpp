@@ -63,12 +63,13 @@ void mention_plugins(const OptionValues& options, const std::string& ini) {
 
 }  // namespace
 
-void adopt_options_of_run(OptionValues& options, const FoundCheckpoint& found, const Communicator& communicator) {
+void adopt_options_of_run(OptionValues& options, const FoundCheckpoint& found, const Communicator& communicator,
+                          const std::set<std::string>& of_start) {
   std::vector<std::string> of_checkpoint;
   std::set<std::string> of_folder;
   const bool in_place = RunFolder(options.text("output")).holds(found.file);
   for (const auto& spec : options.specs()) {
-    if (is_of_the_launch(spec.name)) continue;
+    if (is_of_the_launch(spec.name) || of_start.contains(spec.name)) continue;
     if (!is_path_option(spec)) of_checkpoint.push_back(spec.name);
     if (in_place || spec.name == "data") of_folder.insert(spec.name);
   }

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <torch/version.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -22,8 +23,9 @@
 
 namespace isnet {
 
-Training::Training(OptionValues given, World& world)
+Training::Training(OptionValues given, World& world, std::vector<std::string> plugin_options)
     : given_(std::move(given)),
+      plugin_options_(std::move(plugin_options)),
       folder_(given_.text("output")),
       device_(device_of(given_, world.local_rank())),
       communicator_(world, process_group_options(given_, device_.type())),
@@ -35,7 +37,7 @@ int Training::run() {
   if (communicator_.world_size() > 1 && !communicator_.is_main())
     log::configure({log::Level::warning, cat("rank ", communicator_.rank(), ": ")});
   resumed_ = start_.find_checkpoint();
-  if (resumed_) adopt_options_of_run(given_, *resumed_, communicator_);
+  if (resumed_) adopt_options_of_run(given_, *resumed_, communicator_, callback_options_of_plugins());
   if (!given_.has("data")) fail(ErrorKind::usage, "--data: is required");
   data_ = open_training_data(given_, communicator_);
   settle();
@@ -56,6 +58,15 @@ int Training::run() {
     start_.open(resumed_.has_value(), config_->options());
   }
   return fit();
+}
+
+// Plug-ins that watch a run, or disturb it, do so once.
+std::set<std::string> Training::callback_options_of_plugins() const {
+  std::set<std::string> names;
+  for (const auto& option : callbacks().options())
+    if (std::find(plugin_options_.begin(), plugin_options_.end(), option.name) != plugin_options_.end())
+      names.insert(option.name);
+  return names;
 }
 
 // Reads the files that the run begins from, and settles its options, alike on all ranks.

@@ -3,6 +3,9 @@
 
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "base/options.h"
 #include "distributed/communicator.h"
@@ -22,8 +25,9 @@ class HeatmapImages;
 /// Every rank has one; its functions are collective.
 class Training {
  public:
-  /// `given`: the options of `isnet train`, --data and --output among them. Errors: usage, communication.
-  Training(OptionValues given, World& world);
+  /// `given`: the options of `isnet train`, --data and --output among them. `plugin_options`: names of those
+  /// that plug-ins brought. Errors: usage, communication.
+  Training(OptionValues given, World& world, std::vector<std::string> plugin_options = {});
   ~Training();
   Training(const Training&) = delete;
   Training& operator=(const Training&) = delete;
@@ -34,6 +38,7 @@ class Training {
   int run();
 
  private:
+  std::set<std::string> callback_options_of_plugins() const;
   void settle();
   void make_job();
   void add_validation();
@@ -47,6 +52,7 @@ class Training {
   void announce_job() const;
 
   OptionValues given_;  // the user's, and of a resumed run those that it had
+  std::vector<std::string> plugin_options_;
   RunFolder folder_;
   at::Device device_;
   Communicator communicator_;

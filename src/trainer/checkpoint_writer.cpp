@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/failure.h"
 #include "base/log.h"
+#include "trainer/signals.h"
 
 namespace isnet {
 namespace {
@@ -50,6 +51,7 @@ bool write_patiently(const CheckpointWriterOptions& options, const std::filesyst
   bool written = try_to_write(options, path, checkpoint, environment, first);
   for (auto next = options.pauses.begin(); !written && next != options.pauses.end() && pause(*next); ++next)
     written = try_to_write(options, path, checkpoint, environment, false);
+  if (written) StopSignals::note_saved(position_of(checkpoint).global_step);
   return written;
 }
 

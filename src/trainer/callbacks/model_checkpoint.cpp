@@ -12,7 +12,6 @@
 #include "base/printable.h"
 #include "trainer/checkpoint_folder.h"
 #include "trainer/checkpoint_state.h"
-#include "trainer/signals.h"
 #include "trainer/trainer.h"
 
 namespace isnet {
@@ -54,9 +53,6 @@ void ModelCheckpoint::save(const std::filesystem::path& path, const Trainer& tra
 }
 
 void ModelCheckpoint::save_last(const Trainer& trainer) {
-  // One that waits is replaced by the next.
-  if (steps_on_the_way_.size() > 1) steps_on_the_way_.pop_back();
-  steps_on_the_way_.push_back(trainer.position().global_step);
   save(folder_.last_checkpoint(), trainer);
   last_is_current_ = true;
 }
@@ -65,8 +61,6 @@ void ModelCheckpoint::learn(const Trainer& trainer, const std::vector<Checkpoint
   for (const auto& outcome : outcomes) {
     if (outcome.path == folder_.last_checkpoint()) {
       last_is_written_ = outcome.written;
-      if (outcome.written && !steps_on_the_way_.empty()) StopSignals::note_saved(steps_on_the_way_.front());
-      if (!steps_on_the_way_.empty()) steps_on_the_way_.erase(steps_on_the_way_.begin());
     } else if (pending_ && pending_->file == outcome.path) {
       const Ranked one = *pending_;
       pending_.reset();

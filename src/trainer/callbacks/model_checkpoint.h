@@ -74,7 +74,6 @@ class ModelCheckpoint : public Monitoring {
   std::optional<Ranked>
       missing_;  // better than all of ranked_, but its file could not be written, or is gone
   bool last_is_written_ = true;    // so far as is known
-  std::vector<std::int64_t> steps_on_the_way_;  // of last.ckpt: the one that is written, and the one that waits
 };
 
 }  // namespace isnet

@@ -29,7 +29,10 @@ void ProgressBar::on_train_epoch_start(Trainer& trainer) {
   samples_ = 0;
   sums_.clear();
   if (quiet_ || !trainer.communicator().is_main() || !StatusLine::drawn()) return;
-  shown_ = {cat("epoch ", trainer.position().epoch), first_batch_, trainer.batches_per_epoch(), ""};
+  {
+    const std::lock_guard lock(mutex_);
+    shown_ = {cat("epoch ", trainer.position().epoch), first_batch_, trainer.batches_per_epoch(), ""};
+  }
   status_.emplace(
       [this](std::size_t width) {
         const std::lock_guard lock(mutex_);
