@@ -53,10 +53,19 @@ std::string shape_of_unet(const StoredModel& stored, const std::string& network)
 
 // What would watch metrics of validation; "": nothing.
 std::string watcher_of(const OptionValues& options) {
-  if (options.text("lr-schedule") == "reduce-on-plateau") return "--lr-schedule reduce-on-plateau";
-  if (options.has("early-stopping-threshold")) return "--early-stopping-threshold";
-  if (options.integer("early-stopping-patience") > 0) return "--early-stopping-patience";
+  const auto text = [&](const char* name) { return options.known(name) ? options.text(name) : ""; };
+  if (text("lr-schedule") == "reduce-on-plateau") return "--lr-schedule reduce-on-plateau";
+  if (!text("early-stopping-threshold").empty()) return "--early-stopping-threshold";
+  if (options.known("early-stopping-patience") && options.integer("early-stopping-patience") > 0)
+    return "--early-stopping-patience";
   return "";
+}
+
+// What the fit loop and its averages of gradients read.
+TrainerOptions fit_options(const OptionValues& options) {
+  TrainerOptions trainer = trainer_options(options);
+  if (options.known("ddp-bucket-cap-mb")) trainer.ddp = ddp_options(options);
+  return trainer;
 }
 
 // Without validation nothing can watch its metrics: refused where something was asked to watch. Returns a
@@ -195,8 +204,7 @@ void RunConfig::settle_model(const StoredModel* stored) {
 }
 
 void RunConfig::settle_training(const DataFacts& data) {
-  trainer_ = trainer_options(options_);
-  trainer_->ddp = ddp_options(options_);
+  trainer_ = fit_options(options_);
   require_outputs(objectives().at(model_.objective).capabilities, model_.objective, network_of(options_));
   if (data.source.empty()) return;
   if (objectives().at(model_.objective).capabilities.needs_masks) require_masks(data, model_.objective);
@@ -208,8 +216,7 @@ void RunConfig::settle_resume(const FoundCheckpoint& resumed, std::int64_t ranks
   ResumedOptions settled = resumed_options(options_, resumed, ranks);
   options_ = std::move(settled.options);
   notes_.insert(notes_.end(), settled.notes.begin(), settled.notes.end());
-  trainer_ = trainer_options(options_);
-  trainer_->ddp = ddp_options(options_);
+  trainer_ = fit_options(options_);
   trainer_->largest_share = settled.largest_share;
 }
 
