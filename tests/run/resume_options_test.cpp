@@ -133,7 +133,8 @@ TEST(ResumeOptions, AModelHoldsNoOptionOfTheMachine) {
                                              "detect-anomaly",
                                              "fast-dev-run"};
   std::set<std::string> declared;
-  for (const auto& spec : training_options().specs())
+  const OptionValues options = training_options();
+  for (const auto& spec : options.specs())
     if (!is_portable(spec)) declared.insert(spec.name);
   EXPECT_EQ(declared, of_the_machine);
 }
