@@ -11,7 +11,7 @@ readonly build_packages=(
   openmpi-bin libopenmpi-dev libhdf5-dev libboost-dev libboost-program-options-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libdcmtk-dev libjpeg-dev libtiff-dev
   libopenjp2-7-dev
-  libpng-dev libutf8proc-dev node-d3
+  libpng-dev libutf8proc-dev libonnx-dev libprotobuf-dev node-d3
   nlohmann-json3-dev zlib1g-dev libdeflate-dev libssl-dev libspdlog-dev
   libgtest-dev libgmock-dev libgloo-dev
   python3 python3-venv ca-certificates dataset-fashion-mnist)

@@ -10,13 +10,14 @@ ALLOWED = {  # folder: folders whose headers it may include besides its own
     "distributed": {"base"},
     "data": {"base"},
     "import": {"base", "data"},
-    "model": {"base", "distributed"},
+    "graph": {"base"},
+    "model": {"base", "distributed", "graph"},
     "trainer": {"base", "distributed", "data", "model"},
     "evaluation": {"base"},
     "report": {"base", "evaluation"},
-    "run": {"base", "distributed", "data", "model", "trainer", "evaluation", "report"},
+    "run": {"base", "distributed", "data", "graph", "model", "trainer", "evaluation", "report"},
     "cli": {"base"},
-    "commands": {"base", "distributed", "data", "import", "model", "trainer", "evaluation", "report", "run", "cli", "bench"},
+    "commands": {"base", "distributed", "data", "import", "graph", "model", "trainer", "evaluation", "report", "run", "cli", "bench"},
     "bench": {"base", "distributed", "data", "import", "model", "trainer", "evaluation", "run", "cli"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)

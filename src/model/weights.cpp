@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "base/input_file.h"
 #include "model/network_guess.h"
+#include "model/onnx/graph_network.h"
 #include "model/pickle/state_dictionary.h"
 #include "model/weight_names.h"
 
@@ -195,6 +196,7 @@ bool WeightsReport::lacks_only_counters() const {
 }
 
 StoredWeights read_weights(const std::filesystem::path& path) {
+  if (is_onnx_file(path.string())) return read_onnx_weights(path.string());
   StoredWeights stored;
   if (is_of_torch_save(beginning_of(path))) {
     stored.torch_save = true;

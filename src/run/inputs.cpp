@@ -6,7 +6,7 @@
 namespace isnet {
 
 InputFiles::InputFiles(const OptionValues& options) {
-  for (const char* name : {"checkpoint", "weights", "unet-weights", "config", "data", "predictions",
+  for (const char* name : {"checkpoint", "weights", "model", "unet-weights", "config", "data", "predictions",
                            "validation-predictions", "attributes"})
     if (options.known(name) && options.has(name)) add(cat("--", name), options.text(name));
   if (options.known("plugin") && options.has("plugin"))

@@ -9,7 +9,7 @@
 
 namespace isnet {
 
-/// What the options name: --checkpoint, --weights, --unet-weights, --config, --plugin, tables of predictions
+/// What the options name: --checkpoint, --weights, --model, --unet-weights, --config, --plugin, tables of predictions
 /// and attributes, and --data with dataset.json and all shards that it lists, as far as they are there.
 class InputFiles {
  public:

@@ -31,7 +31,8 @@ namespace {
 // A network of another shape has no use for the run's checkpoint.
 OptionGroup network_group() {
   OptionGroup group = strategy_group("Network", networks(), "network", "densenet121", "architecture");
-  for (auto& option : group.options) option = fixed_at_resume(std::move(option));
+  for (auto& option : group.options)
+    if (!is_path_option(option)) option = fixed_at_resume(std::move(option));
   const std::vector<OptionSpec> of_all{
       fixed_at_resume(normalize_option()),
       real_option("dropout", "",

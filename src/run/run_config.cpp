@@ -8,6 +8,7 @@
 #include "model/losses/classification_loss.h"
 #include "model/networks/layer_list.h"
 #include "model/objectives/objective.h"
+#include "run/graph_options.h"
 #include "run/model_options.h"
 #include "run/resume_options.h"
 
@@ -184,6 +185,7 @@ void RunConfig::take_defaults(bool resumed) {
   }
   if (options_.known("layers") && options_.has("layers"))
     options_.set("layers", layers_text(options_.text("layers")));
+  settle_graph(options_);
 }
 
 void RunConfig::settle_model(const StoredModel* stored) {

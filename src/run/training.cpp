@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "data/sampling/sampling.h"
 #include "run/data_identity.h"
+#include "run/graph_options.h"
 #include "run/heatmap_images.h"
 #include "run/range_test.h"
 #include "run/resume_options.h"
@@ -72,7 +73,13 @@ std::set<std::string> Training::callback_options_of_plugins() const {
 // Reads the files that the run begins from, and settles its options, alike on all ranks.
 void Training::settle() {
   facts_ = facts_of(*data_.set, *data_.train, given_);
-  if (given_.has("weights")) first_weights_ = read_weights_model(given_.text("weights"));
+  if (given_.has("weights"))
+    first_weights_ = read_weights_model(given_.text("weights"));
+  else if (begins_with_model(given_))
+    first_weights_ = read_weights_model(given_.text("model"));
+  else if (!resumed_ && given_.has("model"))
+    fail(ErrorKind::usage, "--model: there is neither the file '", given_.text("model"),
+         "' nor a checkpoint to resume from");
   const std::string& around = networks().at(given_.text("network")).capabilities.around;
   if (!around.empty() && given_.has("unet-weights")) unet_ = read_stored_model(given_.text("unet-weights"));
   config_ = resolve(given_, facts_,
