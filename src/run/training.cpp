@@ -77,7 +77,7 @@ void Training::settle() {
     first_weights_ = read_weights_model(given_.text("weights"));
   else if (begins_with_model(given_))
     first_weights_ = read_weights_model(given_.text("model"));
-  else if (!resumed_ && given_.has("model"))
+  else if (!resumed_ && given_.text("network") == "onnx" && given_.has("model"))
     fail(ErrorKind::usage, "--model: there is neither the file '", given_.text("model"),
          "' nor a checkpoint to resume from");
   const std::string& around = networks().at(given_.text("network")).capabilities.around;
