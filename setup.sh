@@ -112,9 +112,9 @@ install_packages() {
   fi
   say "apt-get update, apt-get install (a few minutes on a bare machine)"
   "${sudo[@]}" apt-get update -q ||
-    die "apt-get update failed (above: why)" "Check the network, and the sources in /etc/apt; then run ./setup.sh again."
+    die "apt-get update failed (see above)" "Check the network, and the sources in /etc/apt; then run ./setup.sh again."
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" </dev/null ||
-    die "apt-get install failed (above: why)" \
+    die "apt-get install failed (see above)" \
       "'Unable to locate package': this release lacks it (Debian 12 and Ubuntu 24.04 with 'universe' have all)." \
       "'Failed to fetch': the network. 'No space left': the packages take 1.5 GB. 'Could not get lock': another apt runs; wait for it."
 }
@@ -139,7 +139,7 @@ installed_torch() {  # its version, such as 2.13.0+cpu; empty when there is none
 pip_install() {  # pip_install WHAT-FOR REQUIREMENT...
   say "pip install ${*:2} (into $venv)"
   "$venv/bin/python" -m pip install --disable-pip-version-check --no-input -q "${@:2}" ||
-    die "pip could not install $1 (above: why)" \
+    die "pip could not install $1 (see above)" \
       "'No matching distribution': the package index cannot be reached (network, pip config list), or it has no" \
       "  wheel for $("$venv/bin/python" -V 2>&1): remove $venv and name another Python with ISNET_PYTHON," \
       "  or another release with --torch." \
@@ -202,5 +202,5 @@ install_wheels() {
 complete=true
 $skip_packages || install_packages
 install_wheels
-$complete || die "something is missing (above)" "Run ./setup.sh"
-say "all there: torch $(installed_torch) in $venv"
+$complete || die "something is missing (see above)" "Run ./setup.sh"
+say "nothing is missing: torch $(installed_torch) in $venv"

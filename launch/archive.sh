@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Packs a build into one file that runs on other hosts, at any place, without the virtual environment.
+# Packs a build into one file that runs on other hosts, in any folder, without the virtual environment.
 set -euo pipefail
 
 usage() {
   cat <<'EOF_USAGE'
 Usage: launch/archive.sh [BUILD [FOLDER]]
 
-Writes FOLDER/isnet-VERSION-linux-ARCH.tar.gz from the build BUILD (default: build/release, into the present
+Writes FOLDER/isnet-VERSION-linux-ARCH.tar.gz from the build BUILD (default: build/release, into the current
 folder): the program, its libraries, those of the torch wheel and of the distribution, launch/run.sh, slurm/
-and recipes/. Unpack it anywhere; bin/isnet and launch/run.sh find everything from where they lie.
+and recipes/. Unpack it anywhere; bin/isnet and launch/run.sh find everything relative to themselves.
 
-What hosts must have: Open MPI (Debian: openmpi-bin) of the same major version, and a C and C++ library (libc6,
+The hosts need Open MPI (Debian: openmpi-bin) of the same major version, and a C and C++ library (libc6,
 libstdc++6, zlib1g) not older than here: the same release of the distribution, or a newer one. Plug-ins are
 built against an installed tree (cmake --install), not against the archive.
 Builds against a CUDA wheel are refused: install isnet and its virtual environment on such hosts.

@@ -15,7 +15,7 @@ jobs=${2:-$((cores < by_memory ? cores : by_memory))}
 cd "$here"
 started=$SECONDS
 cmake --preset "$preset" ${ISNET_VENV:+"-DISNET_VENV=$ISNET_VENV"} ||
-  { echo "build: cmake could not configure preset $preset (above: why); ./setup.sh installs what it needs" >&2; exit 1; }
+  { echo "build: cmake could not configure preset $preset (see above); ./setup.sh installs what it needs" >&2; exit 1; }
 cmake --build --preset "$preset" -j "$jobs" ||
-  { echo "build: preset $preset failed (above: where)" >&2; exit 1; }
+  { echo "build: preset $preset failed (see above)" >&2; exit 1; }
 echo "build: preset $preset built in $((SECONDS - started)) s, $jobs at a time"

@@ -73,7 +73,7 @@ stage() {
     echo "quickstart: stopped; the same command resumes" >&2
     exit 75
   elif ((status != 0)); then
-    echo "quickstart: '$1' failed with status $status (above: why); the same command tries again from there" >&2
+    echo "quickstart: '$1' failed with status $status (see above); the same command tries again from there" >&2
     exit "$status"
   fi
   echo "$key" > "$stamp"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs isnet on several ranks, here or on several hosts, with the settings of mpirun that clusters need.
-# MPI only brings the ranks up; training traffic goes through Gloo or NCCL.
+# Runs isnet on several ranks, on this host or on several hosts, with the settings of mpirun that clusters need.
+# MPI only starts the ranks; they exchange data through shared memory, Gloo or NCCL.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -9,31 +9,31 @@ usage() {
   cat <<'EOF_USAGE'
 Usage: launch/run.sh [OPTION...] [--] COMMAND [ARGUMENT...]      COMMAND of isnet: train, evaluate, explain, ...
 
-  -n RANKS             how many ranks (default: 1; with hosts: all of their slots)
-  --host a:2,b:2       these hosts, with so many ranks each at most
-  --hosts FILE         the same from a file, a line a host: "node1 slots=2"
-  --interface NAME     the network that connects the hosts, such as eth0 (default: what Open MPI and Gloo find)
-  --host-timeout SEC   a host that is silent for so long is given up (default 20)
-  --save-seconds SEC   a checkpoint that is being written when another rank is killed may take so long (default 2);
-                       mpirun takes as long to end after any failure or second signal
-  --max-restarts N     after a failure start again, with --resume last, up to N times in a row without a new
+  -n RANKS             number of ranks (default: 1; with hosts: all of their slots)
+  --host a:2,b:2       hosts, each with the largest number of ranks on it
+  --hosts FILE         hosts from a file with one line for each: "node1 slots=2"
+  --interface NAME     network interface that connects the hosts, such as eth0 (default: the one that Open MPI and Gloo find)
+  --host-timeout SEC   time after which a silent host counts as lost (default 20)
+  --save-seconds SEC   time for a checkpoint that is being written when another rank is killed (default 2);
+                       mpirun takes this long to end after any failure or second signal
+  --max-restarts N     restart after a failure, with --resume last, up to N times in a row without a new
                        checkpoint (default 0), after pauses of 1, 2, 4, ... 60 s
-  --min-ranks M        hosts that cannot be reached any more are left out of a restart, as long as M ranks find a
-                       place on the others (default: all ranks have to)
+  --min-ranks M        leave out hosts that can no longer be reached when restarting, as long as the others have
+                       slots for M ranks (default: for all ranks)
   --oversubscribe      allow more ranks than slots on hosts (here it is always allowed)
   --bind WHAT          bind each rank to a core, socket or numa node (default none: torch's threads share the cores)
-  -x NAME              hand this environment variable on to ranks on other hosts (repeatable); PATH,
+  -x NAME              pass this environment variable to ranks on other hosts (repeatable); PATH,
                        LD_LIBRARY_PATH and those that start with ISNET_, GLOO_, NCCL_, TORCH_, OMP_, GOMP_,
-                       CUDA_, HDF5_ are anyway
-  --rank-logs DIR      write each rank's output to a file too
+                       CUDA_, HDF5_ are always passed
+  --rank-logs DIR      also write each rank's output to a file
   --dry-run            print the command and end
   --print-binary       print which isnet would run and end
 
 Signals: the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 lets the ranks save a checkpoint and end with status 75;
 a second SIGINT or SIGTERM ends them at once.
 Status: that of isnet (0 done, 1 failure, 2 usage, 3 bad data or checkpoint, 75 stopped after a checkpoint:
-start me again), 128 + signal of a rank that was killed, 205 for a lost host.
-Only statuses other than 0, 2, 3 and 75 are restarted.
+start it again), 128 + signal of a rank that was killed, 205 for a lost host.
+Runs with other statuses than 0, 2, 3 and 75 are restarted.
 Environment: ISNET_BINARY (the program; default build/release, build/dev, an installed one), ISNET_MPIRUN
 (default mpirun), OMPI_MCA_* (settings of Open MPI, such as OMPI_MCA_plm_rsh_agent for another ssh).
 EOF_USAGE
@@ -249,13 +249,13 @@ fi
 explain_status() {
   case $1 in
     0) ;;
-    2) say "status 2: the command cannot be run as it is (above: why)" ;;
-    3) say "status 3: bad data or a bad checkpoint (above: which)" ;;
-    75) say "status 75: stopped after a checkpoint was written; the same command with --resume last goes on" ;;
+    2) say "status 2: wrong usage (see above)" ;;
+    3) say "status 3: bad data or a bad checkpoint (see above)" ;;
+    75) say "status 75: stopped after a checkpoint was written; the same command with --resume last resumes it" ;;
     205) say "status 205: a host was lost" ;;
     *)
       if (($1 > 128 && $1 < 193)); then say "status $1: a rank was ended by signal $(($1 - 128)) ($(kill -l $(($1 - 128))))"
-      else say "status $1: failed (above: why)"; fi ;;
+      else say "status $1: failed (see above)"; fi ;;
   esac
 }
 
@@ -319,7 +319,7 @@ choose_hosts() {
     say "cannot be reached:$lost; the other hosts have a place for $slots ranks, --min-ranks needs $min_ranks"
     return 1
   fi
-  [[ -z $lost ]] || say "cannot be reached:$lost; going on with $slots of $wanted_ranks ranks"
+  [[ -z $lost ]] || say "cannot be reached:$lost; continuing with $slots of $wanted_ranks ranks"
   host_list=$list host_file='' ranks=$slots
   build_launcher
 }

@@ -80,7 +80,7 @@ requeue() {
     return 1
   fi
   if ! scontrol requeue "$(this_job)"; then
-    say "scontrol requeue failed: start the job again by hand, it goes on from its last checkpoint"
+    say "scontrol requeue failed: start the job again by hand; it resumes from its last checkpoint"
     return 1
   fi
   trap '' USR1 TERM

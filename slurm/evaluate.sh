@@ -4,7 +4,7 @@
 #   sbatch slurm/evaluate.sh --checkpoint FILE --data DIR --split test --output DIR [OPTION...]
 #
 # All options go to isnet evaluate (isnet evaluate --help). Submit from the folder of isnet, or set ISNET_HOME.
-# Options of sbatch before the script's name win over these:
+# Options of sbatch before the script's name take precedence over these:
 #SBATCH --job-name=isnet-evaluate
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Trains on a Slurm cluster until the training is done, whatever happens on the way.
+# Trains on a Slurm cluster until the training is done, over time limits, preemptions and failures.
 #
 #   sbatch slurm/train_isnet.sh --config recipes/x.ini --data DIR --output DIR [OPTION...]
 #   sbatch --array=0-3 slurm/train_isnet.sh --data DIR --output DIR      a task for each training recipe of a folder
 #
 # All options go to isnet train (isnet train --help). Submit from the folder of isnet, or set ISNET_HOME.
-# Options of sbatch before the script's name win over these:
+# Options of sbatch before the script's name take precedence over these:
 #SBATCH --job-name=isnet
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=2
@@ -19,10 +19,10 @@
 #
 # 120 s before the time limit the ranks save a checkpoint, and the job requeues itself; so it does after a failure
 # (a rank that dies, a node that reboots), as long as there is progress. Preempted jobs and those of a lost node are
-# requeued by Slurm. Each start goes on from the last checkpoint. scancel saves and ends.
+# requeued by Slurm. Each start resumes from the last checkpoint. scancel saves and ends.
 # Output of rank N: OUTPUT/logs/rank-N.log; this script's own: isnet-JOBID.log.
 #
-# Environment (sbatch hands it on):
+# Environment (sbatch passes it on):
 #   ISNET_HOME          folder of isnet (default: where sbatch was called, else where this script is)
 #   ISNET_BINARY        the program (default: build/release/bin/isnet and so on, see launch/run.sh)
 #   ISNET_LAUNCHER      srun or mpirun (default: srun if it knows PMIx)
@@ -56,7 +56,7 @@ if [[ -z $config && -n ${SLURM_ARRAY_TASK_ID:-} ]]; then
   config=${recipes[SLURM_ARRAY_TASK_ID]:-}
   if [[ -z $config ]]; then
     say "there is no training recipe number $SLURM_ARRAY_TASK_ID in ${ISNET_RECIPES:-$home/recipes/compare}, which has" \
-      "${#recipes[@]}, from 0 on: ${recipes[*]##*/}"
+      "${#recipes[@]}, numbered from 0: ${recipes[*]##*/}"
     exit 2
   fi
   kept+=(--config "$config")

@@ -145,7 +145,7 @@ step "a host that is gone is left out, where --min-ranks allows it"
 on_hosts "6 4" "a c" 0 --host a:2,b:2,c:2 --max-restarts 1 --min-ranks 2
 expect_equal "status" 0 "$status"
 expect_equal "calls" "all a:2,b:2,c:2 $work/program train|4 a:2,c:2 --resume last" "$(calls)"
-expect_text "what was lost" "cannot be reached: b; going on with 4 of 6 ranks" "$work/log"
+expect_text "what was lost" "cannot be reached: b; continuing with 4 of 6 ranks" "$work/log"
 printf 'a slots=2\nb slots=2  # old\n# none\nc slots=1 max_slots=4\n' > "$work/hosts"
 on_hosts "3" "a c" 0 --hosts "$work/hosts" --max-restarts 1 --min-ranks 2
 expect_equal "status" 0 "$status"

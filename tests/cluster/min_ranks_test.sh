@@ -47,7 +47,7 @@ for host in node2 node1; do
   status=0
   wait $launcher || status=$?
   ((status == 0)) || { cat "$work/log" >&2; fail "status $status"; }
-  expect_text "who was lost" "cannot be reached: $host; going on with 1 of 2 ranks" "$work/log"
+  expect_text "who was lost" "cannot be reached: $host; continuing with 1 of 2 ranks" "$work/log"
   expect_text "the resumption" "resuming from" "$work/log"
   expect_text "the ranks" "continues with 1 rank(s) where 2 were before" "$work/log"
   expect_no_text "the losses" "losses differ" "$work/log"

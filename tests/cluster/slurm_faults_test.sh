@@ -99,7 +99,7 @@ survived+=("scancel of one task of an array")
 step "a task without a recipe says which there are"
 job=$(array 2)
 wait_for 60 "the end of task 2" has_left
-expect_text "a number without a recipe" "no training recipe number 2 in $ISNET_RECIPES, which has 2, from 0 on: a.ini b.ini" \
+expect_text "a number without a recipe" "no training recipe number 2 in $ISNET_RECIPES, which has 2, numbered from 0: a.ini b.ini" \
   "$work/array-2.log"
 
 step "the line of docs/operations.md"
