@@ -185,6 +185,8 @@ def check_the_check(checker):
     assert checker.check("launch/no-such-script.sh")[1], "a script that is not there"
     assert checker.check_names(["train", "--no-such-option"])[1], "an unknown option in a sentence"
     assert not checker.check("isnet train --data data --output run")[1]
+    assert list(pages.broken_links(checker.source, "README.md", "[a](no-such.md) [b](#no-such) [c](docs/README.md)")) == \
+        [(1, "no-such.md"), (1, "#no-such")], "a broken link"
     found = list(pages.blocks("x.md", "a\n\n    isnet x\n\n```cpp\nint i;\n```\n<!-- not run: why -->\n```sh\nisnet y\n```\n"))
     assert [(b.language, b.line, b.reason) for b in found] == [("sh", 3, ""), ("cpp", 6, ""), ("sh", 10, "why")], found
 
@@ -213,6 +215,8 @@ def main():
         for block in blocks:
             check_block(report, checker, python, block, compiled)
         check_sentences(report, checker, source, page, text)
+        for line, link in pages.broken_links(source, page, text):
+            report.add(f"{page}:{line}", link, "link", "leads nowhere")
     for page in set(declared) | set(compiled):
         if declared[page] != compiled[page]:
             report.add(page, "cpp", "compiled", f"has {compiled[page]} blocks of C++, tests/docs/CMakeLists.txt says {declared[page]}")

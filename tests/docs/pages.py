@@ -94,3 +94,20 @@ def logical_lines(text):
         if joined.strip() and not joined.lstrip().startswith("#"):
             yield start, joined.strip()
         joined = ""
+
+
+def anchors(text):
+    """Names by which links reach the headings of a page, as GitHub makes them."""
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+
+
+def broken_links(source, page, text):
+    """(line, link) of links that lead to no file, or to no heading."""
+    place = pathlib.Path(source) / page
+    for number, line in outside_of_blocks(text):
+        for link, anchor in re.findall(r"\]\(([^)#\s]*)(#[^)]*)?\)", line):
+            if link.startswith(("http:", "https:")):
+                continue
+            target = (place.parent / link).resolve() if link else place
+            if not target.exists() or (anchor and target.suffix == ".md" and anchor[1:] not in anchors(target.read_text())):
+                yield number, link + anchor
