@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
+#include <ctime>
 
 #include "base/error.h"
+#include "base/launcher.h"
 #include "base/version.h"
 #include "cli/help_entries.h"
 #include "cli/parse.h"
@@ -19,6 +22,8 @@ std::string roff(const std::string& text) {
       result += "\\e";
     else if (c == '-')
       result += "\\-";
+    else if (c == '|')
+      result += "|\\:";  // a line may end here
     else
       result += c;
   }
@@ -38,8 +43,19 @@ std::string upper(std::string text) {
   return text;
 }
 
+// The day on which the page is made, or that of SOURCE_DATE_EPOCH (reproducible-builds.org).
+std::string day() {
+  const std::string given = environment("SOURCE_DATE_EPOCH");
+  const std::time_t now = given.empty() ? std::time(nullptr) : static_cast<std::time_t>(std::atoll(given.c_str()));
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char text[16];
+  std::strftime(text, sizeof text, "%Y-%m-%d", &parts);
+  return text;
+}
+
 std::string title(const std::string& name, const std::string& summary) {
-  return cat(".TH ", argument(upper(name)), " 1 \"\" ", argument("isnet " ISNET_VERSION), " ",
+  return cat(".TH ", argument(upper(name)), " 1 ", argument(day()), " ", argument("isnet " ISNET_VERSION), " ",
              argument("User commands"), "\n.SH NAME\n", roff(name), " \\- ", roff(summary), "\n");
 }
 
