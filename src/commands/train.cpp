@@ -5,6 +5,7 @@
 #include "data/augmentation/augmentation.h"
 #include "data/augmentation/operation.h"
 #include "data/checksums.h"
+#include "data/sampling/sampling.h"
 #include "data/shard_limits.h"
 #include "run/heatmap_images.h"
 #include "run/model_options.h"
