@@ -150,8 +150,9 @@ TEST(RunConfig, TheHeadOfAFileTellsTheClasses) {
 
 TEST(RunConfig, WeightsOfOtherProgramsImplyTheirConvention) {
   StoredModel foreign = stored_model("", {{"classifier.weight", at::zeros({5, 4})}});
-  const auto relu = [&](const Settings& settings, bool torch_save) {
+  const auto relu = [&](Settings settings, bool torch_save) {
     foreign.weights.torch_save = torch_save;
+    settings.emplace_back("normalize", "none");
     const RunConfig config = resolve(training_options(settings), photos(), {.weights = &foreign});
     return config.options().text("transition-relu") + (config.notes().empty() ? "" : " noted");
   };
