@@ -171,13 +171,13 @@ void RunConfig::take_from_data(const DataFacts& data) {
 
 void RunConfig::take_defaults(bool resumed) {
   const auto& objective = objectives().at(options_.text("objective"));
-  options_ =
-      options_.completed(networks().at(options_.text("network")).defaults).completed(objective.defaults);
+  auto of_objective = objective.defaults;
+  // A resumed run keeps what it began with.
+  const bool by_norm =
+      !options_.known("gradient-clip-algorithm") || options_.text("gradient-clip-algorithm") == "norm";
+  if (resumed || !by_norm) of_objective.erase("gradient-clip-val");
+  options_ = options_.completed(networks().at(options_.text("network")).defaults).completed(of_objective);
   const bool heatmaps = objective.capabilities.trains_heatmaps;
-  // As published; a resumed run keeps what it began with.
-  if (heatmaps && !resumed && is_open(options_, "gradient-clip-val") &&
-      options_.text("gradient-clip-algorithm") == "norm")
-    options_.set("gradient-clip-val", "1");
   if (is_open(options_, "dropout")) options_.set("dropout", heatmaps ? "0.5" : "0");
   if (is_open(options_, "recompute-bn-statistics")) {
     const bool averages = options_.known("average") && options_.text("average") != "none";

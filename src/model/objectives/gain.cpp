@@ -226,8 +226,12 @@ std::vector<OptionSpec> options() {
 }
 
 const Registration<ObjectiveFactory> registration(
-    objectives(), {"gain", "Classifier whose class activation maps are to cover what it looks at (GAIN)",
-                   options(), [](const OptionValues& values) { return std::make_unique<Gain>(values); }});
+    objectives(),
+    {.name = "gain",
+     .description = "Classifier whose class activation maps are to cover what it looks at (GAIN)",
+     .options = options(),
+     .make = [](const OptionValues& values) { return std::make_unique<Gain>(values); },
+     .defaults = {{"gradient-clip-val", "1"}}});
 
 }  // namespace
 }  // namespace isnet

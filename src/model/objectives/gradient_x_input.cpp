@@ -73,7 +73,8 @@ std::vector<OptionSpec> options() {
   return options;
 }
 
-const NamedTexts defaults{{"heatmap-weight", "0.5"}, {"gwrp-decay", "0.996"}, {"dropout", "0"}};
+const NamedTexts defaults{
+    {"heatmap-weight", "0.5"}, {"gwrp-decay", "0.996"}, {"dropout", "0"}, {"gradient-clip-val", "1"}};
 
 const Registration<ObjectiveFactory> registration(
     objectives(),

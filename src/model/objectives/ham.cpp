@@ -104,11 +104,12 @@ class HamObjective : public Objective {
   HamLoss loss_;
 };
 
-const Registration<ObjectiveFactory> registration(objectives(),
-                                                  {"ham", "Hierarchical attention mining, with --network ham",
-                                                   HamLoss::options(), [](const OptionValues& values) {
-                                                     return std::make_unique<HamObjective>(values);
-                                                   }});
+const Registration<ObjectiveFactory> registration(
+    objectives(), {.name = "ham",
+                   .description = "Hierarchical attention mining, with --network ham",
+                   .options = HamLoss::options(),
+                   .make = [](const OptionValues& values) { return std::make_unique<HamObjective>(values); },
+                   .defaults = {{"gradient-clip-val", "1"}}});
 
 }  // namespace
 }  // namespace isnet

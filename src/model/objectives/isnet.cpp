@@ -49,6 +49,7 @@ const Registration<ObjectiveFactory> isnet(
      .options = isnet_options(),
      .make = [](const OptionValues& options) { return std::make_unique<IsnetObjective>(options); },
      .uses = {heatmap_selection_group, layer_rule_group, first_layer_group, heatmap_loss_group},
+     .defaults = {{"gradient-clip-val", "1"}},  // as published
      .capabilities = {.needs_masks = true}});
 
 }  // namespace

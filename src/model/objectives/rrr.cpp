@@ -95,7 +95,7 @@ std::vector<OptionSpec> options() {
   return options;
 }
 
-const NamedTexts defaults{{"heatmap-weight", "0.5"}, {"dropout", "0"}};
+const NamedTexts defaults{{"heatmap-weight", "0.5"}, {"dropout", "0"}, {"gradient-clip-val", "1"}};
 
 const Registration<ObjectiveFactory> registration(
     objectives(), {.name = "rrr",
