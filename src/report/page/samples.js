@@ -116,15 +116,15 @@ function showOpened() {
   const sample = opened.list[opened.place], maps = sample.maps ?? [];
   const caption = (map) => element("figcaption", {}, "Heatmap of ", named(mapName(map)), element("br"), scaleBar(map.scale),
     isNumber(map.background) ? [element("br"), `Relevance outside of the mask: ${percent(map.background)}`] : null);
-  viewer.replaceChildren(
+  viewer.replaceChildren(element("div", {},
     element("div", { class: "viewer-top" }, element("h2", {}, named(sample.id)), element("span", { class: "quiet" }, `${opened.place + 1} of ${opened.list.length}`),
       button("←", "Previous sample", () => step(-1)), button("→", "Next sample", () => step(1)), button("Close", "Close", () => viewer.close())),
     element("div", { class: "viewer-pictures" },
       sample.image ? element("figure", {}, imagePicture(sample), element("figcaption", {}, "Image", sample.mask && filters.outline ? " with the outline of its mask" : "")) : null,
       maps.map((map) => element("figure", {}, heatPicture(sample, map), caption(map)))),
-    sample.models ? [element("p", {}, "Label: ", named(classNames(sample.label))), modelLines(sample)] : element("p", {}, verdict(sample), `. Log loss ${fixed(sample.loss)}.`),
+    sample.models ? element("div", {}, element("p", {}, "Label: ", named(classNames(sample.label))), modelLines(sample)) : element("p", {}, verdict(sample), `. Log loss ${fixed(sample.loss)}.`),
     element("p", { class: "quiet" }, "Shown as: " + sample.kinds.map((kind) => (kindNames[kind] ?? kind).toLowerCase()).join(", "), sample.group ? [". Group ", named(sample.group)] : ""),
-    sample.models ? "" : element("div", { class: "bars" }, sample.probabilities.map(([k, p]) => [named(classesOf(current())[k] ?? k), probabilityBar(p), element("span", { class: "number" }, percent(p))])));
+    sample.models ? "" : element("div", { class: "bars" }, sample.probabilities.map(([k, p]) => [named(classesOf(current())[k] ?? k), probabilityBar(p), element("span", { class: "number" }, percent(p))]))));
 }
 viewer.addEventListener("keydown", (event) => { if (event.key === "ArrowLeft") step(-1); if (event.key === "ArrowRight") step(1); });
 viewer.addEventListener("click", (event) => { if (event.target === viewer) viewer.close(); });
