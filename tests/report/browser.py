@@ -115,9 +115,10 @@ class Browser:
             raise RuntimeError(f"{expression}: {result['exceptionDetails']}")
         return result["result"].get("value")
 
-    def until(self, expression):
+    def until(self, expression, before=lambda: None):
+        """Waits for an expression to be true; `before` is called before each look."""
         deadline = time.monotonic() + self.wait
-        while not self.value(expression):
+        while before() or not self.value(expression):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not true: {expression}; faults: {self.faults}")
             time.sleep(0.05)

@@ -68,14 +68,19 @@ def check_confusion(page):
 
 
 def check_pointing(page):
-    page.value("document.documentElement.style.scrollBehavior = 'auto'; document.getElementById('summary').scrollIntoView()")
+    """A pointer over a chart gets its figures; the page may still be scrolling when the pointer comes."""
+    page.value("document.documentElement.style.scrollBehavior = 'auto'")
     chart = "document.querySelector('.chart .hit')"
     if not page.value(f"!!{chart}"):
         return
-    page.value(f"{chart}.scrollIntoView({{block: 'center'}})")
-    x, y = page.value(f"(box => [box.left + box.width / 2, box.top + box.height / 2])({chart}.getBoundingClientRect())")
-    page.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
-    page.until("!document.getElementById('tip').hidden")
+
+    def point():
+        x, y = page.value(f"{chart}.scrollIntoView({{block: 'center'}}), "
+                          f"(box => [box.left + box.width / 2, box.top + box.height / 2])({chart}.getBoundingClientRect())")
+        page.call("Input.dispatchMouseEvent", type="mouseMoved", x=1, y=1)
+        page.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    page.until("!document.getElementById('tip').hidden", before=point)
 
 
 def check_subjects(page):

@@ -104,7 +104,7 @@ function explanationFigures(body, subject, explanations) {
   const statistics = keys.flatMap((key) => ["mean", "median"].filter((of) => explanations.some((one) => one.figures?.[key]?.[of])).map((of) => [key, of]));
   body.append(table({ caption: `Measures of heatmaps, ${subject.name}`, columns: [{ title: "Measure" }, { title: "" }, ...explanations.map((one) => ({ title: title(one), number: true }))],
     rows: statistics.map(([key, of]) => ({ cells: [nameIn(measureNames, key), of, ...explanations.map((one) => estimateCell(asEstimate(one.figures?.[key]?.[of])))] })) }));
-  const curves = (key) => explanations.filter((one) => one.curves?.[key]).map((one, i) => ({ name: title(one), class: seriesClass(i), x: one.curves.fraction, y: one.curves[key], value: "" }));
+  const curves = (key) => explanations.filter((one) => one.curves?.[key]?.length).map((one, i) => ({ name: title(one), class: seriesClass(i), x: one.curves.fraction, y: one.curves[key], value: "" }));
   const plots = [["deletion", "Deletion"], ["insertion", "Insertion"]].filter(([key]) => curves(key).length).map(([key, name]) =>
     linePlot({ caption: `${name}, ${subject.name}`, series: curves(key), xLabel: "Share of the pixels", yLabel: "Mean probability", xDomain: [0, 1], yDomain: [0, 1], square: true,
       note: key === "deletion" ? "The most relevant pixels are removed first: lower is better." : "The most relevant pixels are shown first: higher is better." }));
