@@ -21,7 +21,7 @@ def program():
 class Browser:
     """One page. What it says on its console, and what it refuses, is kept in `faults`."""
 
-    def __init__(self, wait=60):
+    def __init__(self, wait=180):
         self.wait, self.faults, self.number, self.events, self.buffer = wait, [], 0, [], b""
         self.folder = tempfile.mkdtemp(prefix="isnet-browser-")
         to_browser, self.commands = os.pipe()

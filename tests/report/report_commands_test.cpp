@@ -27,7 +27,7 @@ void expect_good_page(const std::string& file, std::vector<std::string> texts = 
   std::vector<std::string> words{"python3", ISNET_TESTS_DIR "/report/check_page.py", file, "--texts"};
   words.insert(words.end(), texts.begin(), texts.end());
   ProgramOptions options;
-  options.timeout = std::chrono::seconds(250);
+  options.timeout = std::chrono::seconds(500);
   const auto result = run_program(words, options);
   if (result.status == no_browser) GTEST_SKIP() << "no Chromium here";
   EXPECT_EQ(result.status, 0) << result.output;
