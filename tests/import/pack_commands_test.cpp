@@ -217,7 +217,9 @@ TEST_F(PackCommand, LeavesNothingOfItsProgressOnATerminal) {
   if (shown.status == 127) GTEST_SKIP() << "no program 'script' here";
   ASSERT_EQ(shown.status, 0) << shown.out << shown.err;
   const auto bar = shown.out.rfind("packing");  // none where packing took but a moment
-  if (bar != std::string::npos) EXPECT_THAT(shown.out.substr(bar), HasSubstr("\r\033[J"));
+  if (bar != std::string::npos) {
+    EXPECT_THAT(shown.out.substr(bar), HasSubstr("\r\033[J"));
+  }
 }
 
 }  // namespace

@@ -18,8 +18,8 @@ class Family : public ::testing::TestWithParam<const char*> {
  protected:
   std::shared_ptr<Network> network_ = small_network(GetParam());
   std::vector<OptionValues> every_rule() const {
-    return {options_of({}), options_of({{"lrp-form", "flex"}}), options_of({{"lrp-rule", "zplus"}}),
-            options_of({{"lrp-rule", "alpha-beta"}}), options_of({{"first-layer", "w2"}})};
+    return {options_with({}), options_with({{"lrp-form", "flex"}}), options_with({{"lrp-rule", "zplus"}}),
+            options_with({{"lrp-rule", "alpha-beta"}}), options_with({{"first-layer", "w2"}})};
   }
 };
 
@@ -63,7 +63,7 @@ TEST_P(Family, RelevanceIsConservedWithoutConstantsAsEpsilonVanishes) {
   remove_constants(*network_);
   for (const char* form : {"block", "flex"}) {
     const auto options =
-        options_of({{"lrp-form", form}, {"lrp-epsilon", "1e-12"}, {"first-layer", "epsilon"}});
+        options_with({{"lrp-form", form}, {"lrp-epsilon", "1e-12"}, {"first-layer", "epsilon"}});
     const Explained explained = explain(*network_, random_batch(2), options);
     EXPECT_LE(relative_difference(explained.heatmaps.sum({2, 3, 4}), explained.logits), 1e-8) << form;
   }
@@ -72,7 +72,7 @@ TEST_P(Family, RelevanceIsConservedWithoutConstantsAsEpsilonVanishes) {
 // Not of the logits: z⁺ starts at those that positive weights make.
 TEST_P(Family, PositiveContributionsAloneConserveTheirStart) {
   remove_constants(*network_);
-  const auto options = options_of({{"lrp-rule", "zplus"}, {"lrp-epsilon", "1e-12"}, {"first-layer", "w2"}});
+  const auto options = options_with({{"lrp-rule", "zplus"}, {"lrp-epsilon", "1e-12"}, {"first-layer", "w2"}});
   const at::Tensor maps = explain(*network_, random_batch(2), options).heatmaps;
   EXPECT_GE(maps.min().item<double>(), 0);  // and nothing speaks against a class
   EXPECT_GT(maps.max().item<double>(), 0);
@@ -82,9 +82,9 @@ class FamilyWithoutSums : public Family {};  // z⁺ and αβ differ at residual
 
 TEST_P(FamilyWithoutSums, AlphaOneIsZPlusButForItsStart) {
   const Batch batch = random_batch(2);
-  const Explained z_plus = explain(*network_, batch, options_of({{"lrp-rule", "zplus"}}));
+  const Explained z_plus = explain(*network_, batch, options_with({{"lrp-rule", "zplus"}}));
   const Explained alpha = explain(
-      *network_, batch, options_of({{"lrp-rule", "alpha-beta"}, {"lrp-alpha", "1"}, {"lrp-beta", "0"}}));
+      *network_, batch, options_with({{"lrp-rule", "alpha-beta"}, {"lrp-alpha", "1"}, {"lrp-beta", "0"}}));
   // Relevance is linear in its start, y or y⁺ of each map.
   const at::Tensor ratio = z_plus.heatmaps.flatten(2).sum(2) / alpha.heatmaps.flatten(2).sum(2);
   EXPECT_LE(relative_difference(alpha.heatmaps * ratio.view({2, 3, 1, 1, 1}), z_plus.heatmaps), 1e-9);
@@ -94,7 +94,7 @@ TEST_P(Family, FlexIsGradientTimesInputAsEpsilonVanishes) {
   Batch batch = random_batch(2);
   batch.images.requires_grad_();
   const auto options =
-      options_of({{"lrp-form", "flex"}, {"lrp-epsilon", "1e-13"}, {"first-layer", "epsilon"}});
+      options_with({{"lrp-form", "flex"}, {"lrp-epsilon", "1e-13"}, {"first-layer", "epsilon"}});
   const Explained explained = explain(*network_, batch, options);
   for (std::int64_t c = 0; c < 3; ++c) {
     const at::Tensor gradient =
@@ -106,14 +106,14 @@ TEST_P(Family, FlexIsGradientTimesInputAsEpsilonVanishes) {
 
 TEST_P(Family, DualMapsAreThoseOfZPlusAndEpsilon) {
   const Batch batch = random_batch(3);
-  const Explained dual = explain(*network_, batch, options_of({{"heatmaps", "dual"}}));
+  const Explained dual = explain(*network_, batch, options_with({{"heatmaps", "dual"}}));
   ASSERT_EQ(dual.heatmaps.size(1), 2);
   Batch drawn = batch;
   drawn.labels = dual.selected.classes.select(1, 0);
   EXPECT_TRUE(dual.selected.classes.select(1, 1).equal(drawn.labels));
   for (const auto& [map, rule] : {std::pair{0, "zplus"}, {1, "epsilon"}}) {
     const Explained alone =
-        explain(*network_, drawn, options_of({{"heatmaps", "label"}, {"lrp-rule", rule}}));
+        explain(*network_, drawn, options_with({{"heatmaps", "label"}, {"lrp-rule", rule}}));
     EXPECT_LE(relative_difference(dual.heatmaps.narrow(1, map, 1), alone.heatmaps), 1e-13) << rule;
   }
 }
@@ -121,9 +121,9 @@ TEST_P(Family, DualMapsAreThoseOfZPlusAndEpsilon) {
 TEST_P(Family, AnEpsilonOfALayerReplacesTheGeneralOne) {
   const Batch batch = random_batch(2);
   const std::string head = network_->head_name();
-  const Explained general = explain(*network_, batch, options_of({{"lrp-epsilon", "0.1"}}));
+  const Explained general = explain(*network_, batch, options_with({{"lrp-epsilon", "0.1"}}));
   const Explained other =
-      explain(*network_, batch, options_of({{"lrp-epsilon", "0.1"}, {"lrp-layer-epsilon", head + "=0.4"}}));
+      explain(*network_, batch, options_with({{"lrp-epsilon", "0.1"}, {"lrp-layer-epsilon", head + "=0.4"}}));
   // The logits' gate is y'/(y' + ε s(y')), whose ε alone has changed.
   const at::Tensor factor =
       (stabilized(general.logits, 0.1) / stabilized(general.logits, 0.4)).view({2, 3, 1, 1, 1});
@@ -136,8 +136,8 @@ TEST_P(Family, AnEpsilonOfALayerReplacesTheGeneralOne) {
   for (const char* rule : {"epsilon", "zplus"})
     EXPECT_LE(
         relative_difference(
-            explain(*network_, batch, options_of({{"lrp-rule", rule}, {"lrp-layer-epsilon", each}})).heatmaps,
-            explain(*network_, batch, options_of({{"lrp-rule", rule}, {"lrp-epsilon", "0.1"}})).heatmaps),
+            explain(*network_, batch, options_with({{"lrp-rule", rule}, {"lrp-layer-epsilon", each}})).heatmaps,
+            explain(*network_, batch, options_with({{"lrp-rule", rule}, {"lrp-epsilon", "0.1"}})).heatmaps),
         1e-14);
 }
 
@@ -231,7 +231,7 @@ TEST(ZPlus, SharesByPositiveContributionsOfInputsOfEitherSign) {
 }
 
 TEST(ZPlus, NeverSpeaksAgainstAClassWhereLayersReadNegativeNumbers) {
-  auto options = options_of({{"lrp-rule", "zplus"}, {"first-layer", "epsilon"}});
+  auto options = options_with({{"lrp-rule", "zplus"}, {"first-layer", "epsilon"}});
   options.set("layers",
               "conv 4 3 pad 1, conv 5 3, avgpool 2, conv 4 1, bn, avgpool global, flatten, linear 6, linear");
   torch::manual_seed(11);
@@ -252,7 +252,7 @@ void expect_refused(const std::map<std::string, std::string>& values, const std:
   Batch batch = random_batch(2);
   if (without_labels) batch.labels = at::Tensor();
   try {
-    explain(*network, batch, options_of(values));
+    explain(*network, batch, options_with(values));
     ADD_FAILURE() << texts.front();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::usage);
@@ -287,7 +287,7 @@ TEST(Rules, CutsOfClassesRefuseMapsOfSeveralClasses) {
   const auto network = small_network("densenet");
   const Batch batch = random_batch(2);
   const auto objective = objectives().at("isnet").make(
-      options_of({{"heatmaps", "sum"}, {"cut", "1,2,3"}, {"cut2", "20,30,40"}}));
+      options_with({{"heatmaps", "sum"}, {"cut", "1,2,3"}, {"cut2", "20,30,40"}}));
   try {
     objective->compute(*network, batch);
     ADD_FAILURE();

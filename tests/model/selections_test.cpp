@@ -29,7 +29,7 @@ std::vector<double> selective_start(const std::vector<double>& y, double epsilon
 }
 
 TEST(Selections, SelectiveIsFiniteAtAnyGapOfLogits) {
-  const auto selection = heatmap_selections().at("selective").make(options_of({}));
+  const auto selection = heatmap_selections().at("selective").make(options_with({}));
   for (const std::vector<double>& y : {std::vector<double>{0.3, -0.2, 0.1},
                                        {0, 0, 0},
                                        {-40, 60, 59.5},
@@ -52,7 +52,7 @@ TEST(Selections, SelectiveIsFiniteAtAnyGapOfLogits) {
 TEST(Selections, TheMaskOfASelectiveMapIsThatOfAllClassesTogether) {
   const at::Tensor masks = (at::rand({2, 4, 1, 5, 6}, at::kDouble) > 0.7).to(at::kDouble);
   for (const char* form : {"block", "flex"}) {
-    const auto selection = heatmap_selections().at("selective").make(options_of({{"lrp-form", form}}));
+    const auto selection = heatmap_selections().at("selective").make(options_with({{"lrp-form", form}}));
     const Selected selected = selection->select(at::randn({2, 4}, at::kDouble) * 400, random_batch(2), 0);
     const at::Tensor mask = selected_masks(masks, selected);
     ASSERT_EQ(mask.sizes(), (std::vector<std::int64_t>{2, 1, 1, 5, 6})) << form;
@@ -65,14 +65,14 @@ TEST(Selections, TheMaskOfASelectiveMapIsThatOfAllClassesTogether) {
 TEST(Selections, DualMapsCanStartAtAllLogitsAtOnce) {
   const auto network = small_network("basic");
   const Batch batch = random_batch(3);
-  const Explained dual = explain(*network, batch, options_of({{"heatmaps", "dual"}, {"dual-start", "all"}}));
+  const Explained dual = explain(*network, batch, options_with({{"heatmaps", "dual"}, {"dual-start", "all"}}));
   ASSERT_EQ(dual.heatmaps.size(1), 2);
   EXPECT_TRUE(dual.selected.classes.eq(-1).all().item<bool>());
   for (const auto& [map, rule] : {std::pair{0, "zplus"}, {1, "epsilon"}}) {
-    const at::Tensor each = explain(*network, batch, options_of({{"lrp-rule", rule}})).heatmaps;
+    const at::Tensor each = explain(*network, batch, options_with({{"lrp-rule", rule}})).heatmaps;
     EXPECT_LE(relative_difference(dual.heatmaps.select(1, map), each.sum(1)), 1e-11) << rule;
   }
-  auto options = options_of({{"heatmaps", "dual"}, {"dual-start", "all"}, {"cut", "1,2"}, {"cut2", "20,30"}});
+  auto options = options_with({{"heatmaps", "dual"}, {"dual-start", "all"}, {"cut", "1,2"}, {"cut2", "20,30"}});
   Batch by_class = batch;
   by_class.masks = (at::rand({3, 3, 1, 22, 27}, at::kDouble) > 0.5).to(at::kDouble);
   const auto losses = objectives().at("isnet").make(options)->compute(*network, by_class);
@@ -84,13 +84,13 @@ TEST(Selections, DualMapsCanStartAtAllLogitsAtOnce) {
 TEST(Selections, OfSeveralLogitsAddTheirMaps) {
   const auto network = small_network("densenet");
   Batch batch = random_batch(3);
-  const at::Tensor all = explain(*network, batch, options_of({})).heatmaps;
-  const Explained sum = explain(*network, batch, options_of({{"heatmaps", "sum"}}));
+  const at::Tensor all = explain(*network, batch, options_with({})).heatmaps;
+  const Explained sum = explain(*network, batch, options_with({{"heatmaps", "sum"}}));
   EXPECT_LE(relative_difference(sum.heatmaps, all.sum(1, true)), 1e-12);
   EXPECT_TRUE(sum.selected.classes.eq(-1).all().item<bool>());
 
   batch.labels = at::tensor({1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0}, at::kDouble).view({3, 3});
-  const Explained label = explain(*network, batch, options_of({{"heatmaps", "label"}}));
+  const Explained label = explain(*network, batch, options_with({{"heatmaps", "label"}}));
   const at::Tensor chosen = batch.labels.view({3, 3, 1, 1, 1});
   EXPECT_LE(relative_difference(label.heatmaps, (all * chosen).sum(1, true)), 1e-12);
   EXPECT_TRUE(label.selected.classes.equal(at::tensor({-1, 1, -1}, at::kLong).view({3, 1})));
@@ -110,7 +110,7 @@ TEST(Selections, TrainWithDualMapsAndCutsOfTheirOwn) {
   const auto network = small_network("densenet");
   Batch batch = random_batch(3);
   const auto loss_of = [&](const std::string& cut, const std::string& cut2) {
-    auto options = options_of({{"heatmaps", "dual"}, {"cut", cut}, {"cut2", cut2}, {"heatmap-weight", "1"}});
+    auto options = options_with({{"heatmaps", "dual"}, {"cut", cut}, {"cut2", cut2}, {"heatmap-weight", "1"}});
     return objectives().at("isnet").make(options)->compute(*network, batch).total;
   };
   const at::Tensor loss = loss_of("0.1,20", "0.2,30");
@@ -126,7 +126,7 @@ TEST(Selections, MultiLabelDataTrainOnTheirLabelsMaps) {
   Batch batch = random_batch(3);
   batch.labels = at::tensor({1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0}, at::kDouble).view({3, 3});
   const auto losses =
-      objectives().at("isnet").make(options_of({{"heatmaps", "label"}}))->compute(*network, batch);
+      objectives().at("isnet").make(options_with({{"heatmaps", "label"}}))->compute(*network, batch);
   losses.total.backward();
   EXPECT_TRUE(losses.total.isfinite().item<bool>());
   EXPECT_TRUE(finite_gradients(*network));

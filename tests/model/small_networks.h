@@ -67,7 +67,7 @@ inline Explained explain(Network& network, const Batch& batch, const OptionValue
   return explained;
 }
 
-inline OptionValues options_of(const std::map<std::string, std::string>& values) {
+inline OptionValues options_with(const std::map<std::string, std::string>& values) {
   auto options = model_options();
   for (const auto& [name, value] : values) options.set(name, value);
   return options;
