@@ -120,7 +120,7 @@ def main():
     with browser.Browser() as page:
         check_sizes(page, report)
         for text in texts:
-            expect(page.value(f"document.body.textContent.includes({text!r})"), f"the page does not show {text!r}")
+            expect(page.value(f"document.body.innerText.includes({text!r})"), f"the page does not show {text!r}")
         expect(page.value("document.querySelectorAll('img[src=x], main script').length") == 0, "a text of the data became an element")
         expect(page.value("[...document.querySelectorAll('[id]')].length === new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size"), "an id is twice")
         expect(page.value("[...document.querySelectorAll('button, select, input, a')].every(e => e.textContent || e.closest('label') || e.getAttribute('aria-label'))"), "a control has no name")
