@@ -13,6 +13,7 @@
 #include "run/run_start.h"
 #include "run/training.h"
 #include "run/validation_scores.h"
+#include "trainer/exchanged_backgrounds.h"
 
 namespace isnet::cli {
 namespace {
@@ -42,6 +43,7 @@ std::vector<OptionGroup> train_options() {
   groups.push_back({"Augmentation", Augmentation::options(), {}});
   add_strategies(groups.back(), geometric_augmentations());
   add_strategies(groups.back(), intensity_augmentations());
+  groups.push_back({"Exchanged backgrounds", exchanged_background_options(), {}});
   groups.push_back({"Training", trainer_option_specs(), {}});
   add_strategies(groups.back(), samplings());
   for (auto& option : validation_options()) groups.back().options.push_back(std::move(option));

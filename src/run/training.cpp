@@ -20,6 +20,7 @@
 #include "run/weights_export.h"
 #include "trainer/callbacks/folder_watch.h"
 #include "trainer/callbacks/progress.h"
+#include "trainer/exchanged_backgrounds.h"
 #include "trainer/model_summary.h"
 
 namespace isnet {
@@ -113,6 +114,7 @@ void Training::make_job() {
   require_outputs(*objective, config_->model().objective, *network);
   if (!objective->needs_pixels()) network->classify_only();
   if (objective->needs_masks()) require_masks(facts_, config_->model().objective);
+  objective = with_exchanged_backgrounds(std::move(objective), options, data_.train);
   NamedParameters parameters;
   for (const auto& entry : network->named_parameters()) parameters.emplace_back(entry.key(), entry.value());
   freeze(parameters, options, head);

@@ -34,6 +34,25 @@ TEST_F(SampledTraining, TrainingIsAugmentedAndValidationIsNot) {
   EXPECT_NEAR(evaluated("augmented", ""), losses[0], 1e-6 * losses[0]);
 }
 
+const std::string exchanged =
+    "--augment-background swap --augment-background-chance 0.7 --background-consistency 0.1 --background-flips swap ";
+
+TEST_F(SampledTraining, RunsWithOtherBackgroundsGoOnBitByBit) {
+  expect_bitwise_resume(exchanged + "--objective isnet --monitor val_background_flips --monitor-mode min");
+}
+
+TEST_F(SampledTraining, EachValidationTellsHowManyPredictionsChangeWithTheBackground) {
+  succeed("one", "--max-epochs 2 " + exchanged);
+  for (const char* name : {"background_flips", "background_accuracy"}) {
+    const auto values = column(folder_ / "one" / "metrics.csv", "val", name);
+    ASSERT_EQ(values.size(), 2u) << name;
+    for (const double value : values) {
+      EXPECT_GE(value, 0) << name;
+      EXPECT_LE(value, 1) << name;
+    }
+  }
+}
+
 TEST_F(SampledTraining, WhatDoesNotGoTogetherIsRefused) {
   const auto refused = [&](const std::string& more) { return run(1, command("refused", more)); };
   const auto bare = refused("--sampling weighted");
