@@ -3,10 +3,10 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/ini.h"
 #include "base/log.h"
 #include "run/stored_options.h"
 #include "trainer/checkpoint_choice.h"
@@ -37,12 +37,7 @@ std::string options_file(const std::filesystem::path& checkpoint) {
 // The user's own folder: unlike a checkpoint it may name files.
 void adopt_lines(OptionValues& options, const std::string& ini, const std::string& source,
                  const std::set<std::string>& wanted) {
-  std::istringstream lines(ini);
-  for (std::string line; std::getline(lines, line);) {
-    const auto equals = line.find(" = ");
-    if (equals == std::string::npos) continue;
-    const std::string name = line.substr(0, equals);
-    const std::string value = line.substr(equals + 3);
+  for (const auto& [name, value] : read_ini(ini).entries) {
     if (!wanted.contains(name) || !options.known(name) || options.given(name) || options.text(name) == value) continue;
     try {
       options.set(name, value);
@@ -53,12 +48,10 @@ void adopt_lines(OptionValues& options, const std::string& ini, const std::strin
 }
 
 void mention_plugins(const OptionValues& options, const std::string& ini) {
-  constexpr const char* start = "plugin = ";
-  const auto at = ("\n" + ini).find(cat("\n", start));
-  if (at == std::string::npos || options.has("plugin")) return;
-  log::info(cat("the run was begun with --plugin ",
-                ini.substr(at + std::string(start).size(), ini.find('\n', at) - at - std::string(start).size()),
-                "; give it again where the run needs it"));
+  const IniText text = read_ini(ini);
+  const std::string* plugin = text.find("plugin");
+  if (!plugin || options.has("plugin")) return;
+  log::info(cat("the run began with --plugin ", *plugin, "; give it again where the run needs it"));
 }
 
 }  // namespace

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <map>
-#include <sstream>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/ini.h"
 #include "trainer/checkpoint.h"
 #include "trainer/checkpoint_header.h"
 #include "trainer/run_folder.h"
@@ -18,10 +18,7 @@ std::map<std::string, std::string> lines_of(const std::filesystem::path& file) {
   std::map<std::string, std::string> values;
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(file, ignored)) return values;
-  std::istringstream lines(read_file(file, Links::refuse));
-  for (std::string line; std::getline(lines, line);)
-    if (const auto equals = line.find(" = "); equals != std::string::npos)
-      values[line.substr(0, equals)] = line.substr(equals + 3);
+  for (auto& [name, value] : read_ini(read_file(file, Links::refuse)).entries) values.emplace(name, value);
   return values;
 }
 
