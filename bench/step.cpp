@@ -31,7 +31,7 @@ const std::vector<std::string> own_of_variants{"objective", "heatmaps", "num-cla
 OptionSpec parts_option() {
   std::string known;
   for (const auto& part : all_parts) known += (known.empty() ? "" : ",") + part;
-  OptionSpec spec = text_option("parts", known, "NAME,NAME", "what to measure");
+  OptionSpec spec = text_option("parts", known, "NAME,NAME", "What to measure");
   spec.refusal = [known](const std::string& text) -> std::string {
     std::istringstream parts(text + ",");
     std::string part;
@@ -46,16 +46,16 @@ std::vector<OptionGroup> step_options() {
   std::vector<OptionSpec> own{
       parts_option(),
       integers_option("classes", "1,3,10", "step: numbers of classes of the ISNet steps and explanations", 1),
-      integer_option("image-size", "224", "height and width of the images", 1, 65536),
-      integer_option("batch-size", "4", "images of a step", 1),
-      integer_option("threads", "2", "threads of each process", 1, 4096),
-      integer_option("steps", "7", "timed steps of each variant, one a round", 1, 1000000),
-      integer_option("warmup", "2", "rounds before those", 0, 1000000),
-      integer_option("seed", "0", "of weights, images and draws", 0),
+      integer_option("image-size", "224", "Height and width of the images", 1, 65536),
+      integer_option("batch-size", "4", "Images of a step", 1),
+      integer_option("threads", "2", "Threads of each process", 1, 4096),
+      integer_option("steps", "7", "Timed steps of each variant, one a round", 1, 1000000),
+      integer_option("warmup", "2", "Rounds before those", 0, 1000000),
+      integer_option("seed", "0", "Seed of weights, images and draws", 0),
       text_option("python", "", "FILE",
                   "Python with torch (default: that of the torch in use, else python3); none: leave it out"),
       choice_option("variant", "",
-                    "run this one alone, a step for each line 'step' on stdin: what a benchmark starts",
+                    "Run this one alone, a step for each line 'step' on stdin: what a benchmark starts",
                     {"plain", "isnet", "forward", "explain", "ddp", "ddp-gloo", "independent", "fit", "bare",
                      "unsaved", "foreground", "background", "system"})};
   for (auto& option : device_option_specs())

@@ -28,12 +28,12 @@ namespace {
 std::vector<OptionGroup> compare_options() {
   std::vector<OptionSpec> what{
       text_option("data", "", "DIR|FILE.h5",
-                  "data set on which run folders and checkpoints are scored first"),
-      text_option("split", "test", "NAME", "split to compare on"),
-      text_option("output", "", "DIR", "folder for comparison.json and comparison.csv"),
-      integer_option("batch-size", "64", "samples of a batch", 1),
+                  "Data set on which run folders and checkpoints are scored first"),
+      text_option("split", "test", "NAME", "Split to compare on"),
+      text_option("output", "", "DIR", "Folder for comparison.json and comparison.csv"),
+      integer_option("batch-size", "64", "Samples of a batch", 1),
       num_workers_option(),
-      integer_option("seed", "0", "of the bootstrap", 0)};
+      integer_option("seed", "0", "Seed of the bootstrap", 0)};
   std::vector<OptionGroup> groups{{"Models and data", std::move(what), {}}};
   groups.push_back({"Tests", interval_options(), {}});
   groups.push_back({"Report", report_page_options(), {}});

@@ -37,21 +37,21 @@ const Kind test_splits{"test", "limit-test-batches"}, validation_splits{"val", "
 
 std::vector<OptionGroup> evaluate_options(const Kind& kind) {
   std::vector<OptionGroup> groups = trained_model_groups({
-      text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required)"),
+      text_option("data", "", "DIR|FILE.h5", "Data set, or one shard (required)"),
       text_option("split", "", "NAME,NAME",
-                  cat("splits to evaluate (default: all whose names begin with ", kind.prefix, ")")),
-      batch_limit_option(kind.limit, "how many batches of a split: a number, or a share as 0.5"),
+                  cat("Splits to evaluate (default: all whose names begin with ", kind.prefix, ")")),
+      batch_limit_option(kind.limit, "How many batches of a split: a number, or a share as 0.5"),
       verify_data_option(),
       text_option("output", "", "DIR",
-                  "folder for metrics.json, scores.csv, curves.csv and predictions.csv"),
-      integer_option("batch-size", "64", "samples of a batch", 1),
+                  "Folder for metrics.json, scores.csv, curves.csv and predictions.csv"),
+      integer_option("batch-size", "64", "Samples of a batch", 1),
       integer_option(
           "recompute-bn-statistics", "0",
-          "batches of split train for re-estimating BN statistics first; scores without it are shown too",
+          "Batches of split train for re-estimating BN statistics first; scores without it are shown too",
           0),
       num_workers_option(),
       integer_option("seed", "0",
-                     "of stochastic heatmaps, the order for BN statistics, bootstrap and posteriors", 0)});
+                     "Seed of stochastic heatmaps, the order for BN statistics, bootstrap and posteriors", 0)});
   const std::vector<OptionGroup> own{{"Predictions of other programs", prediction_file_options(), {}},
                                      {"Scores", report_option_specs(), {}},
                                      {"Other backgrounds", background_test_options(), {}},

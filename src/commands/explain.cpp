@@ -26,19 +26,19 @@ namespace {
 
 std::vector<OptionGroup> explain_options() {
   std::vector<OptionSpec> what{
-      text_option("data", "", "DIR|FILE.h5", "data set, or one shard (this or --image)"),
-      text_option("image", "", "FILE,…", "pictures of any kind that pack reads, instead of --data"),
+      text_option("data", "", "DIR|FILE.h5", "Data set, or one shard (this or --image)"),
+      text_option("image", "", "FILE,…", "Pictures of any kind that pack reads, instead of --data"),
       text_option(
           "class", "", class_choice_words,
-          "class whose maps are computed, instead of --heatmaps; predicted: the class that is decided "
+          "Class whose maps are computed, instead of --heatmaps; predicted: the class that is decided "
           "for, highest: the largest logit"),
-      text_option("split", "test", "NAME", "split to explain"),
-      text_option("output", "", "FILE.h5", "file for heatmaps, logits, ids, classes, masks"),
-      text_option("pictures", "", "DIR", "folder for PNG panels"),
-      integer_option("pictures-limit", "16", "panels to draw at most", 1),
-      flag_option("train-statistics", "normalise with each batch's statistics instead of the running ones"),
-      integer_option("batch-size", "16", "samples of a batch", 1),
-      integer_option("seed", "0", "of stochastic heatmaps", 0)};
+      text_option("split", "test", "NAME", "Split to explain"),
+      text_option("output", "", "FILE.h5", "File for heatmaps, logits, ids, classes, masks"),
+      text_option("pictures", "", "DIR", "Folder for PNG panels"),
+      integer_option("pictures-limit", "16", "Panels to draw at most", 1),
+      flag_option("train-statistics", "Normalise with each batch's statistics instead of the running ones"),
+      integer_option("batch-size", "16", "Samples of a batch", 1),
+      integer_option("seed", "0", "Seed of stochastic heatmaps", 0)};
   for (auto& more : sample_choice_options()) what.push_back(std::move(more));
   for (auto& more : explanation_options()) what.push_back(std::move(more));
   std::vector<OptionGroup> groups = trained_model_groups(std::move(what));

@@ -21,13 +21,13 @@ namespace {
 
 std::vector<OptionGroup> export_options() {
   return trained_model_groups({
-      text_option("output", "", "FILE.safetensors", "weights file to write (required)"),
-      text_option("data", "", "DIR", "data set whose split train re-estimates BN statistics"),
+      text_option("output", "", "FILE.safetensors", "Weights file to write (required)"),
+      text_option("data", "", "DIR", "Data set whose split train re-estimates BN statistics"),
       integer_option("recompute-bn-statistics", "0",
-                     "batches of split train for re-estimating BN statistics first", 0),
-      integer_option("batch-size", "64", "samples of such a batch", 1),
+                     "Batches of split train for re-estimating BN statistics first", 0),
+      integer_option("batch-size", "64", "Samples of such a batch", 1),
       num_workers_option(),
-      integer_option("seed", "0", "of the order for BN statistics", 0)});
+      integer_option("seed", "0", "Seed of the order for BN statistics", 0)});
 }
 
 // Programs go by the ending: a file called classifier.onnx or classifier.pt must not hold safetensors.

@@ -22,19 +22,19 @@ namespace {
 
 std::vector<OptionGroup> predict_options() {
   return trained_model_groups({
-      text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required); labels are not needed"),
-      text_option("split", "test", "NAME", "split to predict"),
-      text_option("output", "", "FILE.csv", "file for the predictions (required)"),
+      text_option("data", "", "DIR|FILE.h5", "Data set, or one shard (required); labels are not needed"),
+      text_option("split", "test", "NAME", "Split to predict"),
+      text_option("output", "", "FILE.csv", "File for the predictions (required)"),
       choice_option("probabilities", "auto",
-                    "what the columns of classes are; auto: softmax where a sample has one class, as the "
+                    "What the columns of classes are; auto: softmax where a sample has one class, as the "
                     "labels, else the model, else the data set say",
                     {"auto", "softmax", "sigmoid"}),
       batch_limit_option("limit-predict-batches",
-                         "how many batches to predict: a number, or a share as 0.5"),
-      integer_option("batch-size", "64", "samples of a batch", 1),
+                         "How many batches to predict: a number, or a share as 0.5"),
+      integer_option("batch-size", "64", "Samples of a batch", 1),
       num_workers_option(),
-      flag_option("logits", "columns with logits too"),
-      integer_option("seed", "0", "unused by networks that are not trained", 0)});
+      flag_option("logits", "Columns with logits too"),
+      integer_option("seed", "0", "Unused by networks that are not trained", 0)});
 }
 
 // Whether a sample may have several classes.

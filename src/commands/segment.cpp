@@ -25,15 +25,15 @@ namespace {
 
 std::vector<OptionGroup> segment_options() {
   return trained_model_groups({
-      text_option("data", "", "DIR|FILE.h5", "data set, or one shard (required); labels are not needed"),
-      text_option("output", "", "DIR", "folder of the new data set (required)"),
-      text_option("split", "", "NAME,NAME", "splits that it gets (default: all)"),
-      flag_option("replace-masks", "write masks also where the data has some, in their place"),
-      flag_option("overwrite", "replace the data set that --output holds"),
-      text_option("pictures", "", "DIR", "folder for PNG pictures of images with their masks' outlines"),
-      integer_option("pictures-limit", "16", "pictures of a split at most", 1),
-      integer_option("batch-size", "16", "samples of a batch", 1),
-      integer_option("seed", "0", "unused by networks that are not trained", 0)});
+      text_option("data", "", "DIR|FILE.h5", "Data set, or one shard (required); labels are not needed"),
+      text_option("output", "", "DIR", "Folder of the new data set (required)"),
+      text_option("split", "", "NAME,NAME", "Splits that it gets (default: all)"),
+      flag_option("replace-masks", "Write masks also where the data has some, in their place"),
+      flag_option("overwrite", "Replace the data set that --output holds"),
+      text_option("pictures", "", "DIR", "Folder for PNG pictures of images with their masks' outlines"),
+      integer_option("pictures-limit", "16", "Pictures of a split at most", 1),
+      integer_option("batch-size", "16", "Samples of a batch", 1),
+      integer_option("seed", "0", "Unused by networks that are not trained", 0)});
 }
 
 // What became of a split.

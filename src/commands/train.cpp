@@ -22,16 +22,16 @@ std::vector<OptionGroup> train_options() {
   std::vector<OptionGroup> groups;
   groups.push_back(
       {"Data and output",
-       {text_option("data", "", "DIR", "data set, or one shard (required)"),
+       {text_option("data", "", "DIR", "Data set, or one shard (required)"),
         text_option("stage", "", "DIR",
-                    "folder of each host to which the shards are copied first, and where they are kept"),
-        verify_data_option(), text_option("output", "", "DIR", "folder of the run (required)"),
-        text_option("weights", "", "FILE", "start from these weights (.safetensors, or .pth of Python)"),
+                    "Folder of each host to which the shards are copied first, and where they are kept"),
+        verify_data_option(), text_option("output", "", "DIR", "Folder of the run (required)"),
+        text_option("weights", "", "FILE", "Start from these weights (.safetensors, or .pth of Python)"),
         text_option("unet-weights", "", "FILE",
                     "Pipeline: the trained U-Net (weights or checkpoint), which is kept frozen"),
         of_this_machine(
             switch_option("allow-other-data", false,
-                          "resume on other data than the run began with, of as many training samples"))},
+                          "Resume on other data than the run began with, of as many training samples"))},
        {}});
   for (auto& option : run_start_options()) groups.back().options.push_back(std::move(option));
   for (auto& option : shard_limit_options()) groups.back().options.push_back(std::move(option));
@@ -52,7 +52,7 @@ std::vector<OptionGroup> train_options() {
   add_strategies(groups.back(), callbacks());
   add_strategies(groups.back(), loggers());
   groups.back().options.push_back(of_this_machine(integer_option(
-      "model-summary", "1", "levels of modules that are listed at the start; 0: none", 0, 100)));
+      "model-summary", "1", "Levels of modules that are listed at the start; 0: none", 0, 100)));
   for (auto& option : heatmap_image_options()) groups.back().options.push_back(std::move(option));
   groups.push_back({"Distribution", distributed_options(), {}});
   add_strategies(groups.back(), process_group_backends());

@@ -212,7 +212,7 @@ class Tester {
 std::vector<OptionSpec> background_test_options() {
   OptionSpec kinds =
       text_option("background", "", "KIND,…",
-                  "score the same objects on other backgrounds too: swap (of other images), noise, blur, "
+                  "Score the same objects on other backgrounds too: swap (of other images), noise, blur, "
                   "constant, shuffle; needs masks");
   kinds.refusal = [](const std::string& text) -> std::string {
     try {
@@ -226,11 +226,11 @@ std::vector<OptionSpec> background_test_options() {
   };
   return {
       kinds,
-      integer_option("background-draws", "1", "draws of swap, noise and shuffle for each sample", 1, 1000),
-      choice_option("background-fill", "inpaint", "how the place of the object in a background is filled",
+      integer_option("background-draws", "1", "Draws of swap, noise and shuffle for each sample", 1, 1000),
+      choice_option("background-fill", "inpaint", "How the place of the object in a background is filled",
                     background_fills()),
-      real_option("background-grey", "0.5", "grey of --background constant", 0, 1),
-      real_option("background-blur", "0.1", "deviation of --background blur, as a share of the side", 0, 1,
+      real_option("background-grey", "0.5", "Grey of --background constant", 0, 1),
+      real_option("background-blur", "0.1", "Deviation of --background blur, as a share of the side", 0, 1,
                   true)};
 }
 

@@ -42,7 +42,7 @@ const std::vector<std::string>& explanation_methods() {
 
 OptionSpec integration_steps_option() {
   return integer_option("integration-steps", "32",
-                        "integrated gradients: images between black and the sample", 1, 100'000);
+                        "Integrated gradients: images between black and the sample", 1, 100'000);
 }
 
 Explainer::Explainer(Network& network, std::shared_ptr<const HeatmapSelection> selection,

@@ -115,7 +115,7 @@ class RowMaker {
 
 std::vector<OptionSpec> explanation_test_options() {
   OptionSpec methods = text_option("explanation", "", "METHOD,…",
-                                   "measure where heatmaps lie: lrp, gradient-x-input, integrated-gradients, "
+                                   "Measure where heatmaps lie: lrp, gradient-x-input, integrated-gradients, "
                                    "grad-cam, rollout (vit); needs masks");
   methods.refusal = [](const std::string& text) -> std::string {
     OptionValues values({text_option("explanation", "", "", "")});
@@ -127,9 +127,9 @@ std::vector<OptionSpec> explanation_test_options() {
     return "";
   };
   return {methods,
-          text_option("explanation-class", "predicted", class_choice_words, "class whose maps are measured"),
+          text_option("explanation-class", "predicted", class_choice_words, "Class whose maps are measured"),
           integer_option("deletion-steps", "10",
-                         "steps of the deletion and insertion curves, each a pass of the network; 0: none", 0,
+                         "Steps of the deletion and insertion curves, each a pass of the network; 0: none", 0,
                          10'000),
           integration_steps_option()};
 }

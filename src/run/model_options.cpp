@@ -14,7 +14,7 @@ namespace isnet {
 
 OptionSpec normalize_option() {
   OptionSpec spec = text_option("normalize", "none", "none|imagenet|M,S",
-                                "input normalisation (x - M)/S, part of the model");
+                                "Input normalisation (x - M)/S, part of the model");
   spec.refusal = [](const std::string& text) -> std::string {
     try {
       parse_normalization(text);
@@ -30,22 +30,22 @@ namespace {
 
 // A network of another shape has no use for the run's checkpoint.
 OptionGroup network_group() {
-  OptionGroup group = strategy_group("Network", networks(), "network", "densenet121", "architecture");
+  OptionGroup group = strategy_group("Network", networks(), "network", "densenet121", "Architecture");
   for (auto& option : group.options)
     if (!is_path_option(option)) option = fixed_at_resume(std::move(option));
   const std::vector<OptionSpec> of_all{
       fixed_at_resume(normalize_option()),
       real_option("dropout", "",
-                  "before the head (default: 0.5 for isnet, gain, ham and multitask, else 0; 0 for --network "
+                  "Before the head (default: 0.5 for isnet, gain, ham and multitask, else 0; 0 for --network "
                   "ag-sononet)",
                   0, 0.999),
-      fixed_at_resume(integer_option("num-classes", "", "classes (default: from the data)", 1))};
+      fixed_at_resume(integer_option("num-classes", "", "Classes (default: from the data)", 1))};
   group.options.insert(group.options.begin() + 1, of_all.begin(), of_all.end());
   return group;
 }
 
 OptionGroup objective_group() {
-  OptionGroup group = strategy_group("Objective", objectives(), "objective", "isnet", "what a step computes");
+  OptionGroup group = strategy_group("Objective", objectives(), "objective", "isnet", "What a step computes");
   group.options.front() = fixed_at_resume(std::move(group.options.front()));
   return group;
 }
@@ -68,12 +68,12 @@ std::vector<std::string> model_option_names() {
 std::vector<OptionSpec> trained_model_options() {
   std::vector<OptionSpec> options{
       text_option("checkpoint", "", "FILE|RUN",
-                  "checkpoint of a training, or its folder (RUN, RUN/best: the best; RUN/last); its options "
+                  "Checkpoint of a training, or its folder (RUN, RUN/best: the best; RUN/last); its options "
                   "are taken over"),
-      choice_option("use-average", "", "take a checkpoint's averaged weights (default: as its run did)",
+      choice_option("use-average", "", "Take a checkpoint's averaged weights (default: as its run did)",
                     {"0", "1"}),
       text_option("weights", "", "FILE",
-                  "weights (.safetensors, or .pth of Python); with --network unless the file says it")};
+                  "Weights (.safetensors, or .pth of Python); with --network unless the file says it")};
   for (auto& option : shard_limit_options()) options.push_back(std::move(option));
   return options;
 }

@@ -15,11 +15,11 @@ std::vector<OptionSpec> range_test_options() {
   return {
       of_this_machine(integer_option(
           "find-lr", "0",
-          "instead of training, try rising learning rates in this many steps and suggest one (100 is "
+          "Instead of training, try rising learning rates in this many steps and suggest one (100 is "
           "a good number)",
           0)),
-      of_this_machine(real_option("find-lr-min", "1e-8", "first learning rate of --find-lr", 0, 1e6, true)),
-      of_this_machine(real_option("find-lr-max", "1", "last learning rate of --find-lr", 0, 1e6, true))};
+      of_this_machine(real_option("find-lr-min", "1e-8", "First learning rate of --find-lr", 0, 1e6, true)),
+      of_this_machine(real_option("find-lr-max", "1", "Last learning rate of --find-lr", 0, 1e6, true))};
 }
 
 void find_learning_rate(const TrainingJob& job, TrainerOptions trainer, const Communicator& communicator,

@@ -160,10 +160,10 @@ Json compared_samples(const OptionValues& options, const std::string& split,
 
 std::vector<OptionSpec> report_page_options() {
   return {
-      text_option("report", "", "FILE.html", "one page with all figures and pictures, to open in a browser"),
+      text_option("report", "", "FILE.html", "One page with all figures and pictures, to open in a browser"),
       integer_option(
           "report-samples", "8",
-          "samples of each kind (best, worst, most confident errors, random) and split that it shows", 0,
+          "Samples of each kind (best, worst, most confident errors, random) and split that it shows", 0,
           1000)};
 }
 

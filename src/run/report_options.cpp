@@ -21,7 +21,7 @@ int threads_of(const OptionValues& options) {
 OptionSpec criteria_option() {
   OptionSpec spec =
       text_option("operating-points", "", "CRITERION,…",
-                  "thresholds chosen on the validation split and applied to the others: youden, "
+                  "Thresholds chosen on the validation split and applied to the others: youden, "
                   "f1, sensitivity=X, specificity=X");
   spec.refusal = [](const std::string& text) -> std::string {
     try {
@@ -41,33 +41,33 @@ OptionSpec criteria_option() {
 std::vector<OptionSpec> interval_options() {
   return {
       integer_option("bootstrap", "",
-                     "replicates of the stratified bootstrap; 0: none (default: 1000, fewer for millions of "
+                     "Replicates of the stratified bootstrap; 0: none (default: 1000, fewer for millions of "
                      "samples)",
                      0, 1'000'000),
       choice_option("bootstrap-by", "group",
-                    "what is drawn: groups (patients) where the samples have any, or samples",
+                    "What is drawn: groups (patients) where the samples have any, or samples",
                     {"group", "sample"})};
 }
 
 std::vector<OptionSpec> report_option_specs() {
   std::vector<OptionSpec> specs = interval_options();
   for (auto& more :
-       {integer_option("posterior-draws", "100000", "draws of the Bayesian posteriors; 0: none", 0,
+       {integer_option("posterior-draws", "100000", "Draws of the Bayesian posteriors; 0: none", 0,
                        100'000'000),
-        integers_option("top-k", "5", "accuracies of the K most probable classes, for K below the classes",
+        integers_option("top-k", "5", "Accuracies of the K most probable classes, for K below the classes",
                         1),
-        flag_option("calibrate", "choose a temperature on the validation split, and report what it does"),
+        flag_option("calibrate", "Choose a temperature on the validation split, and report what it does"),
         criteria_option(),
         text_option(
             "implicit-class", "", "NAME",
-            "name of a class without an output (samples without a label): predicted where no class is "
+            "Name of a class without an output (samples without a label): predicted where no class is "
             "above a threshold chosen on the validation split"),
         text_option("validation-split", "", "NAME",
-                    "split on which to choose (default: val, valid, validation or dev)"),
+                    "Split on which to choose (default: val, valid, validation or dev)"),
         text_option("by-group", "", "NAME,…",
-                    "scores by `group`, or by columns of --attributes; the worst first"),
-        text_option("attributes", "", "FILE.csv", "columns for --by-group, with a column `id`"),
-        flag_option("logits", "logits in predictions.csv too")})
+                    "Scores by `group`, or by columns of --attributes; the worst first"),
+        text_option("attributes", "", "FILE.csv", "Columns for --by-group, with a column `id`"),
+        flag_option("logits", "Logits in predictions.csv too")})
     specs.push_back(more);
   return specs;
 }

@@ -14,12 +14,12 @@ namespace isnet {
 std::vector<OptionSpec> run_start_options() {
   return {of_this_machine(
               text_option("resume", "", "last|FILE",
-                          "resume: last takes the latest valid checkpoint of --output, FILE this one (or RUN, "
+                          "Resume a run: last takes the latest valid checkpoint of --output, FILE this one (or RUN, "
                           "RUN/best, RUN/last); options that are not given are those of the run")),
-          of_this_machine(flag_option("overwrite", "replace the run that --output holds")),
+          of_this_machine(flag_option("overwrite", "Replace the run that --output holds")),
           of_this_machine(real_option(
               "lock-timeout", "30",
-              "seconds without a sign of life after which the lock of a run on another host counts as left "
+              "Seconds without a sign of life after which the lock of a run on another host counts as left "
               "behind",
               1, 1e6))};
 }

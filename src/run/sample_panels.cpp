@@ -62,14 +62,14 @@ std::vector<OptionSpec> explanation_options() {
   methods.insert(methods.begin(), "auto");
   return {
       choice_option("method", "auto",
-                    "how maps are made; auto: by LRP, or where the network has no rules for it by attention "
+                    "How maps are made; auto: by LRP, or where the network has no rules for it by attention "
                     "rollout, or by gradients times pixels",
                     methods),
       integration_steps_option(),
       text_option("hidden-layers", "", "NAME,…",
                   "LRP: relevance at these layers too, as --supervised-layers names them"),
       flag_option("attention-maps",
-                  "also write and draw where the network itself says that it looks (ag-sononet, ham, vit)")};
+                  "Also write and draw where the network itself says that it looks (ag-sononet, ham, vit)")};
 }
 
 namespace {

@@ -108,12 +108,12 @@ PredictionsBySplit wanted(const OptionValues& options, PredictionsBySplit all, c
 
 std::vector<OptionSpec> prediction_file_options() {
   return {text_option("predictions", "", "FILE.csv",
-                      "score this file of any program (id, label, prediction, a probability for each class) "
+                      "Score this file of any program (id, label, prediction, a probability for each class) "
                       "instead of a network; with --data labels and groups are the data set's"),
           text_option("validation-predictions", "", "FILE.csv",
-                      "the same of the validation samples, to choose on (default: the validation split of "
+                      "The same of the validation samples, to choose on (default: the validation split of "
                       "--predictions)"),
-          choice_option("task", "", "what --predictions is (default: as its labels say)",
+          choice_option("task", "", "What --predictions is (default: as its labels say)",
                         {"single-label", "multi-label"})};
 }
 

@@ -79,7 +79,7 @@ class ScoresOfLogits : public SplitScorer {
 std::vector<OptionSpec> validation_options() {
   OptionSpec of_splits =
       text_option("val-scores", "", "NAME,…",
-                  "scores of whole splits besides losses and accuracy: auc, average_precision, "
+                  "Scores of whole splits besides losses and accuracy: auc, average_precision, "
                   "balanced_accuracy, f1 (macro means; default: the one that --monitor names)");
   of_splits.refusal = [](const std::string& text) -> std::string {
     OptionValues values({text_option("val-scores", "", "", "")});
@@ -91,7 +91,7 @@ std::vector<OptionSpec> validation_options() {
     return "";
   };
   return {text_option("val-splits", "", "NAME,…",
-                      "splits to validate on, each with its own rows in metrics.csv and its own prefix for "
+                      "Splits to validate on, each with its own rows in metrics.csv and its own prefix for "
                       "--monitor (NAME_loss); default: val"),
           of_splits};
 }

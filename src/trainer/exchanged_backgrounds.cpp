@@ -193,17 +193,17 @@ OptionSpec kind_option(const char* name, std::string help) {
 
 std::vector<OptionSpec> exchanged_background_options() {
   return {kind_option("augment-background",
-                      "put the objects of training images on other backgrounds: another training image's without "
+                      "Put the objects of training images on other backgrounds: another training image's without "
                       "its object (swap), noise, their own blurred, grey, or their own with pixels in random "
                       "order (needs masks)"),
-          real_option("augment-background-chance", "1", "the chance that a training image gets another background",
+          real_option("augment-background-chance", "1", "The chance that a training image gets another background",
                       0, 1),
           real_option("background-consistency", "0",
-                      "weight of a penalty: the mean squared change of the logits when the background becomes "
+                      "Weight of a penalty: the mean squared change of the logits when the background becomes "
                       "another training image's (needs masks; one more forward pass)",
                       0, 1e300),
           kind_option("background-flips",
-                      "let each validation exchange backgrounds too: background_flips is the share of samples "
+                      "Let each validation exchange backgrounds too: background_flips is the share of samples "
                       "whose prediction changes, background_accuracy the accuracy on other backgrounds "
                       "(--monitor val_background_flips)")};
 }

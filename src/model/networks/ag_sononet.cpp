@@ -188,7 +188,7 @@ std::vector<OptionSpec> options() {
                     "ag-sononet, aggregation mean: what is averaged to predict; sigmoid for multi-label data",
                     {"softmax", "sigmoid"}),
       integer_option("late-gate", "0",
-                     "ag-sononet, aggregation mean or deep-sup: number of first epochs in which the gates' "
+                     "Ag-sononet, aggregation mean or deep-sup: number of first epochs in which the gates' "
                      "own heads do not count",
                      0)};
 }
