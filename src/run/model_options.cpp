@@ -36,10 +36,10 @@ OptionGroup network_group() {
   const std::vector<OptionSpec> of_all{
       fixed_at_resume(normalize_option()),
       real_option("dropout", "",
-                  "Before the head (default: 0.5 for isnet, gain, ham and multitask, else 0; 0 for --network "
+                  "Dropout before the head (default: 0.5 for isnet, gain, ham and multitask, else 0; 0 for --network "
                   "ag-sononet)",
                   0, 0.999),
-      fixed_at_resume(integer_option("num-classes", "", "Classes (default: from the data)", 1))};
+      fixed_at_resume(integer_option("num-classes", "", "Number of classes (default: from the data)", 1))};
   group.options.insert(group.options.begin() + 1, of_all.begin(), of_all.end());
   return group;
 }
