@@ -10,12 +10,12 @@ usage() {
 Usage: launch/compare.sh [--output DIR] [--methods NAME,...] [--seeds N,...] [--jobs N] [--recipes DIR] [--data DIR]
                          [--no-build]
 
-Packs the quick start's images with a white mark, trains each method with each seed (one process and one thread each), evaluates it on
+Packs the quick start's images, trains each method with each seed (one process and one thread each), evaluates it on
 the three tests, explains some samples, and writes OUTPUT/comparison.md and OUTPUT/comparison.csv.
 
   --output DIR   where everything goes (default runs/compare)
   --methods A,B  recipes to run (default: all of recipes/compare but the U-Net, which the pipeline trains itself, and
-                 classifier and isnet of recipes/white)
+                 classifier and isnet of recipes/quickstart)
   --seeds 1,2,3  seeds of each training (default 1,2,3)
   --jobs N       trainings at a time (default: one for each core)
   --recipes DIR  other recipes, in folders of the same names (default recipes/)
@@ -57,7 +57,7 @@ readonly images=/usr/share/datasets/fashion-mnist
 
 recipe_of() {  # recipe_of METHOD: its file
   case $1 in
-    classifier | isnet) echo "$recipes/white/$1.ini" ;;
+    classifier | isnet) echo "$recipes/quickstart/$1.ini" ;;
     *) echo "$recipes/compare/$1.ini" ;;
   esac
 }
@@ -86,11 +86,11 @@ mkdir -p "$output"
 pack_data() {
   data=$output/data
   local key
-  key=$(sha256sum < "$recipes/data/white.ini")
+  key=$(sha256sum < "$recipes/data/quickstart.ini")
   if [[ -f $data.key && $(< "$data.key") == "$key" ]]; then return 0; fi
   [[ -r $images/train-images-idx3-ubyte.gz ]] ||
     { echo "compare: no Fashion-MNIST in $images: install the package dataset-fashion-mnist (./setup.sh does)" >&2; exit 3; }
-  "$isnet" pack idx --config "$recipes/data/white.ini" \
+  "$isnet" pack idx --config "$recipes/data/quickstart.ini" \
     --images "$images/train-images-idx3-ubyte.gz" --labels "$images/train-labels-idx1-ubyte.gz" \
     --test-images "$images/t10k-images-idx3-ubyte.gz" --test-labels "$images/t10k-labels-idx1-ubyte.gz" \
     --output "$data" --overwrite --quiet > "$output/pack.txt"

@@ -7,7 +7,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 usage() {
   cat <<'EOF_USAGE'
-Usage: launch/quickstart.sh [--output DIR] [--seed N] [--full | --white] [--ranks N] [--yes] [--recipes DIR] [--no-build]
+Usage: launch/quickstart.sh [--output DIR] [--seed N] [--full] [--ranks N] [--yes] [--recipes DIR] [--no-build]
 
 Sets up, builds, packs Fashion-MNIST with a class-correlated mark in the background, trains a plain classifier and
 an ISNet, evaluates both on three tests (mark as in training, no mark, mark of another class), explains samples, and
@@ -16,7 +16,6 @@ compares the networks.
   --output DIR  where everything goes (default runs/quickstart)
   --seed N      seed of both trainings (default 1)
   --full        all ten classes and longer trainings (recipes/full)
-  --white       a white mark, which is harder to ignore (recipes/white)
   --ranks N     processes to train on (default 2)
   --yes         do not ask before packages are installed
   --recipes DIR other recipes of the same names (default recipes/)
@@ -42,7 +41,6 @@ while (($#)); do
       [[ -d ${2:-} ]] || usage_error "--recipes needs a folder, got '${2:-}'"
       recipes=$(cd "$2" && pwd); shift ;;
     --full) recipe=full ;;
-    --white) recipe=white ;;
     --no-build) build=false ;;
     --yes) setup_options+=(--yes) ;;
     --help | -h) usage; exit 0 ;;

@@ -4,13 +4,13 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 [[ -r $images/train-images-idx3-ubyte.gz ]] || skip "DATA: no Fashion-MNIST in $images (./setup.sh installs it)"
 
-small=(white/classifier compare/pipeline compare/unet)
-mkdir -p "$work/recipes/data" "$work/recipes/white" "$work/recipes/compare"
-for part in data/white "${small[@]}"; do
+small=(quickstart/classifier compare/pipeline compare/unet)
+mkdir -p "$work/recipes/data" "$work/recipes/quickstart" "$work/recipes/compare"
+for part in data/quickstart "${small[@]}"; do
   sed -E '/^(limit-per-class|warmup-steps|max-epochs|recompute-bn-statistics) *=/d' "$root/recipes/$part.ini" \
     > "$work/recipes/$part.ini"
 done
-printf 'limit-per-class = 80\ntest-limit-per-class = 20\n' >> "$work/recipes/data/white.ini"
+printf 'limit-per-class = 80\ntest-limit-per-class = 20\n' >> "$work/recipes/data/quickstart.ini"
 for part in "${small[@]}"; do
   printf 'warmup-steps = 2\nmax-epochs = 1\nrecompute-bn-statistics = 3\n' >> "$work/recipes/$part.ini"
 done
@@ -36,7 +36,7 @@ grep -Eq '^\| classifier \| 2 \|( [01]\.[0-9]{3} ± [0-9.]+ \|){6}' "$work/run/c
 
 step "a recipe that has changed is trained again"
 echo 'lr = 0.001' > "$work/lr"
-sed -i -e '/^lr = /d' -e "\$r $work/lr" "$work/recipes/white/classifier.ini"
+sed -i -e '/^lr = /d' -e "\$r $work/lr" "$work/recipes/quickstart/classifier.ini"
 status_of "$work/log" compare --seeds 1
 expect_equal "status" 0 "$status"
 expect_text "the run's options" "lr = 0.001" "$work/run/classifier/seed-1/options.ini"
