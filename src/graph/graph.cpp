@@ -37,7 +37,7 @@ std::int64_t GraphTensor::count() const {
   std::int64_t product = 1;
   for (const auto extent : shape) {
     if (extent < 0 || extent > most || (extent > 0 && product > most / extent))
-      fail(ErrorKind::data, "a tensor with the extent ", extent, " is too large or negative");
+      fail(ErrorKind::data, extent < 0 ? "its shape is negative" : "its shape is too large");
     product *= extent;
   }
   return product;
