@@ -22,10 +22,10 @@ namespace {
 std::string for_terminal(std::string text, spdlog::level::level_enum level) {
   const auto columns = columns_of_terminal(STDERR_FILENO);
   if (!columns) return text;
-  constexpr std::size_t narrowest = 20, indent = 7;  // that of "isnet: "
+  constexpr std::size_t narrowest = 20, start = 7;  // of "isnet: "
   const bool one_line = text.find('\n') + 1 == text.size();
   if (one_line && display_width(text) > *columns && *columns > narrowest)
-    text = wrapped(text, *columns - 1, indent) + "\n";
+    text = text.substr(0, start) + wrapped(text.substr(start), *columns - 1, start) + "\n";
   const char* word = level == spdlog::level::err ? "error:" : level == spdlog::level::warn ? "warning:" : "";
   const auto at = *word ? text.find(word) : std::string::npos;
   if (at == std::string::npos || !shows_colours(STDERR_FILENO)) return text;

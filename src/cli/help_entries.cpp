@@ -37,7 +37,11 @@ std::string option_label(const OptionSpec& option) {
 
 std::string option_text(const OptionSpec& option) {
   std::string text = option.help;
-  if (!shows_value_name(option)) text += cat(" (", option.value_name, ")");
+  if (!shows_value_name(option)) {
+    text += " (";
+    for (const char c : option.value_name) text += c == '|' ? std::string(", ") : std::string(1, c);
+    text += ")";
+  }
   const bool is_flag = option.value_name.empty();
   if (!option.default_value.empty() && !is_flag) text += cat(" [default: ", option.default_value, "]");
   return text;

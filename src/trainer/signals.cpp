@@ -45,7 +45,7 @@ class Message {
 };
 
 void say_saving() {
-  Message().add("saving a checkpoint after this step, then stopping; press Ctrl-C again to stop at once\n").send();
+  Message().add("saving a checkpoint, then stopping; press Ctrl-C again to stop at once\n").send();
 }
 
 void say_lost() {
@@ -55,7 +55,7 @@ void say_lost() {
   if (lost <= 0) return message.add("no finished step is lost\n").send();
   message.add(lost).add(lost == 1 ? " step is lost" : " steps are lost");
   if (saved < 0) return message.add(": there is no checkpoint\n").send();
-  message.add(": the last checkpoint is of step ").add(saved).add(" (--resume last)\n").send();
+  message.add(" since the checkpoint of step ").add(saved).add("\n").send();
 }
 
 extern "C" void note_signal(int number) {

@@ -91,7 +91,7 @@ TEST_F(Runs, AreToldWhatASecondInterruptLoses) {
       run(1, command("run", std::string("--max-epochs 2 --probe-interrupt 1:1 --plugin ") + LOOP_PROBE));
   EXPECT_EQ(stopped.status, 130) << stopped.output;
   EXPECT_THAT(stopped.output,
-              AllOf(HasSubstr("isnet: saving a checkpoint after this step, then stopping; press Ctrl-C again"),
+              AllOf(HasSubstr("isnet: saving a checkpoint, then stopping; press Ctrl-C again"),
                     ::testing::ContainsRegex("isnet: stopped at once; [0-9]+ steps? (is|are) lost")));
 }
 
