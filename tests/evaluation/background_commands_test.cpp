@@ -6,6 +6,7 @@
 #include <opencv2/imgcodecs.hpp>
 #include <sstream>
 
+#include "base/terminal.h"
 #include "data/hdf5.h"
 #include "evaluation/table.h"
 #include "trained_model.h"

@@ -1,3 +1,4 @@
+#include "base/terminal.h"
 #include "evaluation/table.h"
 
 #include <gtest/gtest.h>

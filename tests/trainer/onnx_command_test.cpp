@@ -8,6 +8,7 @@
 #include "data/hdf5.h"
 #include "support/data.h"
 #include "support/program_in_folder.h"
+#include "support/temporary_folder.h"
 
 namespace isnet {
 namespace {
