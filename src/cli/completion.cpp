@@ -50,7 +50,8 @@ std::vector<std::string> topics_of(const Command& command) {
 std::vector<std::string> chosen_by_argument(const Command& command) {
   std::vector<std::string> names;
   if (!command.argument_chooses) return names;
-  for (const auto& strategy : option_groups(command).at(1).known) names.push_back(strategy.name);
+  const auto groups = option_groups(command);
+  for (const auto& strategy : groups.at(1).known) names.push_back(strategy.name);
   return names;
 }
 

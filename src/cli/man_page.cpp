@@ -55,7 +55,7 @@ std::string day() {
 }
 
 std::string title(const std::string& name, const std::string& summary) {
-  return cat(".TH ", argument(upper(name)), " 1 ", argument(day()), " ", argument("isnet " ISNET_VERSION), " ",
+  return cat(".TH ", argument(upper(name)), " 1 ", day(), " ", argument("isnet " ISNET_VERSION), " ",
              argument("User commands"), "\n.SH NAME\n", roff(name), " \\- ", roff(summary), "\n");
 }
 
@@ -67,7 +67,7 @@ std::string options_section(const OptionGroup& group) {
   if (group.options.empty() && group.known.empty()) return "";
   std::string text = cat(".SS ", argument(group.title), "\n");
   for (const auto& option : group.options) text += tagged(option_label(option), option_text(option));
-  if (!group.known.empty()) text += ".PP\nNames:\n";
+  if (!group.known.empty()) text += cat(group.options.empty() ? "" : ".PP\n", "Names:\n");
   for (const auto& strategy : group.known) text += tagged(strategy.name, strategy.description);
   return text;
 }

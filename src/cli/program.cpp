@@ -39,8 +39,9 @@ class HookKeeper {
 std::string help_of(const Command& command, const EarlyOptions& early) {
   if (!early.help_topic.empty()) return topic_help(command, early.help_topic, terminal_width());
   std::string chosen;
+  const auto groups = option_groups(command);
   if (command.argument_chooses)
-    for (const auto& strategy : option_groups(command).at(1).known)
+    for (const auto& strategy : groups.at(1).known)
       if (strategy.name == early.first_argument) chosen = strategy.name;
   return command_help(command, chosen, terminal_width());
 }
