@@ -33,7 +33,7 @@ TEST_F(ManPages, ThereIsOneForEachCommandAndOneForTheProgram) {
 
 TEST_F(ManPages, GroffHasNothingToWarnOf) {
   for (const auto& page : pages()) {
-    const auto result = run_process({"groff", "-man", "-Kutf8", "-Tutf8", "-wmac", "-wsyntax", "-wescape", "-wchar", "-wmissing", "-z", page});
+    const auto result = run_process({"groff", "-man", "-Kutf8", "-Tutf8", "-wmac", "-wsyntax", "-wescape", "-wchar", "-wmissing", "-Wbreak", "-z", page});
     if (result.status == 127) GTEST_SKIP() << "no groff here";
     EXPECT_EQ(result.status, 0) << page;
     EXPECT_EQ(result.err, "") << page;
