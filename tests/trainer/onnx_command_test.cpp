@@ -47,8 +47,8 @@ TEST_F(OnnxCommands, ARunNeedsItsFileAtTheBeginningOnly) {
   const auto resumed =
       run(joined(train("data", "run"), {"--config", "./run/options.ini", "--resume", "last", "--max-epochs", "2"}));
   ASSERT_EQ(resumed.status, 0) << resumed.output;
-  const safetensors::File whole = weights("whole");
-  for (const auto& [name, tensor] : whole.tensors())
+  const safetensors::File uninterrupted = weights("whole");
+  for (const auto& [name, tensor] : uninterrupted.tensors())
     EXPECT_EQ(weights("run").tensors().at(name).bytes, tensor.bytes) << name;
   EXPECT_EQ(weights("run").tensors().count("layer1.0.conv1.weight"), 1U);
 
