@@ -32,17 +32,17 @@ usage_error() { echo "compare: $* (see launch/compare.sh --help)" >&2; exit 2; }
 output=runs/compare methods='' seeds=1,2,3 jobs=$(nproc) recipes=$here/recipes data='' build=true
 while (($#)); do
   case $1 in
-    --output) [[ -n ${2:-} ]] || usage_error "--output wants a folder"; output=$2; shift ;;
-    --methods) [[ -n ${2:-} ]] || usage_error "--methods wants names"; methods=$2; shift ;;
+    --output) [[ -n ${2:-} ]] || usage_error "--output needs a folder"; output=$2; shift ;;
+    --methods) [[ -n ${2:-} ]] || usage_error "--methods needs names"; methods=$2; shift ;;
     --seeds)
-      [[ ${2:-} =~ ^[0-9]+(,[0-9]+)*$ ]] || usage_error "--seeds wants numbers such as 1,2,3, got '${2:-}'"
+      [[ ${2:-} =~ ^[0-9]+(,[0-9]+)*$ ]] || usage_error "--seeds needs numbers such as 1,2,3, got '${2:-}'"
       seeds=$2; shift ;;
-    --jobs) [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || usage_error "--jobs wants a number, got '${2:-}'"; jobs=$2; shift ;;
+    --jobs) [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || usage_error "--jobs needs a number, got '${2:-}'"; jobs=$2; shift ;;
     --recipes)
-      [[ -d ${2:-} ]] || usage_error "--recipes wants a folder, got '${2:-}'"
+      [[ -d ${2:-} ]] || usage_error "--recipes needs a folder, got '${2:-}'"
       recipes=$(cd "$2" && pwd); shift ;;
     --data)
-      [[ -d ${2:-} ]] || usage_error "--data wants a folder, got '${2:-}'"
+      [[ -d ${2:-} ]] || usage_error "--data needs a folder, got '${2:-}'"
       data=$(cd "$2" && pwd); shift ;;
     --no-build) build=false ;;
     --help | -h) usage; exit 0 ;;

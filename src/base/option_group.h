@@ -25,7 +25,7 @@ struct OptionGroup {
   bool stored = false;
 };
 
-/// Returns the options of all groups in their order. A name that comes twice (strategies of two kinds may
+/// Returns the options of all groups in their order. A name that appears twice (strategies of two kinds may
 /// share an option) is one option; its first declaration counts.
 inline std::vector<OptionSpec> options_of(const std::vector<OptionGroup>& groups) {
   std::vector<OptionSpec> options;

@@ -21,7 +21,7 @@ struct ConditionName {
   std::string background;  ///< in words
 };
 
-/// What became of N samples under one condition. NaN: the sample takes no part.
+/// The predictions of N samples under one condition. NaN: the sample takes no part.
 struct ConditionOutcome {
   ConditionName condition;
   std::vector<double> right;               ///< share of right decisions

@@ -22,7 +22,7 @@ struct SampleFigure {
   bool class_mean = false;  ///< the mean of the classes' means is wanted too
 };
 
-/// What becomes of a figure over samples.
+/// Summaries of a figure over samples.
 struct FigureSummary {
   std::string name;
   std::int64_t samples = 0;  ///< that have a value

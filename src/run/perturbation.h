@@ -10,7 +10,7 @@
 
 namespace isnet {
 
-/// What becomes of the pixels.
+/// How pixels are replaced.
 enum class Perturbation {
   deletion,  ///< relevant pixels turn black
   insertion  ///< a blurred image gets back its relevant pixels

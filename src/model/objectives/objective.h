@@ -111,7 +111,7 @@ struct Capabilities<ObjectiveFactory> {
   bool needs_masks = false;
   bool needs_classes = true;
   bool needs_pixels = false;
-  /// It trains heatmaps: batch norms' statistics are estimated anew before validation, and there is dropout
+  /// It trains heatmaps: batch norms' statistics are re-estimated before validation, and there is dropout
   /// before the head, unless its defaults say otherwise.
   bool trains_heatmaps = true;
 };

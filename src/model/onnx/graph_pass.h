@@ -18,7 +18,7 @@
 namespace isnet {
 
 /// What a name of the graph stands for: an activation on the tape, or a constant (a weight, or a size that follows
-/// from the images' and is computed anew in each pass).
+/// from the images' and is computed again in each pass).
 struct GraphItem {
   /// Whether the other factor of a product takes this one for a constant gate, and not the other way round.
   enum class Gate { no, clipped, yes };
