@@ -23,7 +23,7 @@ Snapshot snapshot();
 
 /// Something was done that no phase shows.
 void progress();
-/// Where the loop stands.
+/// The position of the loop.
 void at(std::int64_t epoch, std::int64_t batch);
 /// A phase of a step begins (profile::Scope calls it); returns the one before.
 const char* enter_phase(const char* name);

@@ -17,7 +17,7 @@ struct CpuQuota {
   double cores = 0;
 };
 
-/// What a process may use. Plain bytes, which ranks of a host exchange.
+/// The cores that a process may use. Plain bytes, which ranks of a host exchange.
 struct CoreAllowance {
   cpu_set_t affinity{};
   std::uint32_t quota_count = 0;

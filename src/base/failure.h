@@ -13,7 +13,7 @@ struct Failure {
   int status = 1;
 };
 
-/// What to say about an error, of ours or of a library, in one line, and its status. Errors of libraries that
+/// The message for an error, of ours or of a library, in one line, and its status. Errors of libraries that
 /// mean a lack of memory or threads are reported in our words, with the remedy (docs/errors.md).
 Failure failure_of(const std::exception& error);
 

@@ -12,7 +12,7 @@
 
 namespace isnet {
 
-/// What tells a file from another one of the same name.
+/// The identity of a file, which another one of the same name does not have.
 struct FileIdentity {
   std::uint64_t inode = 0;
   std::int64_t size = 0;      ///< bytes

@@ -21,7 +21,7 @@ struct JsonLimits {
   std::size_t depth = 64;
 };
 
-/// Where a text comes from, for messages: "FILE", "FILE: the header", and the kind of error that a bad one
+/// The origin of a text, for messages: "FILE", "FILE: the header", and the kind of error that a bad one
 /// is.
 struct JsonSource {
   std::string where;

@@ -11,10 +11,10 @@
 
 namespace isnet::profile {
 
-/// Of all times here: monotonic.
+/// The clock of all times here: monotonic.
 using Clock = std::chrono::steady_clock;
 
-/// What a step spends time on. Every moment of a step belongs to exactly one of them.
+/// The phases of a step. Every moment of a step belongs to exactly one of them.
 enum class Phase {
   data_wait,      ///< until the loader delivers the batch
   transfer,       ///< to the network's device and type

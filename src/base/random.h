@@ -10,7 +10,7 @@
 
 namespace isnet {
 
-/// What a random number is for. Values are stored nowhere but decide results: never renumber.
+/// The purpose of a random number. Values are stored nowhere but decide results: never renumber.
 enum class Purpose : std::uint32_t {
   order = 1,
   augmentation = 2,

@@ -23,7 +23,7 @@ struct TensorView {
 /// Bytes of one element of this dtype; 0 if unknown.
 std::size_t element_size(const std::string& dtype);
 
-/// What a file's header says: its tensors, without their bytes, and its metadata.
+/// The content of a file's header: its tensors, without their bytes, and its metadata.
 struct Description {
   std::map<std::string, TensorView> tensors;
   std::map<std::string, std::string> metadata;

@@ -9,7 +9,7 @@ namespace isnet {
 /// process with words of their own. Errors: runtime (how many of them were started, the remedy).
 void require_threads(int count);
 
-/// What to say when a thread could not be started.
+/// The message when a thread could not be started.
 std::string too_few_threads_text();
 
 }  // namespace isnet

@@ -28,7 +28,7 @@ struct ShardEntry {
   std::string sha256;
 };
 
-/// What dataset.json says.
+/// The content of dataset.json.
 struct DataSetDescription {
   LabelKind task = LabelKind::single;  ///< "single-label", "multi-label", or "none"
   std::vector<std::string> class_names;
@@ -43,7 +43,7 @@ void write_description(const std::filesystem::path& folder, const DataSetDescrip
 /// Reads and checks it. Errors: data (missing, no JSON, wrong format or version, field missing or senseless).
 DataSetDescription read_description(const std::filesystem::path& folder);
 
-/// What to do about a read that fails for a reason that may pass (FileFailure): a file that vanished, shrank
+/// How to treat a read that fails for a reason that may pass (FileFailure): a file that vanished, shrank
 /// or was replaced, a device or network that says no.
 struct ReadRetry {
   double seconds = 0;               ///< to try again, after pauses of 0.05 s to 5 s; 0: not at all
@@ -152,7 +152,7 @@ class DataSet {
   /// The split's shard files, which are inside the data set's folder. Errors: data, as split().
   std::vector<std::filesystem::path> shard_files(const std::string& split) const;
 
-  /// What dataset.json says of them, in the same order. Errors: data, as split().
+  /// Their entries in dataset.json, in the same order. Errors: data, as split().
   const std::vector<ShardEntry>& shard_entries(const std::string& split) const { return entries(split); }
 
   /// Compares every shard file with its checksum. Errors: data, for the first that differs.

@@ -67,7 +67,7 @@ struct OpenFile;  // the file's handle, its name, and the kind of its errors
 class Handle;     // one hid_t, closed on destruction
 }  // namespace detail
 
-/// What can carry attributes: a group or a dataset. A value: copies mean the same object of the file, which
+/// An object that can carry attributes: a group or a dataset. A value: copies mean the same object of the file, which
 /// stays open as long as one of its objects lives. T below is double, float, int64, int32, uint8, uint16 or
 /// std::string; numbers are converted from what is stored (booleans and enumerations of h5py too).
 /// Errors: data for files that were opened, runtime for files that are being written.
@@ -108,7 +108,7 @@ class Dataset : public Object {
   /// Refuses a dataset with a filter that this machine's HDF5 does not have, by its name. Errors: data.
   void check_filters() const;
 
-  /// Where its rows are in the file, if read_row() can read them: contiguous, or one chunk a row, nothing but
+  /// Returns the places of its rows in the file, if read_row() can read them: contiguous, or one chunk a row, nothing but
   /// shuffle and deflate as filters, numbers as in memory. Errors: data (rows that lie outside the file, or
   /// were never written).
   RowMap locate_rows() const;
@@ -187,7 +187,7 @@ class File : public Group {
   /// `translation`: what replaces parts of the file (structure/check.h); null: nothing.
   static File open(std::shared_ptr<const InputFile> input,
                    std::shared_ptr<const Translation> translation = nullptr);
-  /// What it is read from; null for one that is being written.
+  /// The file that it is read from; null for one that is being written.
   std::shared_ptr<const InputFile> input() const;
   /// Replaces a file of this name. Bytes depend on what is written only, not on the time. Errors: runtime.
   static File create(const std::filesystem::path& path);

@@ -13,7 +13,7 @@ OptionSpec num_workers_option();
 
 /// --num-workers, --prefetch, --prefetch-mb, --read-retry-seconds, --shuffle-block.
 std::vector<OptionSpec> loading_option_specs();
-/// Of those, what a Loader takes.
+/// Reads the options that a Loader takes from them.
 LoaderOptions loader_options(const OptionValues& values);
 
 }  // namespace isnet

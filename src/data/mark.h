@@ -11,7 +11,7 @@
 
 namespace isnet {
 
-/// What of an image a mark covers.
+/// The pixels of an image that a mark covers.
 struct MarkShape {
   std::vector<std::int64_t> pixels;  ///< indices y·W + x, none twice
 };

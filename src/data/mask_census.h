@@ -21,7 +21,7 @@ class MaskCensus {
   int largest() const { return largest_; }
   /// Whether some mask has too many values for class codes.
   bool is_soft() const { return soft_masks_ > 0; }
-  /// What shows that the masks hold class codes, for a message: "values 0, 38, 220 and 255, in patches";
+  /// The evidence that the masks hold class codes, for a message: "values 0, 38, 220 and 255, in patches";
   /// nothing where they are a region of interest.
   std::optional<std::string> class_codes() const;
 
@@ -43,7 +43,7 @@ class MaskCensus {
   std::array<bool, 256> present_{};  // in any mask
 };
 
-/// What is wrong with such masks, and the remedy.
+/// Describes the fault of such masks, and the remedy.
 std::string class_codes_text(const std::string& codes);
 
 }  // namespace isnet

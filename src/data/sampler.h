@@ -14,7 +14,7 @@ class Permutation {
  public:
   /// size ≥ 1.
   Permutation(std::int64_t size, std::uint64_t seed, std::uint64_t epoch);
-  /// Where position 0 ≤ index < size goes.
+  /// Returns the place of position 0 ≤ index < size.
   std::int64_t operator()(std::int64_t index) const;
 
  private:
@@ -35,7 +35,7 @@ class SampleOrder {
   virtual std::int64_t at(std::uint64_t epoch, std::int64_t position) const = 0;
 };
 
-/// What to do with samples that do not fill a global batch at the end of an epoch.
+/// How to treat samples that do not fill a global batch at the end of an epoch.
 enum class LastBatch {
   drop,    ///< leave them out in this epoch
   pad,     ///< fill up with samples from the beginning of the epoch's order, marked as not counted
@@ -60,7 +60,7 @@ struct SamplerOptions {
   std::int64_t global_batch = 0;  ///< samples of a global batch; 0: shares × batch_size, else that at most
 };
 
-/// What one rank takes in one pass. Empty for a rank without a share.
+/// The samples of one rank in one pass. Empty for a rank without a share.
 struct BatchPlan {
   std::vector<std::int64_t> ids;
   std::vector<std::uint8_t> counted;  ///< 0 for what LastBatch::pad repeats, else 1

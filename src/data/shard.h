@@ -23,10 +23,10 @@ inline constexpr std::int64_t shard_version = 1;
 /// codes.
 inline constexpr const char* mask_values_attribute = "mask_values";
 
-/// What the labels of a data set say: nothing, one class for each sample, or any number of classes.
+/// The kinds of labels of a data set: nothing, one class for each sample, or any number of classes.
 enum class LabelKind { none, single, multi };
 
-/// What all samples of a shard, and all shards of a split, have in common.
+/// The properties that all samples of a shard, and all shards of a split, share.
 struct SampleLayout {
   hdf5::ElementType image_type =
       hdf5::ElementType::uint8;  ///< uint8, uint16, float32 (float16 too) or float64
@@ -47,7 +47,7 @@ struct SampleLayout {
 /// "images 1×40×40 uint8, masks 1×40×40 uint8, one class each".
 std::string layout_text(const SampleLayout& layout);
 
-/// What is known of a shard that was open before: enough to open it again for its pixels alone. Any thread
+/// The facts about a shard that was open before: enough to open it again for its pixels alone. Any thread
 /// may use it.
 struct ShardPlan {
   std::filesystem::path path;

@@ -21,7 +21,7 @@ struct WorldOptions {
   std::chrono::milliseconds startup_timeout{120'000};  ///< for what ranks say to each other through MPI
 };
 
-/// Where the ranks meet: what rank 0 broadcasts at the start.
+/// The place where the ranks meet: what rank 0 broadcasts at the start.
 struct Rendezvous {
   std::string address;      ///< IPv4 address of rank 0 on the network that connects all ranks
   std::string own_address;  ///< this rank's on that network
@@ -55,7 +55,7 @@ class World {
   /// Whether a launcher (mpirun, srun) started this process.
   bool launched() const { return launched_; }
   const std::string& host() const { return host_; }
-  /// Of all ranks, by rank.
+  /// The hosts of all ranks, by rank.
   const std::vector<std::string>& hosts() const { return hosts_; }
   /// Only for more than one rank.
   const Rendezvous& rendezvous() const { return rendezvous_; }

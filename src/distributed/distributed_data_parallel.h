@@ -24,7 +24,7 @@ class Reducer;
 
 namespace isnet {
 
-/// What gradients travel as. In 16 bits half as many bytes are sent: each rank's gradient is divided by the
+/// The form in which gradients travel. In 16 bits half as many bytes are sent: each rank's gradient is divided by the
 /// number W of ranks, rounded, and summed in 16 bits. The mean of gradients g_r is then off by at most
 /// W·u·Σ|g_r|/W, u = 2⁻¹¹ (fp16) or 2⁻⁸ (bf16), and bitwise the same on all ranks. fp16: what is above 65504
 /// becomes infinite, what is below 3·10⁻⁸ zero; bf16 has the range of float32.

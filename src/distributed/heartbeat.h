@@ -18,7 +18,7 @@ class Store;
 
 namespace isnet::heartbeat {
 
-/// Where this rank stands, and where rank 0 is.
+/// The place of this rank, and the address of rank 0.
 struct Place {
   int rank = 0;
   std::vector<std::string> hosts;  ///< of all ranks, by rank

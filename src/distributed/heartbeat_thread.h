@@ -47,11 +47,11 @@ class HeartbeatThread {
  protected:
   using Time = HeartbeatClock::time_point;
 
-  /// What poll() waits for, and what then has come: `polled` is what was added.
+  /// The descriptors that poll() waits for, and its results: `polled` is what was added.
   virtual void wait_for(std::vector<pollfd>& descriptors) = 0;
   virtual void serve(Time now, std::span<const pollfd> polled) = 0;
   virtual void send_to_others(const HeartbeatRecord& record) = 0;
-  /// What was queued.
+  /// The queued messages.
   virtual void tell(const HeartbeatRecord& record) = 0;
   /// Something is wrong: called before it is reported.
   virtual void found(const Verdict& verdict) = 0;

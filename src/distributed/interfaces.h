@@ -23,7 +23,7 @@ std::string address_text(std::uint32_t address);
 /// In the order in which the system lists them.
 std::vector<Interface> local_interfaces();
 
-/// What one rank offers: its host and its interfaces.
+/// The offer of one rank: its host and its interfaces.
 struct Host {
   std::string name;
   std::vector<Interface> interfaces;

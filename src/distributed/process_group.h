@@ -32,7 +32,7 @@ struct ProcessGroupOptions {
   /// nccl for CUDA where it is compiled in; for CPU shm where all ranks are on one host, else gloo.
   std::string backend = "auto";
   c10::DeviceType device = c10::DeviceType::CPU;  ///< where the parameters are
-  /// Of one collective; a rank that does nothing for so long while it need not wait is given up, too.
+  /// The limit of one collective; a rank that does nothing for so long while it need not wait is given up, too.
   std::chrono::milliseconds timeout = std::chrono::minutes(10);
   std::chrono::milliseconds startup_timeout =
       std::chrono::minutes(2);                          ///< for the rendezvous and connections
@@ -41,7 +41,7 @@ struct ProcessGroupOptions {
   std::chrono::milliseconds save_timeout{60'000};       ///< of a checkpoint, where another rank has failed
 };
 
-/// What a backend needs to connect the ranks.
+/// The facts that a backend needs to connect the ranks.
 struct BackendPlace {
   c10::intrusive_ptr<c10d::Store> store;  ///< null in a world of one
   int rank = 0;

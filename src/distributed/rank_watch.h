@@ -25,7 +25,7 @@ struct HeartbeatOptions {
   std::chrono::milliseconds saving{60'000};
 };
 
-/// What travels between ranks: bytes of a fixed size, between programs that are the same.
+/// The record that travels between ranks: bytes of a fixed size, between programs that are the same.
 struct HeartbeatRecord {
   enum class Kind : std::uint32_t {
     hello,    ///< member to rank 0, first: token and host
@@ -56,7 +56,7 @@ struct HeartbeatRecord {
 };
 static_assert(sizeof(HeartbeatRecord) <= 1024);
 
-/// What `activity` says, as a record of this rank.
+/// Returns `activity` as a record of this rank.
 HeartbeatRecord record_of(const activity::Snapshot& activity, int rank, const std::string& host,
                           std::chrono::milliseconds idle);
 /// A failure record for people: "rank 3 on node2 ended with an error: …".

@@ -12,7 +12,7 @@
 
 namespace isnet {
 
-/// What is drawn with replacement. A unit is a sample, or all samples of a group: images of one patient are
+/// The units that are drawn with replacement. A unit is a sample, or all samples of a group: images of one patient are
 /// not independent. Units are drawn within strata (classes), so that each replicate has as many of each.
 class ResamplingPlan {
  public:

@@ -8,7 +8,7 @@
 
 namespace isnet {
 
-/// What temperature scaling found.
+/// The result of temperature scaling.
 struct Temperature {
   double value = 1;      ///< logits are divided by it
   bool bounded = false;  ///< the log loss falls further beyond the limits of the search (1/1000 and 1000)

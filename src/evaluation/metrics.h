@@ -74,7 +74,7 @@ class Scores {
   const std::optional<SegmentationScores>& segmentation() const { return segmentation_; }
 
   /// {"loss", …, "accuracy", "samples", "confusion_matrix", "classes", "per_class", "macro"}; a NaN is null.
-  /// Where images are not classified, what is about their classes is missing; where pixels are, there is
+  /// Without classified images, figures about classes are missing; where pixels are, there is
   /// "segmentation" (SegmentationScores::to_json).
   /// Single-label matrices are K×K, rows are labels, columns predictions; multi-label ones K×2×2,
   /// [[TN, FP], [FN, TP]], with "exact_match" besides.

@@ -12,7 +12,7 @@
 
 namespace isnet {
 
-/// What a threshold has to be best at.
+/// The criterion of a threshold.
 struct OperatingCriterion {
   enum class Kind { youden, f1, sensitivity, specificity };
   Kind kind = Kind::youden;

@@ -11,7 +11,7 @@
 
 namespace isnet {
 
-/// What stands under a heatmap.
+/// The caption of a heatmap.
 struct MapCaption {
   std::string class_name;
   double logit = 0;  ///< NaN: not shown, nor is a probability

@@ -26,7 +26,7 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// What a terminal shows of a line: no table of ours is wider.
+/// The width of a terminal's line: no table of ours is wider.
 inline constexpr std::size_t terminal_columns = 100;
 
 /// Columns of the widest line of a text.

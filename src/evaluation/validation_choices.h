@@ -11,7 +11,7 @@
 
 namespace isnet {
 
-/// What is to be chosen.
+/// The choices to make.
 struct ValidationRequest {
   bool calibrate = false;
   std::vector<OperatingCriterion> criteria;
@@ -20,7 +20,7 @@ struct ValidationRequest {
   bool any() const { return calibrate || !criteria.empty() || !implicit_class.empty(); }
 };
 
-/// What was chosen.
+/// The choices made.
 struct ValidationChoices {
   std::optional<Temperature> temperature;
   std::vector<OperatingPoint> operating_points;  ///< for each criterion and class; `counts` are empty

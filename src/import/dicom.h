@@ -43,7 +43,7 @@ DicomOptions dicom_options(const OptionValues& options);
 Image read_dicom(const std::filesystem::path& path, const DicomOptions& options,
                  const PictureLimits& limits = {});
 
-/// What is known of a file without its pixels.
+/// The facts about a file without its pixels.
 struct DicomSummary {
   std::string patient;  ///< PatientID; "" if it has none
   std::int64_t frames = 1;

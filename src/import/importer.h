@@ -56,7 +56,7 @@ class Importer {
   /// Its masks, as many as the listing says (any number where they are joined). Thread-safe. Errors likewise.
   virtual std::vector<Image> masks(const ImportItem& item) const = 0;
 
-  /// What "auto" means for --colour, --mask and --mask-values.
+  /// The meaning of "auto" for --colour, --mask and --mask-values.
   virtual std::int64_t channels() const { return 3; }
   virtual MaskSource mask_source() const { return MaskSource::any; }
   virtual MaskValues mask_values() const { return MaskValues::checked; }

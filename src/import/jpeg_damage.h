@@ -6,7 +6,7 @@
 
 namespace isnet {
 
-/// What is wrong with the compressed data of a JPEG file, in libjpeg's words: cut short, bad codes, lost
+/// Describes damage to the compressed data of a JPEG file, in libjpeg's words: cut short, bad codes, lost
 /// synchronisation. Decoders fill what is missing with grey and are content. "" if nothing is wrong, or the
 /// bytes are no JPEG file. Bytes too many are no damage. Thread-safe.
 std::string jpeg_damage(std::string_view bytes);

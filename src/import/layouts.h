@@ -39,7 +39,7 @@ struct FoldersInput {
 };
 std::unique_ptr<Importer> folders_importer(const FoldersInput& input);
 
-/// What is made of the labels -1 of a manifest: that a class may be there, or not.
+/// How to treat the labels -1 of a manifest: that a class may be there, or not.
 enum class UncertainLabels {
   refuse,
   zeros,   ///< not there

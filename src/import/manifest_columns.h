@@ -16,7 +16,7 @@ struct NamedColumn {
   std::size_t place = 0;
 };
 
-/// Where the columns of a manifest are.
+/// The places of a manifest's columns.
 struct ManifestColumns {
   std::map<std::string, std::size_t> places;  ///< of "image", "mask", "label", "labels", "group", …
   std::vector<NamedColumn> masks;             ///< mask:NAME

@@ -25,7 +25,7 @@ struct MaskClass {
   std::uint32_t value = 0;  ///< the number, or 0xRRGGBB
 };
 
-/// What mask_region() makes of the values.
+/// How mask_region() reads the values.
 struct MaskReading {
   MaskValues values = MaskValues::checked;
   std::optional<std::int64_t>

@@ -14,14 +14,14 @@
 
 namespace isnet {
 
-/// Where this process stands among those that pack one data set together, on a file system that all see.
+/// The place of this process among those that pack one data set together, on a file system that all see.
 struct PackPlace {
   int rank = 0;
   int ranks = 1;
   std::function<void()> barrier = [] {};  ///< waits for the other ranks
 };
 
-/// What pack() writes, where, and how.
+/// The settings of pack().
 struct PackOptions {
   std::filesystem::path output;  ///< the data set's folder
   bool overwrite = false;        ///< replace a data set, or an unfinished other one, that is there

@@ -12,7 +12,7 @@
 
 namespace isnet {
 
-/// What is known about a finished shard.
+/// The record of a finished shard.
 struct ShardRecord {
   std::string sources;  ///< checksum over names, sizes and times of its files
   std::int64_t samples = 0;

@@ -22,7 +22,7 @@ enum class Fit {
 /// How contrast is evened out: not, over the whole picture, or tile by tile with a limit (CLAHE).
 enum class Equalisation { none, histogram, clahe };
 
-/// Where masks come from: what the layout brings, if it brings any (`any`) or in any case (`own`); the object
+/// The source of masks: those of the layout, if it brings any (`any`) or in any case (`own`); the object
 /// in the picture; or nowhere.
 enum class MaskSource { any, own, object, none };
 

@@ -22,7 +22,7 @@ struct Batch {
   /// batch is known.
   double mean_weight = 0;
 
-  /// Where batch statistics are those of the batches of all ranks; null: of this one. size() may be 0 then.
+  /// Set where batch statistics are those of all ranks' batches; null: of this one. size() may be 0 then.
   std::shared_ptr<const AcrossRanks> across;
 
   /// The ranks whose batches are one global batch, for denominators that count over all of it; null: this one

@@ -11,7 +11,7 @@
 
 namespace isnet {
 
-/// Of all ranks' values, merged without the cancellation of E[x²] − E[x]² (Chan, Golub & LeVeque, COMPSTAT
+/// Statistics of all ranks' values, merged without the cancellation of E[x²] − E[x]² (Chan, Golub & LeVeque, COMPSTAT
 /// 1982). A rank's `count` may be 0. One gather.
 fused::Moments merged(const fused::Moments& own, const AcrossRanks& across);
 

@@ -16,7 +16,7 @@
 
 namespace isnet {
 
-/// What a network yields on a tape; node −1: not.
+/// The outputs of a network on a tape; node −1: not.
 struct Outputs {
   Value classes;  ///< logits of each image, B×K
   Value pixels;   ///< logits of each pixel, B×K'×h×w, class 0 the background; h×w is the middle of the image

@@ -54,14 +54,14 @@ struct StoredWeights {
 /// runtime (reading).
 StoredWeights read_weights(const std::filesystem::path& path);
 
-/// What load_weights() accepts besides files that fit in full.
+/// Deviations that load_weights() accepts besides files that fit in full.
 struct LoadWeightsOptions {
   /// Name of the classifying layer (`classifier`, `fc`): its tensors may be missing or of another shape, and
   /// keep their values then. Empty: every tensor has to fit.
   std::string changed_head;
 };
 
-/// What a file did not fit in.
+/// The differences between a file and a module.
 struct WeightsReport {
   std::vector<std::string> missing;             ///< in the module, not in the file
   std::vector<std::string> superfluous;         ///< in the file, not in the module

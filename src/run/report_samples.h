@@ -24,7 +24,7 @@ class ReportPictures {
   /// Adds "image" (URL), "mask" (outline_path(), where there are masks), "size" [H, W] and "maps" to
   /// samples[i], which is that of chosen[i]: heatmaps of the predicted class and, where it is another, of the
   /// label ({"of", "class", "picture", "scale", "background"}; "background" is the share of |relevance|
-  /// outside of the mask). Stops where the pictures take `budget` bytes; returns what is left of it.
+  /// outside the mask). Stops where the pictures take `budget` bytes; returns what is left of it.
   std::size_t add_to(nlohmann::ordered_json& samples, const std::vector<ChosenSample>& chosen,
                      const Predictions& predictions, std::size_t budget) const;
 

@@ -17,7 +17,7 @@ namespace isnet {
 
 class Trainer;
 
-/// What a training step left behind, on this rank.
+/// The results of a training step, on this rank.
 struct StepRecord {
   MetricSums sums;                 ///< of this rank's batch; reduced() makes them those of the global batch
   Metrics metrics;                 ///< the same as means: loss, its parts, accuracy, samples
@@ -85,7 +85,7 @@ class Callback {
   virtual void on_interrupted(Trainer&) {}
 };
 
-/// What callbacks are made from.
+/// The values from which callbacks are made.
 struct CallbackContext {
   const OptionValues& options;
   RunFolder folder;

@@ -29,7 +29,7 @@ struct Checkpoint {
 /// (`average.<name>`) where the checkpoint has them, else those that were trained.
 std::map<std::string, at::Tensor> model_tensors(const Checkpoint& checkpoint, bool average);
 
-/// What bitwise equality depends on besides the checkpoint itself; stored in it.
+/// The environment on which bitwise equality depends besides the checkpoint itself; stored in it.
 struct Environment {
   std::string isnet, torch;  ///< versions
   std::string cpu;           ///< kind: vector instructions in use and model name
@@ -53,7 +53,7 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
 /// that is refused), runtime (reading).
 StoredCheckpoint load_checkpoint(const std::filesystem::path& path, Links links = Links::follow);
 
-/// Where a checkpoint stands in its run. A later one is greater.
+/// The position of a checkpoint in its run. A later one is greater.
 struct CheckpointPosition {
   std::int64_t global_step = 0, epoch = 0, batch = 0;
   auto operator<=>(const CheckpointPosition&) const = default;
@@ -70,7 +70,7 @@ struct OtherFormat : Error {
   explicit OtherFormat(const std::string& message) : Error(ErrorKind::checkpoint, message) {}
 };
 
-/// What differs between an environment and this one, as text for a warning; "" when bitwise equal results may
+/// The difference between an environment and this one, as text for a warning; "" when bitwise equal results may
 /// be expected.
 std::string environment_difference(const Environment& stored);
 

@@ -21,7 +21,7 @@ std::string options_text(const nlohmann::json& state, const std::string& source)
 /// "epoch=003-step=000120-val_loss=0.4213.ckpt".
 bool is_checkpoint_name(const std::string& name);
 
-/// What a run does in an epoch.
+/// The numbers of a run's epoch.
 struct EpochLength {
   std::int64_t batches = 0;  ///< of all ranks together
   Accumulation accumulate;

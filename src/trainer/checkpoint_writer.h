@@ -28,7 +28,7 @@ struct CheckpointWriterOptions {
   std::function<void()> before_write = {};
 };
 
-/// What to do with a checkpoint that cannot be written.
+/// How to treat a checkpoint that cannot be written.
 enum class Persistence {
   until_the_next,  ///< given up after all pauses, or as soon as another one waits
   until_written    ///< then kept in memory and tried again, one at a time (CheckpointWriter)

@@ -32,7 +32,7 @@ class MetricSums {
   /// Over all ranks; collective. Ranks without a batch take part. The number of samples is among them:
   /// "samples".
   Metrics reduced(const Communicator& communicator) const;
-  /// Of this rank alone.
+  /// The values of this rank alone.
   Metrics local() const { return means(names_, sums_); }
 
   /// For checkpoints: names and sums, which set() takes back bitwise.

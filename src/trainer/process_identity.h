@@ -25,7 +25,7 @@ ProcessIdentity this_process();
 bool has_ended(const ProcessIdentity& process);
 
 void to_json(nlohmann::json& json, const ProcessIdentity& process);
-/// What to_json() wrote. Errors: those of JsonFields.
+/// Reads what to_json() wrote. Errors: those of JsonFields.
 ProcessIdentity process_in(const JsonFields<nlohmann::json>& fields);
 
 }  // namespace isnet

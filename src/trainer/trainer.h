@@ -24,7 +24,7 @@
 
 namespace isnet {
 
-/// What is trained on what. Parameters and buffers are on the trainer's device and in its type already.
+/// The network, its objective and its data. Parameters and buffers are on the trainer's device and in its type already.
 struct TrainingJob {
   std::shared_ptr<Network> network;
   std::shared_ptr<Objective> objective;
@@ -37,7 +37,7 @@ struct TrainingJob {
   std::optional<SplitScoring> scoring = {};                 ///< of all splits that are validated on
 };
 
-/// Where a run stands. Counts from 0.
+/// The position of a run. Counts from 0.
 struct LoopPosition {
   std::int64_t epoch = 0;
   std::int64_t batch = 0;        ///< batches of this epoch that are done
@@ -82,7 +82,7 @@ class Trainer {
   const Loader& train_loader() const { return *train_loader_; }
   /// Batches of an optimiser step in this epoch.
   std::int64_t accumulated_batches() const { return options_.accumulate_grad_batches.at(position_.epoch); }
-  /// Of the whole run; the largest number where nothing limits it.
+  /// The steps of the whole run; the largest number where nothing limits it.
   std::int64_t total_steps() const { return total_steps_; }
   double current_learning_rate() const;
   /// A figure of a callback's for the loggers, until it is replaced ("throughput").
@@ -90,8 +90,8 @@ class Trainer {
   const std::map<std::string, double>& logged() const { return logged_; }
   /// Shows an image to the loggers, now.
   void log_image(const LoggedImage& image) { call(&Callback::on_image, image); }
-  /// Of the last validation; empty before the first. Those of further splits are named as metric_of_split()
-  /// says.
+  /// The metrics of the last validation; empty before the first. Those of further splits are named as
+  /// metric_of_split() says.
   const Metrics& validation_metrics() const { return validation_metrics_; }
   /// Ends training after this step, as if it were complete; not before --min-epochs and --min-steps are done.
   void stop() { should_stop_ = true; }

@@ -13,7 +13,7 @@
 
 namespace isnet {
 
-/// What happens to a sample is a function of (seed, Purpose::augmentation, epoch, sample) alone, and each
+/// The change of a sample is a function of (seed, Purpose::augmentation, epoch, sample) alone, and each
 /// operation draws from numbers of its own: switching one on leaves the others' draws as they are. Geometric
 /// operations are composed and resample image and masks once: images and soft masks bilinearly, masks of
 /// zeros and ones with the nearest value. Then intensity operations change the image. Immutable: any thread

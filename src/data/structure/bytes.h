@@ -15,7 +15,7 @@ namespace isnet::hdf5::detail {
 /// HDF5's address of what has no place in the file.
 inline constexpr std::uint64_t undefined_address = ~std::uint64_t{0};
 
-/// Where a complaint is about: "FILE: /images".
+/// The place of a complaint: "FILE: /images".
 [[noreturn]] void fail_structure(const std::string& where, const std::string& what);
 /// Refused although HDF5 could read it; `remedy` says what to write instead.
 [[noreturn]] void fail_unusual(const std::string& where, const std::string& what, const std::string& remedy);

@@ -16,7 +16,7 @@ struct Dataspace {
   std::uint64_t elements = 1;
 };
 
-/// What is checked of a type: the size of an element in bytes, and whether it points elsewhere.
+/// The checked properties of a type: the size of an element in bytes, and whether it points elsewhere.
 struct Datatype {
   std::uint64_t size = 0;
   bool variable_text = false;  ///< elements point into global heaps
@@ -25,7 +25,7 @@ struct Datatype {
 /// How a dataset lies in the file.
 struct Layout {
   enum class Kind { compact, contiguous, chunked };
-  /// Of chunks: a version 1 B-tree, one chunk, all chunks one after the other, or an index with checksums.
+  /// Index of the chunks: a version 1 B-tree, one chunk, all chunks one after the other, or an index with checksums.
   enum class Index { tree, single, implicit, checksummed };
   Kind kind = Kind::contiguous;
   std::uint64_t address = undefined_address;

@@ -26,7 +26,7 @@ struct Reduced {
   c10d::ReduceOp::RedOpType arithmetic = c10d::ReduceOp::SUM;
 };
 
-/// Where an operation runs.
+/// The place where an operation runs.
 struct Circle {
   int rank = 0, ranks = 1;
   std::size_t slot_bytes = 0;

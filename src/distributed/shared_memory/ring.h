@@ -83,7 +83,7 @@ class Ring {
   void wait(Operation& operation, std::chrono::milliseconds timeout);
   /// Whether it is done; what can be done for it without waiting is done, on all rings.
   bool poll(const Operation& operation);
-  /// What can be done without waiting. Whether anything was.
+  /// Does what needs no waiting. Returns whether it did anything.
   bool advance();
   bool busy() const { return running_count_.load(std::memory_order_relaxed) > 0; }
   /// advance(), unless another thread is at it.

@@ -22,7 +22,7 @@ struct Layout {
   std::uint64_t slots = 16;                         ///< of each rank
 };
 
-/// Where a rank stands. Written by that rank, but for `bell`.
+/// The progress of a rank. Written by that rank, but for `bell`.
 struct RankState {
   alignas(64) std::atomic<std::uint64_t> put;  ///< rounds whose data are in its slots
   std::atomic<std::uint64_t> taken;            ///< rounds that it has read from all slots
@@ -34,7 +34,7 @@ struct RankState {
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free &&
               std::atomic<std::uint32_t>::is_always_lock_free && sizeof(std::atomic<std::uint32_t>) == 4);
 
-/// What a slot holds: ranks that are not in the same operation must not believe each other's data.
+/// The content of a slot: ranks that are not in the same operation must not use each other's data.
 struct Signature {
   std::array<char, 16> operation{};  ///< its name
   std::uint32_t type = 0;            ///< of the elements

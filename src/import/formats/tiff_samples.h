@@ -14,7 +14,7 @@ struct TiffSampleType {
   bool real = false;
   bool raw = false;  ///< indices of a palette: not scaled
   std::uint64_t largest() const { return (std::uint64_t{1} << bits) - 1; }
-  /// Of the result: 255, or 65535.
+  /// The white of the result: 255, or 65535.
   std::int64_t white() const;
 };
 

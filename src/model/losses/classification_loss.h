@@ -30,7 +30,7 @@ class ClassificationLoss {
   /// than classes, an option that does not go with these labels).
   at::Tensor operator()(const at::Tensor& logits, const Batch& batch) const;
 
-  /// Of a forward pass: the weighted sum over its heads (Tape::add_head), or the loss of its logits.
+  /// The loss of a forward pass: the weighted sum over its heads (Tape::add_head), or the loss of its logits.
   at::Tensor operator()(const Tape& tape, Value logits, const Batch& batch) const;
 
   /// By which single labels are weighted; empty: all alike.

@@ -10,7 +10,7 @@
 
 namespace isnet {
 
-/// What they compare, for B images and K abnormal classes.
+/// The values that the losses compare, for B images and K abnormal classes.
 struct HamInputs {
   at::Tensor anomaly, classes;          ///< logits B×1, B×K
   at::Tensor anomaly_maps, class_maps;  ///< B×1×h×w, B×K×h×w, ≥ 0

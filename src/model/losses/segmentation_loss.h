@@ -39,10 +39,10 @@ class SegmentationLoss {
   using NamedLosses = std::vector<std::pair<std::string, at::Tensor>>;
   /// logits: B×K×h×w; classes: B×h×w. Scalars in float32 or better. Collective where sums_over_ranks().
   NamedLosses operator()(const at::Tensor& logits, const at::Tensor& classes, const Batch& batch) const;
-  /// What a rank without samples has to do where sums_over_ranks().
+  /// Takes the part of a rank without samples where sums_over_ranks().
   void without_samples(const Batch& batch) const;
 
-  /// Of a batch, where the cross-entropy has class weights: Σ w·(−log p) and Σ w (float64), which add up over
+  /// The sums of a batch, where the cross-entropy has class weights: Σ w·(−log p) and Σ w (float64), which add up over
   /// batches. Undefined: it has none.
   at::Tensor weighted_sums(const at::Tensor& logits, const at::Tensor& classes) const;
 

@@ -25,10 +25,10 @@ struct Moments {
   at::Tensor mean, variance;
   double count = 0;
 };
-/// Of the batch x on this rank.
+/// Statistics of the batch x on this rank.
 Moments moments(const at::Tensor& x);
 
-/// What the forward pass of a batch norm with its ReLU, or of a ReLU alone, and their gate share.
+/// Values that the forward pass of a batch norm with its ReLU, or of a ReLU alone, shares with their gate.
 struct Rectifier {
   at::Tensor weight, bias;             ///< γ, β: F, live. Undefined: a ReLU alone
   at::Tensor input_bias;               ///< live bias of the convolution before it, if it has one: F

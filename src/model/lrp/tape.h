@@ -26,7 +26,7 @@ enum class BatchStatistics {
   batch_update  ///< the batch's, running ones updated: training
 };
 
-/// What the layers need to know besides their inputs.
+/// The context that layers need besides their inputs.
 struct TapeContext {
   bool recording = false;  ///< keep what the reverse walk needs
   bool fused = true;       ///< fused kernels where they apply; without: composite, twice differentiable
@@ -88,7 +88,7 @@ class Tape {
   /// For each step, the layer that it belongs to or, if it has no parameters, the one before it; "" at the
   /// start.
   std::vector<std::string> layer_names() const;
-  /// Where a step stands, for messages: the layer that it belongs to, or the one before it.
+  /// The place of a step, for messages: the layer that it belongs to, or the one before it.
   std::string place(int node) const;
 
   /// Names an activation at which heatmaps can be asked for (relevance()): the output of a ReLU or a pool,
@@ -101,7 +101,7 @@ class Tape {
   /// network returns are the only head, with weight 1.
   void add_head(Value logits, double weight) { heads_.emplace_back(logits, weight); }
   const std::vector<std::pair<Value, double>>& heads() const { return heads_; }
-  /// What the network predicts, B×K, where that is not what it returns (whose relevance is asked for): scores
+  /// Sets what the network predicts, B×K, where that is not what it returns (whose relevance is asked for): scores
   /// whose softmax are the probabilities.
   void predict(at::Tensor scores) { prediction_ = std::move(scores); }
   const at::Tensor& prediction(Value logits) const {

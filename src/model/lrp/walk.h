@@ -17,7 +17,7 @@
 
 namespace isnet {
 
-/// Where ε enters. block: a gate at the output of every linear layer (the rules taken literally). flex: gates
+/// The places where ε enters. block: a gate at the output of every linear layer (the rules taken literally). flex: gates
 /// only at ReLUs and in the first layer's rule (LRP-Flex, arXiv 2401.08409). gradient: no ε, and gates are
 /// ReLUs' derivatives, so that coefficients are plain gradients (input_gradient.h); no choice of --lrp-form.
 enum class LrpForm { block, flex, gradient };
@@ -40,7 +40,7 @@ std::vector<OptionSpec> lrp_option_specs();
 /// --lrp-form, --lrp-rule, --lrp-epsilon, --lrp-layer-epsilon, --first-layer. Errors: usage.
 LrpOptions lrp_options(const OptionValues& values);
 
-/// Where the walk begins: M coefficients at the logits, B×M×K. `gated`: the logits' own gate is already in.
+/// The start of the walk: M coefficients at the logits, B×M×K. `gated`: the logits' own gate is already in.
 struct LrpStart {
   at::Tensor coefficients;
   bool gated = false;
@@ -63,7 +63,7 @@ Heatmaps relevance(const Tape& tape, Value logits, const LrpStart& start, const 
 /// The node of a mark (Tape::mark). Errors: usage, with the names that there are.
 int marked_node(const Tape& tape, const std::string& name);
 
-/// What a walk can start from: the logits, and the same with the head's bias constant, as denominators see
+/// The values from which a walk can start: the logits, and the same with the head's bias constant, as denominators see
 /// them.
 struct Logits {
   at::Tensor live, constant_bias;                                          ///< B×K
@@ -91,7 +91,7 @@ class Walk {
 
   const Tape& tape() const { return tape_; }
   const LrpOptions& options() const { return options_; }
-  /// Of the gate at `node`.
+  /// The ε of the gate at `node`.
   double epsilon(int node) const {
     return epsilons_.empty() ? options_.epsilon : epsilons_[static_cast<std::size_t>(node)];
   }

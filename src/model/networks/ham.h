@@ -10,7 +10,7 @@
 
 namespace isnet {
 
-/// What it yields for B images and K abnormal classes; maps are ≥ 0.
+/// The output for B images and K abnormal classes; maps are ≥ 0.
 struct HamOutputs {
   at::Tensor anomaly, classes;          ///< logits B×1, B×K
   at::Tensor anomaly_maps, class_maps;  ///< B×1×h×w, B×K×h×w

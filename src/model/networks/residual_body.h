@@ -20,7 +20,7 @@ namespace isnet {
 /// basic: two convolutions 3×3. bottleneck: 1×1, 3×3, 1×1 with four times the width at its end.
 enum class BlockKind { basic, bottleneck };
 
-/// What a residual body is made of.
+/// The shape of a residual body.
 struct ResidualShape {
   BlockKind kind = BlockKind::basic;
   std::vector<std::int64_t> blocks;  ///< in each stage

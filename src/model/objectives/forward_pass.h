@@ -19,7 +19,7 @@ namespace isnet {
 struct ForwardPass {
   std::unique_ptr<Tape> tape;
   Value logits;
-  /// Where gradients are autograd's: the images that they are taken by. Undefined: the explicit walk.
+  /// With gradients by autograd: the images that they are taken by. Undefined: the explicit walk.
   at::Tensor images = {};
 };
 

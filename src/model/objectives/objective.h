@@ -24,7 +24,7 @@ struct Losses {
   /// Pixels by class of their mask (rows) and predicted class (columns), K'×K' (float64), of the samples that
   /// count; undefined: no pixels are classified. Dice and intersection over union are ratios of its sums.
   at::Tensor pixel_counts;
-  /// Of a network in eval mode: sums that add up over batches and ranks (one dimension), which metrics of a
+  /// In eval mode: sums that add up over batches and ranks (one dimension), which metrics of a
   /// split are made of that are no means over samples (Objective::summarise). Undefined: there are none.
   at::Tensor sums;
   /// Relevance values that are no finite numbers, and the samples that have them.
@@ -39,7 +39,7 @@ double& number_of(NamedNumbers& numbers, const std::string& name);
 /// Options by name, with their values as text.
 using NamedTexts = std::map<std::string, std::string>;
 
-/// What training minimises: the losses of a batch, and what of them changes from epoch to epoch.
+/// The function that training minimises: the losses of a batch, and what of them changes from epoch to epoch.
 class Objective {
  public:
   virtual ~Objective() = default;
@@ -98,7 +98,7 @@ class Objective {
   /// Options that training has found; an objective made with them needs no training to be as this one.
   virtual NamedTexts found_options() const { return {}; }
   virtual void set_found_options(const NamedTexts& found) { static_cast<void>(found); }
-  /// What changes during training besides the losses, for metrics.csv.
+  /// Values that change during training besides the losses, for metrics.csv.
   virtual NamedNumbers settings() const { return {}; }
 };
 

@@ -10,7 +10,7 @@
 
 namespace isnet {
 
-/// What a pickle holds, as nodes that refer to each other by their numbers: values may be shared, and hostile
+/// The content of a pickle, as nodes that refer to each other by their numbers: values may be shared, and hostile
 /// ones may contain themselves.
 class Pickle {
  public:

@@ -15,7 +15,7 @@ enum class AverageKind {
   swa   ///< the mean of the weights at the ends of epochs (Izmailov et al., 2018)
 };
 
-/// What WeightAveraging averages, and from when on.
+/// The settings of WeightAveraging.
 struct WeightAveragingOptions {
   AverageKind kind = AverageKind::ema;
   double decay = 0.999;            ///< EMA
@@ -39,7 +39,7 @@ class WeightAveraging : public Callback {
 
   /// Takes these weights into the average.
   void update(const std::vector<at::Tensor>& parameters);
-  /// Of update()'s parameters; empty before the first.
+  /// The average of update()'s parameters; empty before the first.
   const std::vector<at::Tensor>& average() const { return average_; }
 
  private:

@@ -9,7 +9,7 @@
 
 namespace isnet {
 
-/// What is limited: the 2-norm of all gradients together, or each element.
+/// The limited quantity: the 2-norm of all gradients together, or each element.
 enum class ClipAlgorithm { norm, value };
 
 /// How clip_gradients() clips.

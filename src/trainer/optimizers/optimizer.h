@@ -23,9 +23,9 @@ class Optimizer {
   /// One step with the gradients that the parameters have; those without a gradient are left alone.
   virtual void step() = 0;
   virtual void zero_grad() = 0;
-  /// Of the groups whose factor is 1; the others' is their factor times that.
+  /// Sets the rate of the groups whose factor is 1; the others' is their factor times that.
   virtual void set_learning_rate(double rate) = 0;
-  /// Of groups with a factor of their own: the pattern that means them, and the factor. For loggers.
+  /// The groups with a factor of their own: the pattern that means them, and the factor. For loggers.
   virtual std::map<std::string, double> rate_factors() const { return {}; }
 
   /// Tensors named `<parameter>.<state>`, e.g. `features.conv0.weight.momentum_buffer`: copies. Counts are

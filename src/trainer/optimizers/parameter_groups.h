@@ -39,7 +39,7 @@ std::vector<bool> matching(const std::string& option, const std::vector<std::str
 std::vector<ParameterGroup> parameter_groups(const NamedParameters& parameters, const OptionValues& options,
                                              const std::string& head);
 
-/// What --freeze means, of `parameters`. With --freeze-until-epoch 0 they are taken out of training here
+/// Applies --freeze to `parameters`. With --freeze-until-epoch 0 they are taken out of training here
 /// (requires_grad off), and nothing is returned; else those are returned that are frozen until that epoch.
 /// Errors: usage (nothing left to train).
 NamedParameters freeze(const NamedParameters& parameters, const OptionValues& options,

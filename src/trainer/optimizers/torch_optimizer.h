@@ -27,7 +27,7 @@ class StateTensors {
   }
   void put(const std::string& name, std::int64_t value) { values_[name] = at::full({}, value, at::kLong); }
 
-  /// Where `like` lives and of its type; undefined when it is not there. Errors: checkpoint (another shape).
+  /// On the device of `like` and of its type; undefined when it is not there. Errors: checkpoint (another shape).
   at::Tensor tensor(const std::string& name, const at::Tensor& like) const {
     const auto found = values_.find(name);
     if (found == values_.end()) return {};

@@ -15,7 +15,7 @@
 
 namespace isnet {
 
-/// Where a run stands. Counts from 0; totals are of the whole run.
+/// The progress of a run. Counts from 0; totals are of the whole run.
 struct Progress {
   std::int64_t step = 0;         ///< optimiser steps done
   std::int64_t total_steps = 0;  ///< 0: not known
@@ -30,7 +30,7 @@ struct Progress {
   }
 };
 
-/// What a schedule counts in.
+/// The unit in which a schedule counts.
 enum class Interval { step, epoch };
 
 /// The options of a schedule, validated.
