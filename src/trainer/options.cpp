@@ -67,8 +67,9 @@ std::vector<OptionSpec> trainer_option_specs() {
       integer_option("num-sanity-val-steps", "2", "Validation batches to try before training", 0),
       of_this_machine(integer_option("log-every-n-steps", "50",
                                      "Steps between lines of progress where there is no terminal", 1)),
-      integer_option("checkpoint-every-n-steps", "0", "Steps between checkpoints within an epoch; 0: only at "
-                                                      "the end of epochs", 0),
+      of_this_machine(integer_option("checkpoint-every-n-steps", "0",
+                                     "Steps between checkpoints within an epoch; 0: only at the end of epochs",
+                                     0)),
       integer_option("checkpoint-every-n-epochs", "1", "Epochs between checkpoints", 1),
       integer_option("save-top-k", "1", "Number of best checkpoints to keep, by --monitor; -1: all", -1),
       of_this_machine(switch_option(

@@ -291,7 +291,7 @@ TEST(Bench, RefusesBadUsage) {
     EXPECT_EQ(result.status, 2) << result.output;
     EXPECT_THAT(result.output, HasSubstr(text));
   };
-  refused({}, "NAME is missing");
+  refused({}, "BENCHMARK is missing");
   refused({"steps"}, "unknown benchmark 'steps' (did you mean step?); known: ");
   refused({"step", "--heatmaps", "all"}, "--heatmaps: the benchmark sets it for each variant");
   refused({"step", "--parts", "plane"}, "--parts: 'plane' is not allowed; allowed: some of plain,");

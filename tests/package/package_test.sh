@@ -47,8 +47,9 @@ if grep -rnE '#include "(base|distributed|data|import|model|trainer|evaluation|r
 for count in 1 2; do
   if ((count == 1)); then answer=$("$work/examples/ddp"); else answer=$("${ranks[@]}" "$work/examples/ddp"); fi
   echo "$answer"
+  share=$((1024 / count))
   for ((rank = 0; rank < count; ++rank)); do
-    grep -qx "rank $rank of $count: samples $((1024 / count * rank)) to $((1024 / count * (rank + 1) - 1))" <<<"$answer" ||
+    grep -qx "rank $rank of $count: samples $((share * rank)) to $((share * (rank + 1) - 1))" <<<"$answer" ||
       fail "ddp: rank $rank of $count does not name its samples"
   done
   awk '$1 == "step" && $2 == "0:" {first = $4} $1 == "step" && $2 == "200:" {last = $4}
