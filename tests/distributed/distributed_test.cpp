@@ -213,7 +213,7 @@ TEST(Distributed, ARankThatHangsEndsTheOthersAfterTheTimeout) {
     EXPECT_THAT(
         result.output,
         ContainsRegex("error: rank 1 on [^ ]+ does not answer \\(stopped, or host or "
-                      "network is gone\\); .*; rank 0 on [^ ]+ (waits|has waited in vain) in exchange number "
+                      "network is gone\\); .*; rank 0 on [^ ]+ (waits|timed out waiting) in exchange number "
                       "[0-9]+ \\(averaging gradients\\)"));
   }
 }

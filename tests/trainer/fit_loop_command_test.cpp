@@ -142,7 +142,7 @@ TEST_F(FitLoop, ATrialWritesNothingAndOverfittingUsesTheSameBatches) {
 
 TEST_F(FitLoop, AnomaliesAndDeterminismCanBeAskedFor) {
   succeed("run", "--detect-anomaly 1 --deterministic 1 --max-epochs 1");
-  const auto result = isnet::testing::run(1, command("bad", "--monitor val_f1"));
+  const auto result = isnet::testing::run(1, command("bad", "--monitor val_kappa"));
   EXPECT_EQ(result.status, 2);
   EXPECT_THAT(result.output,
               HasSubstr("allowed: val_loss, val_loss_classification, val_accuracy, train_loss"));
