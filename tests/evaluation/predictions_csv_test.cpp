@@ -117,8 +117,8 @@ TEST_F(PredictionsFile, WhatIsWrongIsSaidWithItsLine) {
   EXPECT_THAT(answer("id,label,a,b\nx,0,0.5,0.5\nx,1,0.5,0.5\n"),
               HasSubstr("line 3: id 'x' is in line 2 already"));
   EXPECT_THAT(answer("id,label,a,b\n,0,0.5,0.5\n"), HasSubstr("line 2: the id is empty"));
-  EXPECT_THAT(answer("id,label,a,b\nx,0,nan,0.5\n"), HasSubstr("line 2: class 'a': nan is no probability"));
-  EXPECT_THAT(answer("id,label,a,b\nx,0,1.5,0.5\n"), HasSubstr("line 2: class 'a': 1.5 is no probability"));
+  EXPECT_THAT(answer("id,label,a,b\nx,0,nan,0.5\n"), HasSubstr("line 2: class 'a': nan is not a probability"));
+  EXPECT_THAT(answer("id,label,a,b\nx,0,1.5,0.5\n"), HasSubstr("line 2: class 'a': 1.5 is not a probability"));
   EXPECT_THAT(answer("id,label,a,b\nx,0,high,0.5\n"), HasSubstr("line 2: class 'a': 'high' is not a number"));
   EXPECT_THAT(answer("id,label,a,b\nx,2,0.5,0.5\n"),
               HasSubstr("line 2: label '2' is not one of the 2 classes"));
@@ -140,7 +140,7 @@ TEST_F(PredictionsFile, RowsNeedNotSumToOneWhereTheyAreMultiLabel) {
 TEST_F(PredictionsFile, ProbabilitiesMayMissOneByTheRoundingOfSinglePrecision) {
   EXPECT_THAT(read_one("id,label,a,b\nx,0,1.0000001,-1e-8\n").probabilities, ElementsAre(1, 0));
   EXPECT_THAT(read_one("id,label,a,b\nx,0,1,1e-400\n").probabilities, ElementsAre(1, 0));
-  EXPECT_THAT(answer("id,label,a,b\nx,0,1e400,0\n"), HasSubstr("inf is no probability"));
+  EXPECT_THAT(answer("id,label,a,b\nx,0,1e400,0\n"), HasSubstr("inf is not a probability"));
 }
 
 TEST_F(PredictionsFile, IsBroughtIntoTheOrderOfAnother) {

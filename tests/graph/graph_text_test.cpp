@@ -14,7 +14,9 @@ namespace {
 using namespace isnet::testing;
 
 Graph small_graph() {
-  Graph graph = import_graph(parse_onnx(small_model().SerializeAsString(), GraphValues::all)).graph;
+  ImportedGraph imported = import_graph(parse_onnx(small_model().SerializeAsString(), GraphValues::all));
+  Graph graph = std::move(imported.graph);
+  graph.metadata = {{head_metadata, imported.head}};  // as the text of a stored model has it
   for (auto& [name, tensor] : graph.tensors) tensor.bytes.clear();
   return graph;
 }

@@ -241,7 +241,7 @@ TEST_F(CelebaMask, WhatIsWrongIsSaid) {
   write_attributes("1\nMale Smiling\n0.jpg 0 1\n");
   EXPECT_THAT(answer(), HasSubstr("line 3: '0' is neither 1 nor -1"));
   write_attributes("Male Smiling\n0.jpg 0 1\n");
-  EXPECT_THAT(answer(), HasSubstr("line 1: 'Male Smiling' is no number"));
+  EXPECT_THAT(answer(), HasSubstr("line 1: 'Male Smiling' is not a number of images"));
   input.root = folder / "elsewhere";
   EXPECT_THAT(answer(), HasSubstr("there is no such file; --root"));
 }
