@@ -74,7 +74,7 @@ TEST_F(ValidationSplits, HaveScoresThatEvaluateFindsTooOnAnyNumberOfRanks) {
 
 TEST_F(ValidationSplits, MayLeaveOutTheSplitVal) {
   const auto trained =
-      train("ood", {"--max-epochs", "1", "--val-splits", "test-unbiased", "--logger", "jsonl"});
+      train("ood", {"--max-epochs", "1", "--val-splits", "test-unbiased", "--logger", "csv,jsonl"});
   ASSERT_EQ(trained.status, 0) << trained.output;
   EXPECT_GE(value("ood", "test-unbiased", "loss"), 0);
   EXPECT_EQ(value("ood", "val", "loss"), -1) << "there is no row of it";
