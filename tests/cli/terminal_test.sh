@@ -17,9 +17,9 @@ die() {
 }
 
 "$ISNET_BINARY" pack idx --images "$images-images-idx3-ubyte.gz" --labels "$images-labels-idx1-ubyte.gz" \
-  --limit-per-class 20 --splits train=0.8,val=0.2 --output "$work/data" --quiet > /dev/null
+  --limit-per-class 200 --splits train=0.8,val=0.2 --output "$work/data" --quiet > /dev/null
 
-# It trains until it is stopped.
+# It trains until it is stopped, in epochs of many steps, so that there is time to see a bar.
 cat > "$work/train.sh" << EOF_SCRIPT
 "$ISNET_BINARY" train --data "$work/data" --output "$work/run" --overwrite --network densenet --growth-rate 2 --blocks 1 \
   --init-features 2 --objective classifier --batch-size 2 --max-epochs -1 --threads 1 --device cpu
