@@ -117,7 +117,7 @@ evaluate_both() { both evaluate; }
 
 explain() {
   "$isnet" explain --checkpoint "$output/$1/checkpoints/last.ckpt" --data "$data" --split test-confounding \
-    --limit 8 --output "$output/$1/heatmaps.h5" --pictures "$output/pictures/$1" > "$output/$1/explanation.txt"
+    --class all --limit 8 --output "$output/$1/heatmaps.h5" --pictures "$output/pictures/$1" > "$output/$1/explanation.txt"
 }
 explain_both() {
   both explain || return
