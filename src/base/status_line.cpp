@@ -141,9 +141,10 @@ struct StatusLine::Painter {
   void paint(const Shown& line) {
     const auto now = Clock::now();
     if (now - line.since < moment || disabled) return;
-    // One column less: in the last one some terminals begin a new line.
+    // Three columns less: in the last one some terminals begin a new line, and Ctrl-C is echoed behind the line as ^C.
+    constexpr std::size_t left_free = 3;
     if (const auto columns = columns_of_terminal(STDERR_FILENO)) {
-      error_output().show(line.text(std::max<std::size_t>(*columns, 2) - 1));
+      error_output().show(line.text(std::max<std::size_t>(*columns, left_free + 1) - left_free));
     } else if (line.without_terminal == WithoutTerminal::messages && now - said >= interval) {
       said = now;
       log::info(line.text(message_width));
