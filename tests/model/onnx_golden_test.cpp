@@ -64,6 +64,7 @@ TEST_P(OnnxGolden, LogitsEqualThoseOfOnnxRuntime) {
 TEST_P(OnnxGolden, HeatmapsAreGradientTimesInputWhereEpsilonVanishes) {
   const auto network = network_of(GetParam());
   const at::Tensor expected = golden_tensor(golden_, "blocks");
+  ASSERT_GT(expected.abs().max().item<double>(), 0) << "a dead network shows nothing";
   for (const auto form : {LrpForm::block, LrpForm::flex}) {
     Tape tape(recording(*network));
     const Value logits = network->forward(tape, images(1, size_));
@@ -104,7 +105,7 @@ TEST_P(OnnxGolden, GradientsOfTheLossEqualPyTorchs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Torchvision, OnnxGolden,
-                         ::testing::Values("alexnet", "vgg11_bn", "resnet18", "resnet18_folded", "resnet18_dynamo",
+                         ::testing::Values("vgg11_bn", "resnet18", "resnet18_folded", "resnet18_dynamo",
                                            "resnext50", "wide_resnet50", "densenet121", "densenet121_dynamo",
                                            "googlenet", "mobilenet_v2", "mobilenet_v2_dynamo", "mobilenet_v3",
                                            "squeezenet1_1", "shufflenet_v2", "shufflenet_v2_dynamo", "mnasnet",

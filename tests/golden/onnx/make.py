@@ -107,7 +107,6 @@ def densenet():
 
 models = torchvision.models
 NETWORKS = {  # name: network, factor, side of the images, exporter, batch norms kept
-    "alexnet": (lambda: models.AlexNet(CLASSES), 64, 224, "script", True),
     "vgg11_bn": (lambda: models.vgg11_bn(num_classes=CLASSES), 128, 224, "script", True),
     "resnet18": (lambda: models.resnet18(num_classes=CLASSES), 32, 32, "script", True),
     "resnet18_folded": (lambda: models.resnet18(num_classes=CLASSES), 32, 32, "script", False),
