@@ -121,6 +121,7 @@ TEST(ResumeOptions, AModelHoldsNoOptionOfTheMachine) {
                                              "read-retry-seconds",
                                              "max-time",
                                              "checkpoint-background",
+                                             "checkpoint-every-n-steps",
                                              "log-every-n-steps",
                                              "logger",
                                              "tensorboard-histograms",
